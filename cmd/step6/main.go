@@ -1,0 +1,89 @@
+// Command step6 asks for an access token before it reads anything.
+//
+// A token is a JWT that must be signed by our issuer's key, with the one
+// algorithm that the key is for, be an access token and no other kind, name
+// this issuer and this server, be within its time, and say for whom it acts.
+// One check left out is one way in. Why a token is refused is for the log; the
+// caller learns that it is no good.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"net/http"
+
+	"mcp-auth-step-by-step/internal/accesstoken"
+	"mcp-auth-step-by-step/internal/bearerauth"
+	"mcp-auth-step-by-step/internal/features"
+	"mcp-auth-step-by-step/internal/health"
+	"mcp-auth-step-by-step/internal/jwks"
+	"mcp-auth-step-by-step/internal/keys"
+	"mcp-auth-step-by-step/internal/mcpendpoint"
+	"mcp-auth-step-by-step/internal/originguard"
+	"mcp-auth-step-by-step/internal/principal"
+	"mcp-auth-step-by-step/internal/serve"
+)
+
+//go:embed main.go
+var source string
+
+// step 5
+var keyDir = flag.String("keys", "keys", "`folder` of the key pair, which is made on first use")
+
+func main() { serve.Main(source, newHandler) }
+
+// newHandler puts the layers together. The one that wraps last is met first.
+func newHandler(site serve.Site) (http.Handler, error) {
+	// step 1: say that the server lives
+	mux := http.NewServeMux()
+	report := health.New()
+	mux.Handle("GET /health", report)
+
+	// step 5: show the key that verifies tokens
+	key, err := keys.Public(*keyDir)
+	if err != nil {
+		return nil, err
+	}
+	keySet := jwks.Set{key}
+	mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))
+	report.Add("jwt_enabled", true)
+	report.Add("jwks_available", true)
+
+	// step 6: trust this issuer, for tokens that are meant for this server
+	issuer := site.URL
+	verifier := &accesstoken.Verifier{
+		Issuer:     issuer,
+		Audience:   site.Resource(),
+		Keys:       keySet,
+		Algorithms: []string{keys.Algorithm},
+	}
+	challenge := bearerauth.Challenge{
+		Realm: "mcp",
+	}
+	report.Add("auth_required", true)
+
+	// step 2: be an MCP server
+	server := mcpendpoint.NewServer()
+	// step 3: list tools and prompts
+	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
+	// step 4: let them work
+	features.Dispatch(server)
+	// step 5
+	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	// step 6: tell callers who they are
+	features.AddWhoami(server)
+	server.Tell("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).Username })
+
+	// step 2
+	var mcp http.Handler = mcpendpoint.Handler(server)
+	// step 2: read one message, strictly
+	mcp = mcpendpoint.Decode(mcp)
+	// step 6: ask for a token before anything is read
+	mcp = bearerauth.Require(verifier, challenge, mcp)
+	// step 2
+	mux.Handle("POST /mcp", mcp)
+
+	// step 1: refuse foreign pages
+	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+}

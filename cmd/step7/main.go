@@ -1,0 +1,109 @@
+// Command step7 tells clients where tokens come from.
+//
+// A 401 alone leaves a client stranded. The challenge now points to a document
+// about this resource (RFC 9728), which names the authorization server, whose
+// own document (RFC 8414) says how to use it. Until step 9 it is honest about
+// having no way to hand out tokens, so a real client stops there. Every URL is
+// taken from -url and none from the request.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"net/http"
+
+	"mcp-auth-step-by-step/internal/accesstoken"
+	"mcp-auth-step-by-step/internal/bearerauth"
+	"mcp-auth-step-by-step/internal/cors"
+	"mcp-auth-step-by-step/internal/features"
+	"mcp-auth-step-by-step/internal/health"
+	"mcp-auth-step-by-step/internal/jwks"
+	"mcp-auth-step-by-step/internal/keys"
+	"mcp-auth-step-by-step/internal/mcpendpoint"
+	"mcp-auth-step-by-step/internal/oauthmetadata"
+	"mcp-auth-step-by-step/internal/originguard"
+	"mcp-auth-step-by-step/internal/principal"
+	"mcp-auth-step-by-step/internal/serve"
+)
+
+//go:embed main.go
+var source string
+
+// step 5
+var keyDir = flag.String("keys", "keys", "`folder` of the key pair, which is made on first use")
+
+func main() { serve.Main(source, newHandler) }
+
+// newHandler puts the layers together. The one that wraps last is met first.
+func newHandler(site serve.Site) (http.Handler, error) {
+	// step 1: say that the server lives
+	mux := http.NewServeMux()
+	report := health.New()
+	mux.Handle("GET /health", report)
+
+	// step 5: show the key that verifies tokens
+	key, err := keys.Public(*keyDir)
+	if err != nil {
+		return nil, err
+	}
+	keySet := jwks.Set{key}
+	mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))
+	report.Add("jwt_enabled", true)
+	report.Add("jwks_available", true)
+
+	// step 6: trust this issuer, for tokens that are meant for this server
+	issuer := site.URL
+	verifier := &accesstoken.Verifier{
+		Issuer:     issuer,
+		Audience:   site.Resource(),
+		Keys:       keySet,
+		Algorithms: []string{keys.Algorithm},
+	}
+	challenge := bearerauth.Challenge{
+		Realm: "mcp",
+		// step 7: where to learn how to get a token, and what to ask for
+		ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
+		Scope:            "mcp:read",
+	}
+	report.Add("auth_required", true)
+
+	// step 7: say who issues tokens for this server, and how
+	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, "mcp:read"))
+	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
+	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
+	mux.Handle("GET /.well-known/oauth-authorization-server", oauthmetadata.Handler(
+		oauthmetadata.NewAuthorizationServer(issuer, site.URL+"/.well-known/jwks.json", "mcp:read", "mcp:tools", "mcp:prompts")))
+	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
+	report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))
+
+	// step 2: be an MCP server
+	server := mcpendpoint.NewServer()
+	// step 3: list tools and prompts
+	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
+	// step 4: let them work
+	features.Dispatch(server)
+	// step 5
+	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	// step 6: tell callers who they are
+	features.AddWhoami(server)
+	server.Tell("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).Username })
+	// step 7
+	server.Tell("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
+
+	// step 2
+	var mcp http.Handler = mcpendpoint.Handler(server)
+	// step 2: read one message, strictly
+	mcp = mcpendpoint.Decode(mcp)
+	// step 6: ask for a token before anything is read
+	mcp = bearerauth.Require(verifier, challenge, mcp)
+	// step 7: let pages of allowed Origins read the answers
+	mcp = cors.Expose(site.Origins, mcp)
+	mux.Handle("OPTIONS /mcp", cors.Preflight(site.Origins, "POST"))
+	mux.Handle("OPTIONS /.well-known/", cors.PreflightPublic())
+	// step 2
+	mux.Handle("POST /mcp", mcp)
+
+	// step 1: refuse foreign pages
+	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+}

@@ -1,0 +1,118 @@
+// Command step8 asks what the caller may do.
+//
+// Scopes bound what the client was granted, roles what its user is allowed; a
+// call needs both. Too little scope is answered with 403 and the scope to ask
+// for, so that a client can step up; what the role forbids is 403 and final.
+// Every decision goes into an audit log, which only administrators can see.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"net/http"
+
+	"mcp-auth-step-by-step/internal/accesstoken"
+	"mcp-auth-step-by-step/internal/auditlog"
+	"mcp-auth-step-by-step/internal/bearerauth"
+	"mcp-auth-step-by-step/internal/cors"
+	"mcp-auth-step-by-step/internal/features"
+	"mcp-auth-step-by-step/internal/health"
+	"mcp-auth-step-by-step/internal/jwks"
+	"mcp-auth-step-by-step/internal/keys"
+	"mcp-auth-step-by-step/internal/mcpendpoint"
+	"mcp-auth-step-by-step/internal/oauthmetadata"
+	"mcp-auth-step-by-step/internal/originguard"
+	"mcp-auth-step-by-step/internal/principal"
+	"mcp-auth-step-by-step/internal/scopepolicy"
+	"mcp-auth-step-by-step/internal/serve"
+)
+
+//go:embed main.go
+var source string
+
+// step 5
+var keyDir = flag.String("keys", "keys", "`folder` of the key pair, which is made on first use")
+
+func main() { serve.Main(source, newHandler) }
+
+// newHandler puts the layers together. The one that wraps last is met first.
+func newHandler(site serve.Site) (http.Handler, error) {
+	// step 1: say that the server lives
+	mux := http.NewServeMux()
+	report := health.New()
+	mux.Handle("GET /health", report)
+
+	// step 5: show the key that verifies tokens
+	key, err := keys.Public(*keyDir)
+	if err != nil {
+		return nil, err
+	}
+	keySet := jwks.Set{key}
+	mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))
+	report.Add("jwt_enabled", true)
+	report.Add("jwks_available", true)
+
+	// step 6: trust this issuer, for tokens that are meant for this server
+	issuer := site.URL
+	verifier := &accesstoken.Verifier{
+		Issuer:     issuer,
+		Audience:   site.Resource(),
+		Keys:       keySet,
+		Algorithms: []string{keys.Algorithm},
+	}
+	challenge := bearerauth.Challenge{
+		Realm: "mcp",
+		// step 7: where to learn how to get a token, and what to ask for
+		ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
+		Scope:            "mcp:read",
+	}
+	report.Add("auth_required", true)
+
+	// step 7: say who issues tokens for this server, and how
+	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, "mcp:read"))
+	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
+	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
+	mux.Handle("GET /.well-known/oauth-authorization-server", oauthmetadata.Handler(
+		oauthmetadata.NewAuthorizationServer(issuer, site.URL+"/.well-known/jwks.json", "mcp:read", "mcp:tools", "mcp:prompts")))
+	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
+	report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))
+
+	// step 2: be an MCP server
+	server := mcpendpoint.NewServer()
+	// step 3: list tools and prompts
+	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
+	// step 4: let them work
+	features.Dispatch(server)
+	// step 5
+	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	// step 6: tell callers who they are
+	features.AddWhoami(server)
+	server.Tell("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).Username })
+	// step 7
+	server.Tell("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
+	// step 8: remember decisions, and let administrators read them
+	decisions := auditlog.New(100)
+	auditlog.AddTool(server, decisions, scopepolicy.Admin)
+	server.Tell("userScopes", func(ctx context.Context) any { return principal.FromContext(ctx).Scopes })
+	server.Tell("userRoles", func(ctx context.Context) any { return principal.FromContext(ctx).Roles })
+	report.Add("scope_based_auth", true)
+
+	// step 2
+	var mcp http.Handler = mcpendpoint.Handler(server)
+	// step 8: ask for a scope and a role that allow it
+	mcp = scopepolicy.Require(challenge, decisions, mcp)
+	// step 2: read one message, strictly
+	mcp = mcpendpoint.Decode(mcp)
+	// step 6: ask for a token before anything is read
+	mcp = bearerauth.Require(verifier, challenge, mcp)
+	// step 7: let pages of allowed Origins read the answers
+	mcp = cors.Expose(site.Origins, mcp)
+	mux.Handle("OPTIONS /mcp", cors.Preflight(site.Origins, "POST"))
+	mux.Handle("OPTIONS /.well-known/", cors.PreflightPublic())
+	// step 2
+	mux.Handle("POST /mcp", mcp)
+
+	// step 1: refuse foreign pages
+	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+}

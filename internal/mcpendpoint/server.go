@@ -1,0 +1,103 @@
+// Package mcpendpoint is the MCP endpoint of Streamable HTTP: mcp-go, fed with
+// messages that were read strictly, in both protocol eras.
+//
+// Each request stands by itself. There are no sessions, so none can be stolen
+// or mistaken for a login (MCP, "Security Best Practices"), and nothing is
+// kept for a client between its requests.
+package mcpendpoint
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// Server is an mcp-go server together with what it tells clients about itself
+// when they introduce themselves.
+type Server struct {
+	*server.MCPServer
+	told []told
+}
+
+type told struct {
+	name  string
+	value func(context.Context) any
+}
+
+// NewServer returns a server without tools and prompts.
+func NewServer() *Server {
+	s := &Server{}
+	hooks := &server.Hooks{}
+	hooks.AddBeforeInitialize(func(_ context.Context, _ any, request *mcp.InitializeRequest) {
+		// mcp-go would also agree on revisions that are older than Versions.
+		if !slices.Contains(Versions, request.Params.ProtocolVersion) {
+			request.Params.ProtocolVersion = mcp.ProtocolVersion20251125
+		}
+	})
+	hooks.AddAfterInitialize(func(ctx context.Context, _ any, _ *mcp.InitializeRequest, result *mcp.InitializeResult) {
+		s.tell(ctx, result)
+	})
+	hooks.AddAfterDiscover(func(ctx context.Context, _ any, _ *mcp.DiscoverRequest, result *mcp.DiscoverResult) {
+		s.tell(ctx, result)
+	})
+	s.MCPServer = server.NewMCPServer("mcp-auth-step-by-step", "1.0.0", server.WithHooks(hooks))
+	return s
+}
+
+// Tell adds a member to the _meta of the answers to initialize and
+// server/discover. value is asked for each request, with its context.
+func (s *Server) Tell(name string, value func(context.Context) any) {
+	s.told = append(s.told, told{name, value})
+}
+
+func (s *Server) tell(ctx context.Context, result mcp.ResultMetadata) {
+	for _, t := range s.told {
+		result.EnsureResultMeta().SetMetaField(t.name, t.value(ctx))
+	}
+}
+
+// Handler answers the messages that [Decode] lets through.
+func Handler(s *Server) http.Handler {
+	inner := server.NewStreamableHTTPServer(s.MCPServer,
+		server.WithStateLess(true),
+		server.WithDisableStreaming(true),
+		server.WithStreamableHTTPProtocolVersions(Versions...),
+		// The Host was checked before; mcp-go knows nothing of -url.
+		server.WithDisableLocalhostProtection(true),
+	)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		message := FromContext(r.Context())
+		if missing := s.missingArgument(message); missing != "" {
+			refuse(w, r, message, statusOf(codeInvalidParams, message.Modern),
+				&rpcError{code: codeInvalidParams, message: "Invalid params: the prompt needs the argument " + missing})
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+}
+
+// missingArgument names an argument that a prompt requires and a message
+// lacks. MCP asks for -32602 (prompts, "Error Handling"); what a prompt handler
+// of mcp-go returns becomes -32603.
+func (s *Server) missingArgument(m *Message) string {
+	if m.Method != "prompts/get" {
+		return ""
+	}
+	prompt := s.ListPrompts()[m.Name]
+	if prompt == nil {
+		return ""
+	}
+	var given map[string]string
+	// Decode made sure that they are strings.
+	_ = json.Unmarshal(m.params["arguments"], &given)
+	for _, argument := range prompt.Prompt.Arguments {
+		if _, ok := given[argument.Name]; argument.Required && !ok {
+			return argument.Name
+		}
+	}
+	return ""
+}

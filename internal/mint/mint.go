@@ -1,0 +1,103 @@
+// Package mint makes access tokens for tests and lessons: good ones, and ones
+// that are wrong in one way. It stands in for an authorization server until
+// there is one.
+package mint
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Grant is what a token says.
+type Grant struct {
+	Issuer   string
+	Audience string
+	Username string
+	ClientID string
+	Scopes   []string
+	Roles    []string
+	Lifetime time.Duration
+	Now      time.Time
+}
+
+// RolesOf are the roles that a demo user has by name. Servers never decide by
+// the name; they read the roles that the token states.
+func RolesOf(username string) []string {
+	switch username {
+	case "admin", "administrator":
+		return []string{"user", "admin"}
+	case "guest":
+		return []string{"guest"}
+	}
+	return []string{"user"}
+}
+
+// Draft is a token before it is signed. A [Flaw] changes it.
+type Draft struct {
+	Header, Claims map[string]any
+	// Text, where set, stands in for the JSON of Header or Claims: for what
+	// a map can't say, like a name that comes twice.
+	HeaderText, ClaimsText string
+	// Sign computes the signature over the input. By default: RS256 by the key.
+	Sign func(input []byte) ([]byte, error)
+
+	key *rsa.PrivateKey
+}
+
+// New drafts a token of RFC 9068 for a grant, to be signed by key, whose id is
+// kid.
+func New(key *rsa.PrivateKey, kid string, g Grant) *Draft {
+	d := &Draft{
+		Header: map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": kid},
+		Claims: map[string]any{
+			"iss":                g.Issuer,
+			"aud":                g.Audience,
+			"sub":                g.Username,
+			"iat":                g.Now.Unix(),
+			"exp":                g.Now.Add(g.Lifetime).Unix(),
+			"jti":                rand.Text(),
+			"client_id":          g.ClientID,
+			"preferred_username": g.Username,
+			"scope":              strings.Join(g.Scopes, " "),
+			"roles":              append([]string{}, g.Roles...),
+		},
+		key: key,
+	}
+	d.Sign = func(input []byte) ([]byte, error) { return rs256(key, input) }
+	return d
+}
+
+// Token signs the draft and writes it in its compact form (RFC 7515, section
+// 7.1).
+func (d *Draft) Token() (string, error) {
+	var parts [2]string
+	for i, part := range []struct {
+		text   string
+		values map[string]any
+	}{{d.HeaderText, d.Header}, {d.ClaimsText, d.Claims}} {
+		text := []byte(part.text)
+		if part.text == "" {
+			var err error
+			if text, err = json.Marshal(part.values); err != nil {
+				return "", err
+			}
+		}
+		parts[i] = encode(text)
+	}
+	input := parts[0] + "." + parts[1]
+	signature, err := d.Sign([]byte(input))
+	return input + "." + encode(signature), err
+}
+
+func rs256(key *rsa.PrivateKey, input []byte) ([]byte, error) {
+	sum := sha256.Sum256(input)
+	return rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
+}
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -1,0 +1,92 @@
+// Package oauthmetadata serves the documents from which clients learn how to
+// get a token: that of the protected resource (RFC 9728) and that of the
+// authorization server (RFC 8414). Anybody may read them, without a token, from
+// any Origin; and every URL in them comes from configuration.
+package oauthmetadata
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+const (
+	resourcePath = "/.well-known/oauth-protected-resource"   // RFC 9728, section 3
+	serverPath   = "/.well-known/oauth-authorization-server" // RFC 8414, section 3
+)
+
+// Resource describes the MCP server as a protected resource (RFC 9728, section
+// 2).
+type Resource struct {
+	Resource             string   `json:"resource"`
+	Name                 string   `json:"resource_name,omitempty"`
+	AuthorizationServers []string `json:"authorization_servers"`
+	// ScopesSupported is what clients should ask for at first; MCP wants no
+	// catalogue here, and never offline_access.
+	ScopesSupported        []string `json:"scopes_supported"`
+	BearerMethodsSupported []string `json:"bearer_methods_supported"`
+}
+
+// AuthorizationServer describes an issuer (RFC 8414, section 2). It has no
+// member for what isn't there: a client that finds no authorization_endpoint
+// knows that it can't get a token here.
+type AuthorizationServer struct {
+	Issuer               string   `json:"issuer"`
+	JWKSURI              string   `json:"jwks_uri"`
+	ScopesSupported      []string `json:"scopes_supported"`
+	ServiceDocumentation string   `json:"service_documentation,omitempty"`
+}
+
+// NewResource describes a resource for which one issuer gives out tokens.
+// scopes are what clients should ask for at first: the least that is of use
+// (MCP, authorization, "Scope Selection Strategy").
+func NewResource(resource, issuer string, scopes ...string) Resource {
+	return Resource{
+		Resource:               resource,
+		Name:                   "Auth Step By Step",
+		AuthorizationServers:   []string{issuer},
+		ScopesSupported:        scopes,
+		BearerMethodsSupported: []string{"header"},
+	}
+}
+
+// NewAuthorizationServer describes an issuer that publishes its keys and has no
+// endpoints yet.
+func NewAuthorizationServer(issuer, jwksURI string, scopes ...string) AuthorizationServer {
+	return AuthorizationServer{
+		Issuer:               issuer,
+		JWKSURI:              jwksURI,
+		ScopesSupported:      scopes,
+		ServiceDocumentation: "https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",
+	}
+}
+
+// ServerURL is where the document of an issuer without a path stands (RFC
+// 8414, section 3.1).
+func ServerURL(issuer string) string { return issuer + serverPath }
+
+// ResourceURL is where the document of a resource stands: the well-known path
+// is inserted between the host and the path of the resource (RFC 9728, section
+// 3.1).
+func ResourceURL(resource string) string {
+	u, err := url.Parse(resource)
+	if err != nil {
+		return resource
+	}
+	u.Path = resourcePath + u.Path
+	return u.String()
+}
+
+// Handler serves one of the documents. Clients may keep it for five minutes.
+func Handler[Document Resource | AuthorizationServer](document Document) http.Handler {
+	body, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		panic(err) // strings always have a JSON form
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		_, _ = w.Write(append(body, '\n'))
+	})
+}

@@ -1,0 +1,40 @@
+// Package principal is who makes a request: the user, the client that acts
+// for the user, and what both may do. It knows nothing of tokens, so that
+// tools and checks depend on the facts alone.
+package principal
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Principal is what a valid access token says. Its values come from the
+// issuer; nothing of it is taken from the request otherwise.
+type Principal struct {
+	Issuer   string    `json:"issuer"`
+	Subject  string    `json:"subject"`            // unique at the issuer; RFC 9068, section 2.2
+	Username string    `json:"username,omitempty"` // for people to read; never to decide by
+	ClientID string    `json:"client_id,omitempty"`
+	Scopes   []string  `json:"scopes"` // what the client may do; RFC 8693, section 4.2
+	Roles    []string  `json:"roles"`  // what the user may do
+	Expires  time.Time `json:"expires_at"`
+}
+
+// HasScope reports whether the client was granted a scope. Scopes are compared
+// exactly and in their case (RFC 6749, section 3.3).
+func (p *Principal) HasScope(scope string) bool { return slices.Contains(p.Scopes, scope) }
+
+// HasRole reports whether the user has a role.
+func (p *Principal) HasRole(role string) bool { return slices.Contains(p.Roles, role) }
+
+type key struct{}
+
+// NewContext returns a context that carries p.
+func NewContext(ctx context.Context, p *Principal) context.Context {
+	return context.WithValue(ctx, key{}, p)
+}
+
+// FromContext returns the caller of the request. It panics when nobody was
+// authenticated: a decision without a caller must not be made at all.
+func FromContext(ctx context.Context) *Principal { return ctx.Value(key{}).(*Principal) }

@@ -1,0 +1,99 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// grace is how long requests in flight may take once a signal asked to end.
+const grace = 10 * time.Second
+
+// Main is the main function of every server: it reads the flags, serves what
+// build makes until SIGINT or SIGTERM, and ends with status 0; or with status
+// 1 and one line that says what to do. source is the program's main.go: its
+// package comment is what -h explains.
+func Main(source string, build Builder) {
+	name := filepath.Base(os.Args[0])
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "%s\nFlags:\n", lesson(source))
+		flag.PrintDefaults()
+	}
+	addr := flag.String("addr", "localhost:9000", "`address` to listen on; port 0 takes a free one")
+	base := flag.String("url", "", "base `URL` of all that the server states about itself (default http://localhost with the bound port)")
+	origins := flag.String("origins", "", "further `Origins` to allow besides loopback, with commas between")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q; see %s -h\n", name, flag.Arg(0), name)
+		os.Exit(2)
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+
+	opts := Options{Addr: *addr, URL: *base, Limits: DefaultLimits}
+	for _, o := range strings.Split(*origins, ",") {
+		if o = strings.TrimSpace(o); o != "" {
+			opts.Origins = append(opts.Origins, o)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, opts, build); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, opts Options, build Builder) error {
+	running, err := Start(opts, build)
+	if err != nil {
+		return err
+	}
+	// Scripts wait for this line, so it is written once connections are accepted.
+	fmt.Fprintf(os.Stderr, "listening on %s\n", listenURL(running))
+	if !running.Addr.(*net.TCPAddr).IP.IsLoopback() {
+		slog.Warn("other machines can reach this server: put TLS in front of it and state its public address with -url")
+	}
+	select {
+	case err := <-running.failed:
+		return fmt.Errorf("serving ended: %w", err)
+	case <-ctx.Done():
+	}
+	slog.Info("stopping", "grace", grace)
+	ending, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := running.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("requests were still running after %s: %w", grace, err)
+	}
+	return nil
+}
+
+// listenURL names the port really bound. Loopback is called localhost, since
+// that is how every URL that the server states is written.
+func listenURL(r *Running) string {
+	host := r.Addr.(*net.TCPAddr).IP
+	if host.IsLoopback() {
+		return fmt.Sprintf("http://localhost:%d", r.Site.Port)
+	}
+	return "http://" + r.Addr.String()
+}
+
+// lesson is the package comment of a Go source file.
+func lesson(source string) string {
+	file, err := parser.ParseFile(token.NewFileSet(), "main.go", source, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		return err.Error()
+	}
+	return file.Doc.Text()
+}

@@ -1,0 +1,148 @@
+// Package serve runs one HTTP handler as a program: flags, listener, limits,
+// logs and a graceful end. It knows nothing of MCP or OAuth.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Limits bound what one client can cost the server. The zero value of a field
+// means no limit, so start from [DefaultLimits].
+type Limits struct {
+	ReadHeader time.Duration // until the request's header is complete
+	Read       time.Duration // until the request's body is complete
+	Write      time.Duration // until the answer is written
+	Idle       time.Duration // between two requests on one connection
+	Header     int           // bytes of the request's header; Go adds 4 KiB of slack
+	Body       int64         // bytes of the request's body
+}
+
+// DefaultLimits are the limits of every step.
+var DefaultLimits = Limits{
+	ReadHeader: 5 * time.Second,
+	Read:       15 * time.Second,
+	Write:      30 * time.Second,
+	Idle:       60 * time.Second,
+	Header:     32 << 10,
+	Body:       1 << 20,
+}
+
+// Options say where and how to serve.
+type Options struct {
+	Addr    string   // TCP address to listen on; port 0 takes a free one
+	URL     string   // base URL of the site; empty: http://localhost with the bound port
+	Origins []string // further Origins to allow, besides loopback
+	Limits  Limits
+}
+
+// Site is what a handler may say about itself. All of it comes from the
+// command line and none from a request, so that nobody's Host header ends up
+// in a stated URL.
+type Site struct {
+	// URL is the base of every URL that the server states about itself,
+	// without a slash at the end.
+	URL string
+	// Origins are the further Origins to allow, besides loopback.
+	Origins []string
+	// Port is the TCP port that is really bound.
+	Port int
+}
+
+// Resource is the resource identifier of the MCP server (RFC 9728, section
+// 1.2; RFC 8707, section 2): what a token's audience must name.
+func (s Site) Resource() string { return s.URL + "/mcp" }
+
+// Hosts are the Host headers by which this server may be addressed: the one
+// of its URL, and the loopback names with the bound port.
+func (s Site) Hosts() []string {
+	_, host, _ := strings.Cut(s.URL, "://")
+	hosts := []string{host}
+	for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
+		hosts = append(hosts, net.JoinHostPort(name, strconv.Itoa(s.Port)))
+	}
+	return hosts
+}
+
+// A Builder makes the handler of a program, once its site is known.
+type Builder func(Site) (http.Handler, error)
+
+// Running is a server that accepts connections.
+type Running struct {
+	Site   Site
+	Addr   net.Addr
+	server *http.Server
+	failed chan error
+}
+
+// Start binds the address, builds the handler and serves it in the
+// background. It fails with a sentence that says what to do when the address
+// is taken or the URL unusable.
+func Start(opts Options, build Builder) (*Running, error) {
+	if opts.URL != "" {
+		if err := checkURL(opts.URL); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen("tcp", opts.Addr)
+	if err != nil {
+		return nil, explainListen(opts.Addr, err)
+	}
+	site := Site{URL: opts.URL, Origins: opts.Origins, Port: listener.Addr().(*net.TCPAddr).Port}
+	if site.URL == "" {
+		site.URL = "http://localhost:" + strconv.Itoa(site.Port)
+	}
+	handler, err := build(site)
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	r := &Running{
+		Site: site,
+		Addr: listener.Addr(),
+		server: &http.Server{
+			Handler:           logRequests(http.MaxBytesHandler(handler, opts.Limits.Body)),
+			ReadHeaderTimeout: opts.Limits.ReadHeader,
+			ReadTimeout:       opts.Limits.Read,
+			WriteTimeout:      opts.Limits.Write,
+			IdleTimeout:       opts.Limits.Idle,
+			MaxHeaderBytes:    opts.Limits.Header,
+			ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		},
+		failed: make(chan error, 1),
+	}
+	go func() { r.failed <- r.server.Serve(listener) }()
+	return r, nil
+}
+
+// Shutdown stops accepting and waits until the requests in flight are
+// answered, or ctx ends.
+func (r *Running) Shutdown(ctx context.Context) error {
+	err := r.server.Shutdown(ctx)
+	if err != nil {
+		_ = r.server.Close()
+	}
+	return err
+}
+
+// Close ends the server at once, without waiting for requests in flight.
+func (r *Running) Close() error { return r.server.Close() }
+
+func explainListen(addr string, err error) error {
+	_, port, _ := net.SplitHostPort(addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %s is taken: stop the program that uses it, or choose another with -addr localhost:0", port)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("port %s may not be opened by this user: choose one above 1023 with -addr", port)
+	}
+	return fmt.Errorf("-addr %q can't be listened on: %w", addr, err)
+}

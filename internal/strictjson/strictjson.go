@@ -1,0 +1,159 @@
+// Package strictjson reads JSON without the latitude of encoding/json: there
+// the last of two equal names wins, names match in any case, and broken text
+// is mended. Two readers that bend differently can be split from each other:
+// the check sees one message, the server runs another.
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxDepth is how deep objects and arrays may nest.
+const MaxDepth = 64
+
+var (
+	// ErrSyntax says that the text is not one JSON value in UTF-8 (RFC 8259).
+	ErrSyntax = errors.New("not valid JSON")
+	// ErrNotObject says that the text is JSON, but no object.
+	ErrNotObject = errors.New("not a JSON object")
+	// ErrAmbiguous says that two readers could understand the text differently.
+	ErrAmbiguous = errors.New("ambiguous JSON")
+)
+
+// foldDepth is down to which depth names that differ only in case are refused
+// too: there they are names of a protocol, below they are somebody's data.
+const foldDepth = 2
+
+// Object reads data as exactly one JSON object and returns its members as
+// they stand. It refuses with [ErrSyntax] what is no JSON, broken UTF-8,
+// nesting beyond [MaxDepth] and trailing data; with [ErrNotObject] any other
+// value; and with [ErrAmbiguous] repeated names (in the first two levels also
+// those that differ only in case), a NUL in a name, unpaired surrogates and
+// numbers that no float64 holds.
+func Object(data []byte) (map[string]json.RawMessage, error) {
+	if !utf8.Valid(data) {
+		return nil, fmt.Errorf("%w: broken UTF-8", ErrSyntax)
+	}
+	if err := walk(data); err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
+		return nil, ErrNotObject
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
+	}
+	return members, nil
+}
+
+// Fold maps a name to the one that encoding/json takes it for.
+func Fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+
+// walk reads all tokens once and checks what json.Unmarshal lets pass. It
+// stops at the depth limit before it has read further.
+func walk(data []byte) error {
+	// levels holds the names seen in each open object, nil for an array.
+	var levels []map[string]bool
+	var wantName bool
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	for {
+		start := decoder.InputOffset()
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) && len(levels) == 0 {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrSyntax, err)
+		}
+		raw := data[start:decoder.InputOffset()]
+		switch t := token.(type) {
+		case json.Delim:
+			if t == '{' || t == '[' {
+				if len(levels) == MaxDepth {
+					return fmt.Errorf("%w: nested deeper than %d levels", ErrSyntax, MaxDepth)
+				}
+				var names map[string]bool
+				if t == '{' {
+					names = map[string]bool{}
+				}
+				levels = append(levels, names)
+			} else {
+				levels = levels[:len(levels)-1]
+			}
+		case string:
+			if unpairedSurrogate(raw) {
+				return fmt.Errorf("%w: unpaired surrogate", ErrAmbiguous)
+			}
+			if wantName {
+				names, key := levels[len(levels)-1], t
+				if len(levels) <= foldDepth {
+					key = Fold(t)
+				}
+				if names[key] || strings.ContainsRune(t, 0) {
+					return fmt.Errorf("%w: member name twice, in another case, or with a NUL", ErrAmbiguous)
+				}
+				names[key] = true
+				wantName = false
+				continue
+			}
+		case json.Number:
+			if _, err := strconv.ParseFloat(t.String(), 64); err != nil {
+				return fmt.Errorf("%w: number out of range", ErrAmbiguous)
+			}
+		}
+		// After a value, or an opening brace, an object wants a name next.
+		wantName = len(levels) > 0 && levels[len(levels)-1] != nil
+	}
+	if decoder.InputOffset() == 0 {
+		return fmt.Errorf("%w: empty", ErrSyntax)
+	}
+	// Token reads one value after another; json.Valid wants exactly one.
+	if !json.Valid(data) {
+		return fmt.Errorf("%w: trailing data", ErrSyntax)
+	}
+	return nil
+}
+
+// unpairedSurrogate looks for \uD800–\uDFFF that don't come in pairs: such
+// text has no Unicode form, and each reader replaces it in its own way.
+func unpairedSurrogate(literal []byte) bool {
+	for i := 0; i < len(literal); i++ {
+		if literal[i] != '\\' {
+			continue
+		}
+		if i++; i >= len(literal) || literal[i] != 'u' {
+			continue
+		}
+		unit := hex4(literal, i+1)
+		i += 4
+		switch {
+		case unit < 0xD800 || unit > 0xDFFF:
+		case unit > 0xDBFF, i+2 >= len(literal), literal[i+1] != '\\', literal[i+2] != 'u':
+			return true
+		default:
+			if low := hex4(literal, i+3); low < 0xDC00 || low > 0xDFFF {
+				return true
+			}
+			i += 6
+		}
+	}
+	return false
+}
+
+// hex4 reads four hexadecimal digits; 0 where there are none.
+func hex4(b []byte, at int) uint64 {
+	if at+4 > len(b) {
+		return 0
+	}
+	n, _ := strconv.ParseUint(string(b[at:at+4]), 16, 32)
+	return n
+}

@@ -1,0 +1,74 @@
+package strictjson
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestObject(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want error
+	}{
+		"object":                      {`{"a":1,"b":{"a":[1,2,{"a":null}]}}`, nil},
+		"surrounding blanks":          {" \n{\"a\":1}\t", nil},
+		"surrogate pair":              {`{"a":"😀"}`, nil},
+		"escaped surrogate pair":      {"{\"a\":\"\\ud83d\\ude00\"}", nil},
+		"escaped backslash then u":    {`{"a":"\\ud83d"}`, nil},
+		"case differs in data":        {`{"params":{"arguments":{"a":1,"A":2}}}`, nil},
+		"A12 empty":                   {``, ErrSyntax},
+		"A12 byte order mark":         {"\ufeff{}", ErrSyntax},
+		"A12 trailing x":              {`{"a":1}x`, ErrSyntax},
+		"A12 two objects":             {`{"a":1}{"a":2}`, ErrSyntax},
+		"A12 missing comma":           {`{"a":1 "b":2}`, ErrSyntax},
+		"A12 broken UTF-8":            {"{\"a\":\"\xff\"}", ErrSyntax},
+		"A12 truncated":               {`{"a":[1,2`, ErrSyntax},
+		"A12 65 levels":               {strings.Repeat("[", 65), ErrSyntax},
+		"A12 a million levels":        {strings.Repeat("[", 1e6), ErrSyntax},
+		"A12 array":                   {`[{"a":1}]`, ErrNotObject},
+		"A12 null":                    {`null`, ErrNotObject},
+		"A12 lone high surrogate":     {`{"a":"\ud83d"}`, ErrAmbiguous},
+		"A12 lone low surrogate":      {`{"a":"\ude00"}`, ErrAmbiguous},
+		"A12 high then other":         {`{"a":"\ud83dA"}`, ErrAmbiguous},
+		"A12 surrogate in a name":     {`{"\ud83d":1}`, ErrAmbiguous},
+		"A12 number beyond a float":   {`{"a":1e999}`, ErrAmbiguous},
+		"A11 name twice":              {`{"a":1,"a":2}`, ErrAmbiguous},
+		"A11 escaped name twice":      {`{"a":1,"\u0061":2}`, ErrAmbiguous},
+		"A11 other case":              {`{"method":1,"METHOD":2}`, ErrAmbiguous},
+		"A11 other case, level 2":     {`{"params":{"name":1,"Name":2}}`, ErrAmbiguous},
+		"A11 Kelvin sign folds to k":  {"{\"k\":1,\"\u212a\":2}", ErrAmbiguous},
+		"A11 long s folds to s":       {"{\"params\":1,\"param\u017f\":2}", ErrAmbiguous},
+		"A11 name twice, deep":        {`{"a":{"b":{"c":{"d":1,"d":2}}}}`, ErrAmbiguous},
+		"A11 NUL in a name":           {`{"method\u0000":1}`, ErrAmbiguous},
+		"A11 same name after a child": {`{"a":{"b":1},"a":2}`, ErrAmbiguous},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Object([]byte(c.text))
+			if !errors.Is(err, c.want) || (c.want == nil) != (err == nil) {
+				t.Errorf("Object = %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// What Object accepts has one meaning: encoding it anew and reading it again
+// changes nothing that a check could have seen.
+func FuzzObject(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1,"A":2}`, `{"a":"\ud83d"}`, `{"a":{"b":[1e999]}}`, "{\"\u212a\":1,\"k\":2}", `[`, `{"a":1}{`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		members, err := Object(data)
+		if err != nil {
+			return
+		}
+		folded := map[string]bool{}
+		for name := range members {
+			if folded[Fold(name)] {
+				t.Fatalf("accepted %q twice in %q", name, data)
+			}
+			folded[Fold(name)] = true
+		}
+	})
+}
