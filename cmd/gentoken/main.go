@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -247,15 +248,20 @@ func listFlaws(stdout io.Writer) error {
 	return table.Flush()
 }
 
-// writeFile replaces a file as a whole: nobody reads half a token, and an
-// existing file's mode doesn't stay.
+// writeFile replaces a file as a whole: nobody reads half a token, an existing
+// file's mode doesn't stay, and no link is followed.
 func writeFile(path, token string) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, []byte(token+"\n"), 0o600); err != nil {
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".token-*") // mode 0600
+	if err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	if err := os.Rename(temporary, path); err != nil {
-		_ = os.Remove(temporary)
+	_, err = temporary.WriteString(token + "\n")
+	err = errors.Join(err, temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(temporary.Name())
 		return fmt.Errorf("--out: %w", err)
 	}
 	return nil

@@ -107,6 +107,13 @@ func fromJWK(candidate jwk.Key) (Key, error) {
 	if private, err := jwk.IsPrivateKey(candidate); err != nil || private {
 		return key, errors.New("not a public key")
 	}
+	// A public key with a part of the private one beside it was published by
+	// mistake, and is everybody's (RFC 7518, sections 6.2.2, 6.3.2 and 6.4).
+	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
+		if candidate.Has(name) {
+			return key, errors.New("holds private members")
+		}
+	}
 	if use, ok := candidate.KeyUsage(); ok && use != "sig" {
 		return key, errors.New("not for signatures")
 	}
@@ -119,9 +126,11 @@ func fromJWK(candidate jwk.Key) (Key, error) {
 			return key, errors.New("not for verifying")
 		}
 	}
-	if err := jwk.Export(candidate, &key.Public); err != nil {
+	var public any // Export fills no narrower interface
+	if err := jwk.Export(candidate, &public); err != nil {
 		return key, err
 	}
+	key.Public = public
 	key.ID, _ = candidate.KeyID()
 	key.Algorithm = natural(key.Public)
 	if algorithm, ok := candidate.Algorithm(); ok {
@@ -169,6 +178,9 @@ func Handler(set Set) http.Handler {
 	shown := jwk.NewSet()
 	for _, key := range set {
 		public, err := jwk.Import(key.Public)
+		if err == nil {
+			err = key.check() // which no private key passes
+		}
 		for name, value := range map[string]any{jwk.KeyIDKey: key.ID, jwk.AlgorithmKey: key.Algorithm, jwk.KeyUsageKey: "sig"} {
 			if err == nil {
 				err = public.Set(name, value)

@@ -90,11 +90,17 @@ func Replace(dir string) (kept []string, err error) {
 	return kept, makePair(dir)
 }
 
+// freeName takes a name for a backup, by an empty file that the backup will
+// replace, so that nobody else takes it too.
 func freeName(path string) (string, error) {
 	for n := 1; n < 10_000; n++ {
 		backup := fmt.Sprintf("%s.%d.bak", path, n)
-		if _, err := os.Lstat(backup); errors.Is(err, fs.ErrNotExist) {
-			return backup, nil
+		file, err := os.OpenFile(backup, os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			return backup, file.Close()
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", err
 		}
 	}
 	return "", fmt.Errorf("there are too many backups of %s: remove some", path)

@@ -27,53 +27,55 @@ import (
 // with the status that Streamable HTTP asks for.
 func Decode(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-			refuse(w, r, &Message{}, http.StatusUnsupportedMediaType, &rpcError{code: codeInvalidRequest, message: "Invalid request: Content-Type must be application/json"})
-			return
+		message, status, err := read(r)
+		var encoded []byte
+		if err == nil {
+			encoded, err = message.encode()
 		}
-		if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-			refuse(w, r, &Message{}, http.StatusUnsupportedMediaType, &rpcError{code: codeInvalidRequest, message: "Invalid request: send the body without Content-Encoding"})
-			return
-		}
-		body, err := io.ReadAll(r.Body)
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			refuse(w, r, &Message{}, http.StatusRequestEntityTooLarge, &rpcError{code: codeInvalidRequest, message: "Invalid request: the body is too large"})
-			return
-		} else if err != nil {
-			refuse(w, r, &Message{}, http.StatusBadRequest, &rpcError{code: codeParse, message: "Parse error: the body could not be read"})
-			return
-		}
-		message, err := parse(body)
-		var refusal *rpcError
+		refusal := &rpcError{code: codeInternal, message: "Internal error"}
 		switch {
-		case errors.As(err, &refusal):
-			refuse(w, r, message, http.StatusBadRequest, refusal)
-			return
 		case errors.Is(err, errNotification):
 			w.WriteHeader(http.StatusAccepted)
-			return
-		}
-		if status, refusal := understand(message, r.Header); refusal != nil {
+		case errors.As(err, &refusal):
 			refuse(w, r, message, status, refusal)
-			return
-		}
-		encoded, err := message.encode()
-		if err != nil {
+		case err != nil:
 			slog.ErrorContext(r.Context(), "a message was understood but can't be encoded", "error", err)
-			refuse(w, r, message, http.StatusInternalServerError, &rpcError{code: codeInternal, message: "Internal error"})
-			return
+			refuse(w, r, message, http.StatusInternalServerError, refusal)
+		default:
+			r = r.WithContext(context.WithValue(r.Context(), messageKey{}, message))
+			r.Body = io.NopCloser(bytes.NewReader(encoded))
+			r.ContentLength = int64(len(encoded))
+			next.ServeHTTP(w, r)
 		}
-		r = r.WithContext(context.WithValue(r.Context(), messageKey{}, message))
-		r.Body = io.NopCloser(bytes.NewReader(encoded))
-		r.ContentLength = int64(len(encoded))
-		next.ServeHTTP(w, r)
 	})
+}
+
+// read understands a request, or returns the status and the error to refuse it
+// with, and errNotification for a notification.
+func read(r *http.Request) (m *Message, status int, err error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return &Message{}, http.StatusUnsupportedMediaType, invalidRequest("Content-Type must be application/json")
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return &Message{}, http.StatusUnsupportedMediaType, invalidRequest("send the body without Content-Encoding")
+	}
+	body, err := io.ReadAll(r.Body)
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return &Message{}, http.StatusRequestEntityTooLarge, invalidRequest("the body is too large")
+	} else if err != nil {
+		return &Message{}, http.StatusBadRequest, &rpcError{code: codeParse, message: "Parse error: the body could not be read"}
+	}
+	if m, err = parse(body); err != nil {
+		return m, http.StatusBadRequest, err
+	}
+	status, err = understand(m, r.Header)
+	return m, status, err
 }
 
 // understand finds the protocol version and the operation of a message. That
 // the headers of 2026-07-28 agree with the body is left to mcp-go, which
 // answers a mismatch with 400 and -32020.
-func understand(m *Message, header http.Header) (status int, refusal *rpcError) {
+func understand(m *Message, header http.Header) (status int, err error) {
 	for _, name := range []string{mcp.HeaderProtocolVersion, mcp.HeaderMethod, mcp.HeaderName} {
 		// Of two values, each reader would pick its own.
 		if len(header.Values(name)) > 1 {
@@ -98,11 +100,10 @@ func understand(m *Message, header http.Header) (status int, refusal *rpcError) 
 			}
 		}
 	}
-	err := admit(m)
-	if !errors.As(err, &refusal) {
-		return http.StatusOK, nil
+	if err := admit(m); err != nil {
+		return statusOf(err.code, m.Modern), err
 	}
-	return statusOf(refusal.code, m.Modern), refusal
+	return http.StatusOK, nil
 }
 
 // statusOf is the HTTP status of a JSON-RPC error. Only 2026-07-28 lets the

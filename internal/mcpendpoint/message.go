@@ -43,6 +43,10 @@ type rpcError struct {
 
 func (e *rpcError) Error() string { return fmt.Sprintf("%d %s", e.code, e.message) }
 
+func invalidRequest(why string) *rpcError {
+	return &rpcError{code: codeInvalidRequest, message: "Invalid request: " + why}
+}
+
 type messageKey struct{}
 
 // FromContext returns the message that [Decode] understood. It panics when
@@ -63,12 +67,12 @@ func parse(body []byte) (*Message, error) {
 	case errors.Is(err, strictjson.ErrSyntax):
 		return m, &rpcError{code: codeParse, message: "Parse error: the body must be one JSON object in UTF-8"}
 	case errors.Is(err, strictjson.ErrNotObject):
-		return m, &rpcError{code: codeInvalidRequest, message: "Invalid request: send one JSON-RPC message in a body, no batch"}
+		return m, invalidRequest("send one JSON-RPC message in a body, no batch")
 	case err != nil:
-		return m, &rpcError{code: codeInvalidRequest, message: "Invalid request: the message can be read in two ways (a name twice or in another case, an unpaired surrogate, a number out of range)"}
+		return m, invalidRequest("the message can be read in two ways (a name twice or in another case, an unpaired surrogate, a number out of range)")
 	}
-	if err := onlyExactNames(members, "jsonrpc", "id", "method", "params", "result", "error"); err != nil {
-		return m, err
+	if refusal := onlyExactNames(members, "jsonrpc", "id", "method", "params", "result", "error"); refusal != nil {
+		return m, refusal
 	}
 	id, hasID := members["id"]
 	if hasID && validID(id) {
@@ -76,17 +80,17 @@ func parse(body []byte) (*Message, error) {
 	}
 	switch {
 	case string(members["jsonrpc"]) != `"2.0"`:
-		return m, &rpcError{code: codeInvalidRequest, message: `Invalid request: "jsonrpc" must be "2.0"`}
+		return m, invalidRequest(`"jsonrpc" must be "2.0"`)
 	case members["result"] != nil || members["error"] != nil:
-		return m, &rpcError{code: codeInvalidRequest, message: "Invalid request: this server asks its clients nothing, so it takes no responses"}
+		return m, invalidRequest("this server asks its clients nothing, so it takes no responses")
 	case json.Unmarshal(members["method"], &m.Method) != nil || m.Method == "":
-		return m, &rpcError{code: codeInvalidRequest, message: `Invalid request: "method" must be a string`}
+		return m, invalidRequest(`"method" must be a string`)
 	case hasID && m.ID == nil:
-		return m, &rpcError{code: codeInvalidRequest, message: `Invalid request: "id" must be a string or an integer`}
+		return m, invalidRequest(`"id" must be a string or an integer`)
 	}
 	if raw, ok := members["params"]; ok {
 		if m.params, err = strictjson.Object(raw); err != nil {
-			return m, &rpcError{code: codeInvalidRequest, message: `Invalid request: "params" must be an object`}
+			return m, invalidRequest(`"params" must be an object`)
 		}
 	}
 	if !hasID {
@@ -95,16 +99,16 @@ func parse(body []byte) (*Message, error) {
 	return m, nil
 }
 
-// onlyExactNames refuses members that encoding/json would take for one of
+// onlyExactNames refuses messages with members that encoding/json would take for one of
 // names although they are written differently.
-func onlyExactNames(members map[string]json.RawMessage, names ...string) error {
+func onlyExactNames(members map[string]json.RawMessage, names ...string) *rpcError {
 	exact := make(map[string]string, len(names))
 	for _, name := range names {
 		exact[strictjson.Fold(name)] = name
 	}
 	for name := range members {
 		if want, ok := exact[strictjson.Fold(name)]; ok && name != want {
-			return &rpcError{code: codeInvalidRequest, message: fmt.Sprintf("Invalid request: %q must be written in exactly that case", want)}
+			return invalidRequest(fmt.Sprintf("%q must be written in exactly that case", want))
 		}
 	}
 	return nil

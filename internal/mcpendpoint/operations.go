@@ -45,14 +45,14 @@ const maxName = 128
 
 // admit finds the operation of a message and reduces its params to what that
 // operation knows.
-func admit(m *Message) error {
+func admit(m *Message) *rpcError {
 	op, known := operations[m.Method]
 	if !known || m.Modern && !op.modern || !m.Modern && !op.legacy {
 		return &rpcError{code: codeMethodNotFound, message: "Method not found: this server doesn't offer it in this protocol version"}
 	}
 	members := append([]string{"_meta"}, op.members...)
-	if err := onlyExactNames(m.params, members...); err != nil {
-		return err
+	if refusal := onlyExactNames(m.params, members...); refusal != nil {
+		return refusal
 	}
 	for name := range m.params {
 		if !slices.Contains(members, name) {

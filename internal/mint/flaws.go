@@ -104,12 +104,12 @@ var Flaws = []Flaw{
 		_, err := d.strangerSigns()
 		return err
 	}},
-	{"tampered", "C21", "changed after it was signed: the roles now say admin", func(d *Draft) error {
+	{"tampered", "C21", "was changed after it was signed: it now acts for somebody else", func(d *Draft) error {
 		honest, err := (&Draft{Header: d.Header, Claims: maps.Clone(d.Claims), Sign: d.Sign}).Token()
 		if err != nil {
 			return err
 		}
-		d.Claims["roles"] = []string{"user", "admin"}
+		d.Claims["sub"] = "not-" + d.Claims["sub"].(string)
 		d.Sign = func([]byte) ([]byte, error) {
 			return base64.RawURLEncoding.DecodeString(honest[strings.LastIndex(honest, ".")+1:])
 		}
@@ -128,15 +128,15 @@ var Flaws = []Flaw{
 		d.Claims["aud"] = map[string]any{d.Claims["aud"].(string): 1}
 		return nil
 	}},
-	{"wrong-audience", "C14", "is meant for another server of the same issuer, and was passed on", claim("aud", "http://localhost:9001/mcp")},
+	{"wrong-audience", "C14", "is meant for another server of the same issuer, and was passed on", changed("aud", elsewhere)},
 	{"audience-slash", "C14", "has an audience that differs by a slash at the end", changed("aud", func(s string) string { return s + "/" })},
 	{"audience-parent", "C14", "is meant for the site, not for its MCP endpoint", changed("aud", func(s string) string { return strings.TrimSuffix(s, "/mcp") })},
-	{"wrong-issuer", "C15", "comes from another issuer", claim("iss", "https://evil.example")},
+	{"wrong-issuer", "C15", "comes from another issuer", changed("iss", elsewhere)},
 	{"issuer-slash", "C15", "has an issuer that differs by a slash at the end", changed("iss", func(s string) string { return s + "/" })},
 	{"no-issuer", "C15", "doesn't say who issued it", claim("iss", nil)},
 	{"expired", "C16", "ended an hour ago", func(d *Draft) error {
-		d.Claims["iat"] = time.Now().Add(-2 * time.Hour).Unix()
-		d.Claims["exp"] = time.Now().Add(-time.Hour).Unix()
+		d.Claims["iat"] = d.now.Add(-2 * time.Hour).Unix()
+		d.Claims["exp"] = d.now.Add(-time.Hour).Unix()
 		return nil
 	}},
 	{"no-expiry", "C16", "never ends", claim("exp", nil)},
@@ -151,7 +151,7 @@ var Flaws = []Flaw{
 	}},
 	{"expiry-case", "C16", "is expired, with an EXP in the future that a careless reader takes for exp", func(d *Draft) error {
 		d.Claims["EXP"] = d.Claims["exp"]
-		d.Claims["exp"] = time.Now().Add(-time.Hour).Unix()
+		d.Claims["exp"] = d.now.Add(-time.Hour).Unix()
 		return nil
 	}},
 	{"not-yet-valid", "C17", "begins in an hour", later("nbf")},
@@ -195,8 +195,11 @@ func put(members map[string]any, name string, value any) error {
 
 // later puts a date an hour ahead.
 func later(name string) func(*Draft) error {
-	return func(d *Draft) error { return put(d.Claims, name, time.Now().Add(time.Hour).Unix()) }
+	return func(d *Draft) error { return put(d.Claims, name, d.now.Add(time.Hour).Unix()) }
 }
+
+// elsewhere is a URL with another host.
+func elsewhere(url string) string { return strings.Replace(url, "://", "://other.", 1) }
 
 // changed edits a claim that is a string.
 func changed(name string, edit func(string) string) func(*Draft) error {

@@ -48,6 +48,7 @@ type Draft struct {
 	Sign func(input []byte) ([]byte, error)
 
 	key *rsa.PrivateKey
+	now time.Time
 }
 
 // New drafts a token of RFC 9068 for a grant, to be signed by key, whose id is
@@ -68,6 +69,7 @@ func New(key *rsa.PrivateKey, kid string, g Grant) *Draft {
 			"roles":              append([]string{}, g.Roles...),
 		},
 		key: key,
+		now: g.Now,
 	}
 	d.Sign = func(input []byte) ([]byte, error) { return rs256(key, input) }
 	return d

@@ -85,10 +85,15 @@ type Running struct {
 
 // Start binds the address, builds the handler and serves it in the
 // background. It fails with a sentence that says what to do when the address
-// is taken or the URL unusable.
+// is taken, or the URL or an Origin unusable.
 func Start(opts Options, build Builder) (*Running, error) {
 	if opts.URL != "" {
-		if err := checkURL(opts.URL); err != nil {
+		if err := checkBase("-url", opts.URL); err != nil {
+			return nil, err
+		}
+	}
+	for _, origin := range opts.Origins {
+		if err := checkBase("-origins", origin); err != nil {
 			return nil, err
 		}
 	}
@@ -109,7 +114,9 @@ func Start(opts Options, build Builder) (*Running, error) {
 		Site: site,
 		Addr: listener.Addr(),
 		server: &http.Server{
-			Handler:           logRequests(http.MaxBytesHandler(handler, opts.Limits.Body)),
+			// Outermost, so that net/http itself learns of a body that is too
+			// large, and closes the connection.
+			Handler:           http.MaxBytesHandler(logRequests(handler), opts.Limits.Body),
 			ReadHeaderTimeout: opts.Limits.ReadHeader,
 			ReadTimeout:       opts.Limits.Read,
 			WriteTimeout:      opts.Limits.Write,

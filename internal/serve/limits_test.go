@@ -1,0 +1,229 @@
+package serve
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tight limits end an attack soon; everything that ends it later than patience
+// counts as never.
+var tight = Limits{
+	ReadHeader: 300 * time.Millisecond,
+	Read:       500 * time.Millisecond,
+	Write:      500 * time.Millisecond,
+	Idle:       300 * time.Millisecond,
+	Header:     32 << 10,
+	Body:       1 << 10,
+}
+
+func TestDefaultLimits(t *testing.T) {
+	d := DefaultLimits
+	if d.Header != 32<<10 || d.Body != 1<<20 {
+		t.Errorf("A13, A15: caps of %d and %d bytes", d.Header, d.Body)
+	}
+	for name, limit := range map[string]time.Duration{"ReadHeader": d.ReadHeader, "Read": d.Read, "Write": d.Write, "Idle": d.Idle} {
+		if limit <= 0 || limit > time.Minute {
+			t.Errorf("A14: %s is %s", name, limit)
+		}
+	}
+}
+
+func dial(t *testing.T, r *Running) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", r.Addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// drip sends one byte after the other until the server closes the connection,
+// and reports an error if it doesn't. Waiting for an answer is what paces it.
+func drip(c net.Conn, opening string) error {
+	if _, err := io.WriteString(c, opening); err != nil {
+		return nil
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if _, err := io.WriteString(c, "a"); err != nil {
+			return nil
+		}
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		// An answer may come first: 401 to a body that nobody wants.
+		_, err := io.Copy(io.Discard, c)
+		if timeout := net.Error(nil); !errors.As(err, &timeout) || !timeout.Timeout() {
+			return nil
+		}
+	}
+	return fmt.Errorf("still open after %s", patience)
+}
+
+// Many slow clients are each cut off, and somebody else is served meanwhile.
+func TestA14SlowClients(t *testing.T) {
+	const opening = "POST / HTTP/1.1\r\nHost: x\r\n"
+	for name, c := range map[string]struct {
+		opening string
+		handler http.HandlerFunc
+	}{
+		"header": {opening + "X-Slow: ", ok},
+		"body": {opening + "Content-Length: 1000\r\n\r\n", func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(r.Body); err != nil {
+				w.WriteHeader(http.StatusBadRequest)
+			}
+		}},
+		"body that nobody reads": {opening + "Content-Length: 1000\r\n\r\n", ok},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, tight, c.handler)
+			const clients = 20
+			ended := make(chan error, clients)
+			for range clients {
+				conn := dial(t, r)
+				go func() { ended <- drip(conn, c.opening) }()
+			}
+			if status, _ := get(t, r.Site.URL); status != 200 {
+				t.Errorf("a good request got %d meanwhile", status)
+			}
+			for range clients {
+				if err := within(t, "the end of a slow connection", ended); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// A client that reads nothing can't keep a handler writing.
+func TestA14SlowReader(t *testing.T) {
+	ended := make(chan error, 1)
+	r := start(t, tight, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path != "/large" {
+			ok(w, req)
+			return
+		}
+		block := make([]byte, 1<<20)
+		var err error
+		for range 1024 { // more than any socket buffer
+			if _, err = w.Write(block); err != nil {
+				break
+			}
+		}
+		ended <- err
+	})
+	c := dial(t, r)
+	if _, err := io.WriteString(c, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := get(t, r.Site.URL); status != 200 {
+		t.Errorf("a good request got %d meanwhile", status)
+	}
+	if err := within(t, "the end of the answer", ended); err == nil {
+		t.Error("a gigabyte was written to a client that read none of it")
+	}
+}
+
+func TestA14IdleConnection(t *testing.T) {
+	r := start(t, tight, ok)
+	c := dial(t, r)
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	text, err := io.ReadAll(c) // until the server hangs up
+	if err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 200") {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+func TestA15HeaderCap(t *testing.T) {
+	r := start(t, DefaultLimits, ok)
+	for name, c := range map[string]struct {
+		header string
+		want   int
+	}{
+		"30 KiB":                 {"Authorization: Bearer " + strings.Repeat("a", 30<<10), 200},
+		"40 KiB":                 {"Authorization: Bearer " + strings.Repeat("a", 40<<10), 431},
+		"900 KB":                 {"Authorization: Bearer " + strings.Repeat("a", 900_000), 431},
+		"900 KB of dots":         {"Authorization: Bearer " + strings.Repeat(".", 900_000), 431},
+		"1.1 MB":                 {"Authorization: Bearer " + strings.Repeat("a", 1_100_000), 431},
+		"20 000 headers":         {strings.Repeat("X-Many: 1\r\n", 20_000) + "X-Last: 1", 431},
+		"a target of 40 KiB":     {"X-None: 1", 431},
+		"one name that is large": {strings.Repeat("a", 40<<10) + ": 1", 431},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := "/"
+			if strings.Contains(name, "target") {
+				target += strings.Repeat("a", 40<<10)
+			}
+			conn := dial(t, r)
+			// The server stops reading at the cap, so the rest may fail.
+			go func() { _, _ = io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: x\r\n"+c.header+"\r\n\r\n") }()
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.StatusCode != c.want {
+				t.Errorf("status %d, want %d", answer.StatusCode, c.want)
+			}
+		})
+	}
+}
+
+// The handler learns that a body is too large, so that it can say 413, and the
+// server doesn't read on for ever.
+func TestA13BodyCap(t *testing.T) {
+	read := make(chan error, 1)
+	r := start(t, tight, func(w http.ResponseWriter, req *http.Request) {
+		_, err := io.ReadAll(req.Body)
+		read <- err
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	})
+	chunk := "400\r\n" + strings.Repeat("a", 1<<10) + "\r\n"
+	for name, c := range map[string]struct {
+		head, body string
+		endless    bool
+		tooLarge   bool
+	}{
+		"at the cap":               {"Content-Length: 1024", strings.Repeat("a", 1<<10), false, false},
+		"at the cap, chunked":      {"Transfer-Encoding: chunked", chunk + "0\r\n\r\n", false, false},
+		"one byte more":            {"Content-Length: 1025", strings.Repeat("a", 1<<10+1), false, true},
+		"one byte more, chunked":   {"Transfer-Encoding: chunked", chunk + "1\r\na\r\n0\r\n\r\n", false, true},
+		"100 MiB":                  {"Content-Length: 104857600", strings.Repeat("a", 1<<16), true, true},
+		"endless, chunked":         {"Transfer-Encoding: chunked", chunk, true, true},
+		"says 100 MiB, sends some": {"Content-Length: 104857600", strings.Repeat("a", 2<<10), false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := dial(t, r)
+			hungUp := make(chan struct{})
+			go func() {
+				defer close(hungUp)
+				_, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+c.head+"\r\n\r\n"+c.body)
+				for c.endless && err == nil {
+					_, err = io.WriteString(conn, c.body)
+				}
+			}()
+			err := within(t, "the body", read)
+			tooLarge := (*http.MaxBytesError)(nil)
+			if errors.As(err, &tooLarge) != c.tooLarge || tooLarge != nil && tooLarge.Limit != tight.Body {
+				t.Errorf("reading the body: %v", err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			switch {
+			case err != nil && !c.endless: // an endless sender may be reset before it reads
+				t.Error(err)
+			case err == nil && answer.Close != c.tooLarge:
+				t.Errorf("the answer says Connection: close: %t", answer.Close)
+			}
+			within(t, "the end of the sender", hungUp)
+		})
+	}
+}

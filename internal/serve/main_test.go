@@ -1,0 +1,177 @@
+package serve
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// childName, set in the environment, makes the test binary be a server, as
+// which it is run again by these tests.
+const childName = "SERVE_TEST_CHILD"
+
+const childSource = `// Command child explains itself.
+//
+// In two paragraphs.
+package main
+
+// This is no part of it.
+func main() {}
+`
+
+func TestMain(m *testing.M) {
+	name, isChild := os.LookupEnv(childName)
+	if !isChild {
+		os.Exit(m.Run())
+	}
+	os.Args[0] = name
+	flag.CommandLine = flag.NewFlagSet(name, flag.ExitOnError) // without the flags of package testing
+	flag.CommandLine.Usage = func() { flag.Usage() }           // as package flag itself has it
+	Main(childSource, func(site Site) (http.Handler, error) {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/site", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, "%s %q", site.URL, site.Origins)
+		})
+		mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Println("working")
+			_, _ = io.Copy(io.Discard, os.Stdin) // until the parent lets it end
+			_, _ = io.WriteString(w, "answered")
+		})
+		return mux, nil
+	})
+}
+
+func child(args ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), childName+"=child", "GORACE=atexit_sleep_ms=0")
+	return c
+}
+
+// runChild runs the program until it ends by itself.
+func runChild(t *testing.T, args ...string) (status int, stderr string) {
+	t.Helper()
+	var out bytes.Buffer
+	c := child(args...)
+	c.Stderr = &out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Wait() }()
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	_ = within(t, "the end of the program", done)
+	return c.ProcessState.ExitCode(), out.String()
+}
+
+var ready = regexp.MustCompile(`^listening on (http://localhost:[0-9]+)$`)
+
+// startChild runs the program until it is ready and returns its address and
+// what it writes from then on.
+func startChild(t *testing.T, c *exec.Cmd) (url string, stderr *bufio.Scanner) {
+	t.Helper()
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	stderr = bufio.NewScanner(pipe)
+	if !stderr.Scan() {
+		t.Fatal("it ended without a word")
+	}
+	match := ready.FindStringSubmatch(stderr.Text())
+	if match == nil {
+		t.Fatalf("the first line is %q", stderr.Text())
+	}
+	return match[1], stderr
+}
+
+func TestMainServesUntilASignal(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			c := child("-addr", "localhost:0")
+			release, err := c.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stdout, err := c.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			url, stderr := startChild(t, c)
+			answer := make(chan string, 1)
+			go func() {
+				_, body := get(t, url+"/slow")
+				answer <- body
+			}()
+			if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "working\n" {
+				t.Fatalf("%q, %v", line, err)
+			}
+			if err := c.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			for stderr.Scan() && !strings.Contains(stderr.Text(), "msg=stopping") {
+			}
+			_ = release.Close()
+			if body := within(t, "the answer", answer); body != "answered" {
+				t.Errorf("the request in flight got %q", body)
+			}
+			rest := make(chan error, 1)
+			go func() {
+				for stderr.Scan() {
+				}
+				rest <- c.Wait()
+			}()
+			if err := within(t, "the end of the program", rest); err != nil {
+				t.Errorf("%v: %v", signal, err)
+			}
+		})
+	}
+}
+
+func TestMainPassesItsFlagsOn(t *testing.T) {
+	c := child("-addr", "127.0.0.1:0", "-url", "https://mcp.example.com", "-origins", " https://a.example, ,https://b.example:8443")
+	url, _ := startChild(t, c)
+	if status, body := get(t, url+"/site"); status != 200 || body != `https://mcp.example.com ["https://a.example" "https://b.example:8443"]` {
+		t.Errorf("got %d %s", status, body)
+	}
+}
+
+func TestMainExplainsItsEnd(t *testing.T) {
+	taken := strconv.Itoa(start(t, DefaultLimits, ok).Site.Port)
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		stderr string // regular expression for all of it
+	}{
+		"port taken":       {[]string{"-addr", "localhost:" + taken}, 1, `^child: port ` + taken + ` is taken: [^\n]*-addr[^\n]*\n$`},
+		"unusable -url":    {[]string{"-addr", "localhost:0", "-url", "mcp.example.com"}, 1, `^child: -url "mcp.example.com" [^\n]*\n$`},
+		"unknown flag":     {[]string{"-no-such"}, 2, `^flag provided but not defined: -no-such\n`},
+		"flag without one": {[]string{"-addr"}, 2, `^flag needs an argument: -addr\n`},
+		"an argument":      {[]string{"start"}, 2, `^child: unexpected argument "start"; see child -h\n$`},
+		"help":             {[]string{"-h"}, 0, `(?s)^Command child explains itself\.\n\nIn two paragraphs\.\n\nFlags:\n.*-addr.*"localhost:9000".*-origins.*-url`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, stderr := runChild(t, c.args...)
+			if status != c.status || !regexp.MustCompile(c.stderr).MatchString(stderr) {
+				t.Errorf("status %d, want %d; stderr:\n%s", status, c.status, cmp.Or(stderr, "(nothing)"))
+			}
+			if strings.Contains(stderr, "no part of it") || strings.Contains(stderr, "test.run") {
+				t.Errorf("it explains more than itself:\n%s", stderr)
+			}
+		})
+	}
+}

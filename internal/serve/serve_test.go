@@ -1,0 +1,348 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait. It is long because machines can be slow; a
+// passing test waits for events and never for this.
+const patience = 30 * time.Second
+
+// start serves a handler on a free port until the test ends.
+func start(t *testing.T, limits Limits, handler http.HandlerFunc) *Running {
+	t.Helper()
+	r, err := Start(Options{Addr: "localhost:0", Limits: limits}, func(Site) (http.Handler, error) { return handler, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }
+
+func get(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get(url)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+// within fails the test when a channel stays silent.
+func within[T any](t *testing.T, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("%s: nothing within %s", what, patience)
+		panic("unreachable")
+	}
+}
+
+func TestStart(t *testing.T) {
+	r := start(t, DefaultLimits, ok)
+	port := strconv.Itoa(r.Addr.(*net.TCPAddr).Port)
+	if r.Site.URL != "http://localhost:"+port || r.Site.Resource() != "http://localhost:"+port+"/mcp" {
+		t.Errorf("A24: the site is %q with the resource %q, want localhost and port %s", r.Site.URL, r.Site.Resource(), port)
+	}
+	if status, body := get(t, r.Site.URL); status != 200 || body != "ok" {
+		t.Errorf("answer %d %q", status, body)
+	}
+}
+
+func TestA24SiteByURL(t *testing.T) {
+	r, err := Start(Options{Addr: "127.0.0.1:0", URL: "https://mcp.example.com", Origins: []string{"https://app.example"}, Limits: DefaultLimits},
+		func(site Site) (http.Handler, error) {
+			if site.URL != "https://mcp.example.com" || site.Resource() != "https://mcp.example.com/mcp" || !slices.Equal(site.Origins, []string{"https://app.example"}) {
+				t.Errorf("built for %+v", site)
+			}
+			return http.HandlerFunc(ok), nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	port := strconv.Itoa(r.Site.Port)
+	want := []string{"mcp.example.com", "localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port}
+	if !slices.Equal(r.Site.Hosts(), want) {
+		t.Errorf("RS02: Hosts = %q, want %q", r.Site.Hosts(), want)
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	taken := start(t, DefaultLimits, ok)
+	port := strconv.Itoa(taken.Site.Port)
+	for name, c := range map[string]struct {
+		opts Options
+		says []string
+	}{
+		"port taken":      {Options{Addr: "localhost:" + port}, []string{"port " + port + " is taken", "stop the program", "-addr"}},
+		"no port":         {Options{Addr: "localhost"}, []string{`-addr "localhost"`}},
+		"no such port":    {Options{Addr: "localhost:99999"}, []string{`-addr "localhost:99999"`}},
+		"unusable -url":   {Options{Addr: "localhost:0", URL: "localhost:9000"}, []string{"-url", "https://mcp.example.com"}},
+		"-url with slash": {Options{Addr: "localhost:0", URL: "http://localhost:9000/"}, []string{"-url", "slash"}},
+		"any Origin":      {Options{Addr: "localhost:0", Origins: []string{"https://app.example", "*"}}, []string{`-origins "*"`}},
+		"Origin null":     {Options{Addr: "localhost:0", Origins: []string{"null"}}, []string{`-origins "null"`}},
+		"Origin + slash":  {Options{Addr: "localhost:0", Origins: []string{"https://app.example/"}}, []string{"-origins", "slash"}},
+	} {
+		_, err := Start(c.opts, func(Site) (http.Handler, error) {
+			t.Errorf("%s: the handler was built", name)
+			return http.HandlerFunc(ok), nil
+		})
+		if err == nil {
+			t.Errorf("%s: started", name)
+			continue
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: more than one line: %q", name, err)
+		}
+		for _, words := range c.says {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("%s: %q doesn't say %q", name, err, words)
+			}
+		}
+	}
+}
+
+func TestStartLetsGoOfThePort(t *testing.T) {
+	var port int
+	broken := errors.New("broken")
+	_, err := Start(Options{Addr: "localhost:0"}, func(site Site) (http.Handler, error) {
+		port = site.Port
+		return nil, broken
+	})
+	if !errors.Is(err, broken) {
+		t.Fatalf("Start = %v", err)
+	}
+	again, err := net.Listen("tcp", "localhost:"+strconv.Itoa(port))
+	if err != nil {
+		t.Fatalf("the port is still bound: %v", err)
+	}
+	_ = again.Close()
+}
+
+func TestCheckURL(t *testing.T) {
+	for raw, good := range map[string]bool{
+		"http://localhost:9000":    true,
+		"http://127.0.0.1:9000":    true,
+		"http://[::1]:9000":        true,
+		"https://mcp.example.com":  true,
+		"https://mcp.example:8443": true,
+
+		"":                             false,
+		"localhost:9000":               false,
+		"mcp.example.com":              false,
+		"//mcp.example.com":            false,
+		"ftp://mcp.example.com":        false,
+		"javascript:alert(1)":          false,
+		"http://":                      false,
+		"http://:9000":                 false,
+		"https://mcp.example.com/":     false,
+		"https://mcp.example.com/mcp":  false,
+		"https://mcp.example.com?":     false,
+		"https://mcp.example.com?a=b":  false,
+		"https://mcp.example.com#":     false,
+		"https://mcp.example.com#top":  false,
+		"https://me@mcp.example.com":   false,
+		"https://me:pw@mcp.example":    false,
+		"https://MCP.example.com":      false,
+		"HTTPS://mcp.example.com":      false,
+		" https://mcp.example.com":     false,
+		"https://mcp.example.com ":     false,
+		"https://mcp.example.com\r\nX": false,
+		"https://mcp.example.com:port": false,
+		"https://mcp%2eexample.com":    false,
+	} {
+		if err := checkBase("-url", raw); (err == nil) != good {
+			t.Errorf("checkBase(%q) = %v", raw, err)
+		}
+	}
+}
+
+func TestA08LoopbackOnly(t *testing.T) {
+	r := start(t, DefaultLimits, ok)
+	if !r.Addr.(*net.TCPAddr).IP.IsLoopback() {
+		t.Fatalf("RS02: listens on %s", r.Addr)
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		n, isNet := a.(*net.IPNet)
+		if !isNet || n.IP.IsLoopback() || n.IP.IsLinkLocalUnicast() {
+			continue
+		}
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(n.IP.String(), strconv.Itoa(r.Site.Port)), patience)
+		if err == nil {
+			_ = c.Close()
+			t.Errorf("answers at %s", n.IP)
+		}
+	}
+}
+
+// What is being answered is answered; whoever comes later is not let in.
+func TestShutdownIsGraceful(t *testing.T) {
+	working, release := make(chan struct{}), make(chan struct{})
+	r := start(t, DefaultLimits, func(w http.ResponseWriter, _ *http.Request) {
+		close(working)
+		<-release
+		_, _ = io.WriteString(w, "answered")
+	})
+	closed := make(chan struct{})
+	r.server.RegisterOnShutdown(func() { close(closed) }) // called once nothing listens any more
+
+	answer := make(chan string, 1)
+	go func() {
+		_, body := get(t, r.Site.URL)
+		answer <- body
+	}()
+	within(t, "the request", working)
+	done := make(chan error, 1)
+	go func() { done <- r.Shutdown(context.Background()) }()
+	within(t, "closing the listener", closed)
+
+	if c, err := net.DialTimeout("tcp", r.Addr.String(), patience); err == nil {
+		_ = c.Close()
+		t.Error("a new connection was accepted")
+	}
+	select {
+	case err := <-done:
+		t.Errorf("Shutdown = %v before the request was answered", err)
+	default:
+	}
+	close(release)
+	if body := within(t, "the answer", answer); body != "answered" {
+		t.Errorf("the request in flight got %q", body)
+	}
+	if err := within(t, "Shutdown", done); err != nil {
+		t.Errorf("Shutdown = %v", err)
+	}
+}
+
+func TestShutdownEndsWithItsContext(t *testing.T) {
+	working, aborted := make(chan struct{}), make(chan struct{})
+	r := start(t, DefaultLimits, func(_ http.ResponseWriter, req *http.Request) {
+		close(working)
+		<-req.Context().Done()
+		close(aborted)
+	})
+	c, err := net.Dial("tcp", r.Addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the request", working)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := r.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown = %v", err)
+	}
+	within(t, "the end of the request", aborted)
+}
+
+// RS14, J01: the query is where people put tokens, so it isn't logged.
+func TestLogLine(t *testing.T) {
+	log := captureLog(t)
+	r := start(t, DefaultLimits, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	get(t, r.Site.URL+"/some/path?access_token=CANARY#CANARY")
+	if err := r.Shutdown(t.Context()); err != nil { // the line is written after the answer
+		t.Fatal(err)
+	}
+	line := log.String()
+	for _, want := range []string{"method=GET", "path=/some/path", "status=418", "duration=", "remote=127.0.0.1:"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q is not in %q", want, line)
+		}
+	}
+	if strings.Contains(line, "CANARY") {
+		t.Errorf("the query is in the log: %s", line)
+	}
+}
+
+// captureLog sends slog's default logger into a buffer. It is one for the whole
+// process, so tests that use it must not run in parallel.
+func captureLog(t *testing.T) *lockedBuffer {
+	t.Helper()
+	b := &lockedBuffer{}
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(b, nil)))
+	t.Cleanup(func() { slog.SetDefault(old) })
+	return b
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestStatusWriter(t *testing.T) {
+	for name, c := range map[string]struct {
+		handle func(http.ResponseWriter)
+		want   int
+	}{
+		"nothing written":       {func(http.ResponseWriter) {}, 200},
+		"body alone":            {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "x") }, 200},
+		"status":                {func(w http.ResponseWriter) { w.WriteHeader(404) }, 404},
+		"first of two":          {func(w http.ResponseWriter) { w.WriteHeader(404); w.WriteHeader(500) }, 404},
+		"status after the body": {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "x"); w.WriteHeader(500) }, 200},
+		"status, then a body":   {func(w http.ResponseWriter) { w.WriteHeader(401); _, _ = io.WriteString(w, "x") }, 401},
+		"by http.Error":         {func(w http.ResponseWriter) { http.Error(w, "x", http.StatusRequestEntityTooLarge) }, 413},
+	} {
+		recorder := httptest.NewRecorder()
+		w := &statusWriter{ResponseWriter: recorder, status: 200}
+		c.handle(w)
+		if w.status != c.want || recorder.Code != c.want {
+			t.Errorf("%s: remembered %d, sent %d, want %d", name, w.status, recorder.Code, c.want)
+		}
+	}
+	if _, streams := any(&statusWriter{}).(http.Flusher); streams {
+		t.Error("statusWriter claims to stream")
+	}
+}
+
+func TestAnswersAreNotSniffed(t *testing.T) {
+	w := httptest.NewRecorder()
+	logRequests(http.HandlerFunc(ok)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if got := w.Header().Get("X-Content-Type-Options"); got != "nosniff" {
+		t.Errorf("X-Content-Type-Options: %q", got)
+	}
+}

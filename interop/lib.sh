@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# What the runners of this folder share. It is sourced, not run.
+#
+# A runner starts what it needs on free ports, in a temporary folder that goes
+# when it ends, however it ends.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+die() {
+  echo "${0##*/}: $1" >&2
+  exit 1
+}
+
+for tool in go jq timeout; do
+  command -v "$tool" >/dev/null || die "$tool is missing; install it"
+done
+bash interop/install.sh
+
+work=$(mktemp -d)
+servers=()
+clean_up() {
+  if ((${#servers[@]})); then
+    kill "${servers[@]}" 2>/dev/null || true
+    wait "${servers[@]}" 2>/dev/null || true
+  fi
+  rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# start_server STEP [FLAG...] builds a step and starts it. Sets url, and log to
+# the file of what it writes.
+start_server() {
+  local deadline=$((SECONDS + 60))
+  go build -o "$work/$1" "./cmd/$1" || die "$1 does not build"
+  log=$work/$1.log
+  : >"$log"
+  "$work/$1" -addr localhost:0 "${@:2}" 2>"$log" &
+  servers+=("$!")
+  until url=$(sed -n 's/^listening on //p' "$log") && [[ $url ]]; do
+    kill -0 "$!" 2>/dev/null || die "$1 ended instead of starting: $(tail -n 1 "$log")"
+    ((SECONDS < deadline)) || die "$1 was not ready after a minute"
+    sleep 0.1
+  done
+}
+
+# token FLAG... prints a token for the server at $url that reads $work/keys.
+token() {
+  go run ./cmd/gentoken --issuer "$url" --keys "$work/keys" "$@" 2>"$work/gentoken.log" ||
+    die "gentoken failed: $(tail -n 1 "$work/gentoken.log")"
+}
+
+# client ARGUMENT... runs Node.js with nothing of the caller's (login, settings,
+# proxy, browser) and nothing of an earlier run, such as metadata that it kept.
+# TOKEN and MCP_AUTO_OPEN_ENABLED are for the runner to set.
+client() {
+  local home
+  home=$(mktemp -d "$work/home.XXXXXX")
+  env -i PATH="$PATH" HOME="$home" NO_COLOR=1 TOKEN="${TOKEN:-}" \
+    BROWSER=true MCP_AUTO_OPEN_ENABLED="${MCP_AUTO_OPEN_ENABLED:-false}" \
+    MCP_STORAGE_DIR="$home" MCP_INSPECTOR_SECRET_STORE=memory \
+    timeout --foreground 120 interop/node_modules/.bin/node "$@" </dev/null
+}
