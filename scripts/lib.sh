@@ -106,7 +106,7 @@ fail() {
     (($# < 2)) || printf '  %s\n' "${@:2}"
     for name in ${servers[@]+"${servers[@]}"}; do
       printf '  The log of %s (%s) ends with:\n' "$name" "${!name-not ready}"
-      tail -n 5 "$work/$name.log" | sed 's/^/    /'
+      tail -n 20 "$work/$name.log" | sed 's/^/    /'
     done
   )"
   printf '%s\n' "$named" >&2

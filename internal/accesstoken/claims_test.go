@@ -24,7 +24,7 @@ func TestC12OtherTokenTypes(t *testing.T) {
 		"JWT", "jwt", "id+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt", "client-authentication+jwt", "oauth-authz-req+jwt", "token-introspection+jwt", "rt+jwt",
 		"", " at+jwt", "at+jwt ", "at+jwt\x00", "at jwt", "xat+jwt", "at+jwt;v=1", "application/application/at+jwt", "text/at+jwt", nil, 1, []string{"at+jwt"},
 	} {
-		attack{fmt.Sprintf("typ %q", typ), header("typ", typ), ErrType}.run(t, verifier())
+		attack{fmt.Sprintf("typ %#v", typ), header("typ", typ), ErrType}.run(t, verifier())
 	}
 	attack{"no typ", noHeader("typ"), ErrType}.run(t, verifier())
 	for name, spoil := range map[string]change{
@@ -99,7 +99,7 @@ func TestC14AudienceNearMiss(t *testing.T) {
 		"blank behind":         audience + " ",
 		"NUL":                  audience + "\x00",
 		"two in one":           audience + " " + issuer,
-		"look-alike":           "http://locаlhost:9000/mcp",
+		"look-alike":           "http://loc\u0430lhost:9000/mcp",
 	}
 	for name, aud := range near {
 		attack{name, claim("aud", aud), ErrAudience}.run(t, verifier())

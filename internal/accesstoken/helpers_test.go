@@ -180,7 +180,7 @@ func byEdDSA(input []byte) ([]byte, error) { return ed25519.Sign(edSigner(), inp
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// jwkOf is the signer's public key as a JWK, with more members behind.
+// jwkOf is a key's public half as a JWK, with more members behind.
 func jwkOf(key *rsa.PrivateKey, kid, more string) string {
 	return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":"AQAB"%s}`, kid, encode(key.N.Bytes()), more)
 }

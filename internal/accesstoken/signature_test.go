@@ -347,7 +347,7 @@ func TestC11OtherForms(t *testing.T) {
 		"unused bits":                  good[:len(good)-1] + strayBits(good[len(good)-1]),
 		"with its scheme":              "Bearer " + good,
 		"percent-encoded":              strings.ReplaceAll(good, ".", "%2e"),
-		"full-width dots":              strings.ReplaceAll(good, ".", "．"),
+		"full-width dots":              strings.ReplaceAll(good, ".", "\uff0e"),
 		"dots alone, 16 KB":            strings.Repeat(".", 16<<10),
 		"a million dots":               strings.Repeat(".", 1e6),
 	} {

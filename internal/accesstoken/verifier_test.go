@@ -23,7 +23,7 @@ func TestRS08Accepted(t *testing.T) {
 	}
 }
 
-// A verifier that was forgotten to be told what to trust trusts nobody.
+// A verifier that wasn't told whom to trust trusts nobody.
 func TestRS08NeverFailsOpen(t *testing.T) {
 	good := token(draft())
 	for name, c := range map[string]struct {

@@ -197,10 +197,11 @@ func Handler(set Set) http.Handler {
 	if err != nil {
 		panic(err)
 	}
+	body = append(body, '\n')
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/jwk-set+json")
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-		_, _ = w.Write(append(body, '\n'))
+		_, _ = w.Write(body)
 	})
 }

@@ -83,10 +83,11 @@ func Handler[Document Resource | AuthorizationServer](document Document) http.Ha
 	if err != nil {
 		panic(err) // strings always have a JSON form
 	}
+	body = append(body, '\n')
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-		_, _ = w.Write(append(body, '\n'))
+		_, _ = w.Write(body)
 	})
 }
