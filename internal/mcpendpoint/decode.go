@@ -90,6 +90,10 @@ func understand(m *Message, header http.Header) (status int, err error) {
 	_ = json.Unmarshal(m.params["_meta"], &meta)
 	m.Modern = mcp.IsModernProtocol(version) || mcp.IsModernProtocol(meta.Version)
 
+	// Two versions are a mismatch, whether or not both are served.
+	if m.Modern && version != "" && meta.Version != "" && version != meta.Version {
+		return http.StatusBadRequest, &rpcError{code: codeHeaderMismatch, message: "Header mismatch: MCP-Protocol-Version and _meta name different versions"}
+	}
 	// initialize negotiates its version in the body.
 	for _, stated := range []string{version, meta.Version} {
 		if stated != "" && !slices.Contains(Versions, stated) && (m.Method != "initialize" || m.Modern) {
