@@ -393,7 +393,7 @@ func rowsOfStep6() []Row {
 	// Before it is known who asks, nobody's message is read: every body and
 	// every operation gets the same answer.
 	rows = append(rows, Row{ID: "body-unread", Refs: []string{"RS06", "B01"}, Attack: true, Title: "broken JSON without a token", Request: Request{Body: "{", Headers: []string{jsonType}},
-		Want: absentUntil(2, Want{Status: 400, RPC: -32700}, Want{From: 6, Status: 401, Error: "missing_token"})})
+		Want: absentUntil(2, Want{Status: 400, RPC: -32700}, Want{From: 6, Status: 401, Error: "missing_token", Has: []string{`Bearer realm="mcp"`}})})
 	return inLayer(6, rows)
 }
 
@@ -417,7 +417,7 @@ func rowsOfStep7() []Row {
 		{ID: "metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true, Title: "the same by forwarding headers", Request: get("/.well-known/oauth-protected-resource/mcp", "X-Forwarded-Host: evil.com", "X-Forwarded-Proto: https", "Forwarded: host=evil.com"), Want: absentUntil(7, Want{Status: 200, Has: resource, Lacks: never})},
 		{ID: "server-metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true, Title: "the same for the authorization server", Request: get("/.well-known/oauth-authorization-server", "X-Forwarded-Host: evil.com", "Forwarded: host=evil.com"), Want: absentUntil(7, Want{Status: 200, Lacks: never})},
 		{ID: "challenge-forwarded", Refs: []string{"RS09", "E01"}, Attack: true, Title: "the same for the challenge", Request: Request{Body: "{}", Headers: []string{jsonType, "X-Forwarded-Host: evil.com"}},
-			Want: absentUntil(2, Want{Status: 400, RPC: -32600}, Want{From: 6, Status: 401, Error: "missing_token", Lacks: never}, Want{From: 7, Status: 401, Error: "missing_token", Has: []string{`resource_metadata="http`}, Lacks: never})},
+			Want: absentUntil(2, Want{Status: 400, RPC: -32600}, Want{From: 6, Status: 401, Error: "missing_token", Lacks: never}, Want{From: 7, Status: 401, Error: "missing_token", Has: []string{`resource_metadata="http`, `scope="mcp:read"`}, Lacks: never})},
 		{ID: "stated-urls", Refs: []string{"RS09", "A24"}, Title: "follow the challenge to the documents, byte by byte", Exchange: statedURLs, Want: []Want{
 			{From: 1, Text: "nothing stated"}, {From: 7, Text: "all of one base"}}},
 		{ID: "cors-preflight", Refs: []string{"RS15"}, Title: "a page on localhost asks whether it may call", Request: Request{Method: "OPTIONS", Headers: []string{page, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization, content-type, mcp-protocol-version, mcp-method, mcp-param-region, x-evil"}},
