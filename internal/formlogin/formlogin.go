@@ -1,0 +1,196 @@
+// Package formlogin walks through the login and consent pages of an
+// authorization server as a user's browser would: it fills in the forms and
+// follows them until the server sends the browser back to the client.
+//
+// It is for demos and tests, with demo users. A program that asks people for
+// the password of their authorization server is what OAuth exists to end, so
+// it works with servers on loopback alone.
+package formlogin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/net/html"
+)
+
+const (
+	timeout  = time.Minute
+	maxPage  = 1 << 20 // bytes of a page
+	maxPages = 8       // pages until the server must have sent the browser back
+)
+
+// ErrNotLoopback says that a URL does not lead to this machine.
+var ErrNotLoopback = errors.New("only a server on loopback may be logged in to this way")
+
+// ErrRefused says that the server showed a login form again: the user or the
+// password is wrong, or there were too many tries.
+var ErrRefused = errors.New("the server does not accept this user and password")
+
+// User is who logs in. Both values are demo credentials.
+type User struct{ Name, Password string }
+
+// Run opens an authorization URL, logs in, consents, and returns the URL to
+// which the server then sends the browser: the client's redirect URI with the
+// authorization response in its query. It does not open that URL.
+func Run(ctx context.Context, authorizationURL, redirectURI string, user User) (*url.URL, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	b := &browser{user: user, redirectURI: redirectURI, client: &http.Client{
+		Jar: jar, Timeout: timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	defer b.client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizationURL, nil)
+	if err != nil {
+		return nil, err
+	}
+	for range maxPages {
+		var back *url.URL
+		if request, back, err = b.step(request); err != nil || back != nil {
+			return back, err
+		}
+	}
+	return nil, fmt.Errorf("after %d pages the server has not sent the browser back", maxPages)
+}
+
+// browser is one visit.
+type browser struct {
+	client      *http.Client
+	user        User
+	redirectURI string
+	loggedIn    bool // the login form has been sent
+}
+
+// step sends a request and makes the next one from the answer, or returns the
+// redirect to the client.
+func (b *browser) step(request *http.Request) (next *http.Request, back *url.URL, err error) {
+	if !isLoopback(request.URL) {
+		return nil, nil, fmt.Errorf("%w: %s", ErrNotLoopback, request.URL.Host)
+	}
+	response, err := b.client.Do(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if location, err := response.Location(); err == nil && response.StatusCode/100 == 3 {
+		if b.isBack(location) {
+			return nil, location, nil
+		}
+		next, err = http.NewRequestWithContext(request.Context(), http.MethodGet, location.String(), nil)
+		return next, nil, err
+	}
+	page, err := html.Parse(io.LimitReader(response.Body, maxPage))
+	if err != nil {
+		return nil, nil, err
+	}
+	form := findForm(page)
+	if form == nil {
+		return nil, nil, fmt.Errorf("%s answered with status %d and no form: %q", request.URL.Path, response.StatusCode, title(page))
+	}
+	next, err = b.fill(request, form)
+	return next, nil, err
+}
+
+func (b *browser) isBack(location *url.URL) bool {
+	bare := *location
+	bare.RawQuery, bare.Fragment = "", ""
+	want, _, _ := strings.Cut(b.redirectURI, "?")
+	return bare.String() == want
+}
+
+// fill makes the request that a form sends: user and password where it asks
+// for them, otherwise the button that accepts.
+func (b *browser) fill(from *http.Request, form *form) (*http.Request, error) {
+	if _, login := form.fields["password"]; login {
+		if b.loggedIn {
+			return nil, ErrRefused
+		}
+		b.loggedIn = true
+		form.fields.Set("username", b.user.Name)
+		form.fields.Set("password", b.user.Password)
+	} else {
+		form.fields.Set("accept", form.accept)
+	}
+	action, err := from.URL.Parse(form.action)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(from.Context(), http.MethodPost, action.String(), strings.NewReader(form.fields.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Origin", from.URL.Scheme+"://"+from.URL.Host)
+	return request, nil
+}
+
+// form is a form of a page, with the values that it has when it is shown.
+type form struct {
+	action string
+	fields url.Values
+	accept string // value of the button that accepts
+}
+
+// findForm returns the first form of a page that asks for a password or has a
+// button to accept, or nil.
+func findForm(page *html.Node) *form {
+	for node := range page.Descendants() {
+		if node.Type != html.ElementNode || node.Data != "form" {
+			continue
+		}
+		f := &form{action: attribute(node, "action"), fields: url.Values{}}
+		for field := range node.Descendants() {
+			f.add(field)
+		}
+		if f.accept != "" || f.fields.Has("password") {
+			return f
+		}
+	}
+	return nil
+}
+
+func (f *form) add(field *html.Node) {
+	name, value := attribute(field, "name"), attribute(field, "value")
+	switch {
+	case field.Type != html.ElementNode || name == "":
+	case name == "accept" && (field.Data == "button" || field.Data == "input"):
+		if f.accept = value; value == "" {
+			f.accept = "accept"
+		}
+	case field.Data == "input" && attribute(field, "type") != "checkbox" && attribute(field, "type") != "submit":
+		f.fields.Add(name, value)
+	}
+}
+
+func attribute(node *html.Node, name string) string {
+	for _, a := range node.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func title(page *html.Node) string {
+	for node := range page.Descendants() {
+		if node.Type == html.ElementNode && node.Data == "title" && node.FirstChild != nil {
+			return strings.TrimSpace(node.FirstChild.Data)
+		}
+	}
+	return ""
+}
+
+func isLoopback(u *url.URL) bool {
+	return u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
+}
