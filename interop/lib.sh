@@ -32,17 +32,30 @@ trap 'exit 143' TERM
 # start_server STEP [FLAG...] builds a step and starts it. Sets url, and log to
 # the file of what it writes.
 start_server() {
-  local deadline=$((SECONDS + 60))
   go build -o "$work/$1" "./cmd/$1" || die "$1 does not build"
+  start "$1" "$work/$1" -addr localhost:0 "${@:2}"
+}
+
+# start NAME COMMAND... starts a server and waits until it says that it listens.
+# Sets url, and log to the file of what it writes; what it tells people goes to
+# the file beside that.
+start() {
+  local deadline=$((SECONDS + 60))
   log=$work/$1.log
   : >"$log"
-  "$work/$1" -addr localhost:0 "${@:2}" 2>"$log" &
+  "${@:2}" >"${log%.log}.out" 2>"$log" &
   servers+=("$!")
   until url=$(sed -n 's/^listening on //p' "$log") && [[ $url ]]; do
     kill -0 "$!" 2>/dev/null || die "$1 ended instead of starting: $(tail -n 1 "$log")"
     ((SECONDS < deadline)) || die "$1 was not ready after a minute"
     sleep 0.1
   done
+}
+
+# free_port prints a port that nobody listens on, for what can't be told to take
+# one itself because others must know it first.
+free_port() {
+  client -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
 }
 
 # token FLAG... prints a token for the server at $url that reads $work/keys.
@@ -53,12 +66,13 @@ token() {
 
 # client ARGUMENT... runs Node.js with nothing of the caller's (login, settings,
 # proxy, browser) and nothing of an earlier run, such as metadata that it kept.
-# TOKEN and MCP_AUTO_OPEN_ENABLED are for the runner to set.
+# The variables here are for the runner to set.
+TOKEN='' BROWSER=true LOGIN='' MCP_AUTO_OPEN_ENABLED=false
 client() {
   local home
   home=$(mktemp -d "$work/home.XXXXXX")
-  env -i PATH="$PATH" HOME="$home" NO_COLOR=1 TOKEN="${TOKEN:-}" \
-    BROWSER=true MCP_AUTO_OPEN_ENABLED="${MCP_AUTO_OPEN_ENABLED:-false}" \
+  env -i PATH="$PATH" HOME="$home" NO_COLOR=1 TOKEN="$TOKEN" \
+    BROWSER="$BROWSER" LOGIN="$LOGIN" MCP_AUTO_OPEN_ENABLED="$MCP_AUTO_OPEN_ENABLED" \
     MCP_STORAGE_DIR="$home" MCP_INSPECTOR_SECRET_STORE=memory \
     timeout --foreground 120 interop/node_modules/.bin/node "$@" </dev/null
 }

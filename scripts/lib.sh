@@ -33,10 +33,13 @@ lesson() {
   for argument in "$@"; do
     case $argument in
       --inspect) inspect=yes ;;
+      --provider | --provider=*) provider=${argument#--provider} provider=${provider#=} ;;
+      embedded | keycloak) provider=$argument ;;
       -h | --help)
         printf 'Step %s: %s\n\n%s\n\n' "$step" "$name" "$about"
-        printf 'Usage: bash scripts/test_step%s.sh [--inspect]\n' "$step"
+        printf 'Usage: bash scripts/test_step%s.sh [--inspect]%s\n' "$step" "${takes_provider:+ [--provider embedded|keycloak]}"
         printf '  --inspect  pause after each scene, with the servers still up\n'
+        [[ -z ${takes_provider:-} ]] || printf '  --provider keycloak  use the Keycloak at KEYCLOAK_URL (default http://localhost:8080)\n'
         printf 'Exit status: 0 when every expectation is met, 1 at the first that is not.\n'
         exit 0
         ;;
@@ -46,6 +49,13 @@ lesson() {
         ;;
     esac
   done
+  case ${provider=embedded}${takes_provider:+/} in
+    embedded | embedded/ | keycloak/) ;;
+    *)
+      printf 'step %s: --provider takes embedded or keycloak, in steps that have one; see --help\n' "$step" >&2
+      exit 2
+      ;;
+  esac
   need go curl jq
 
   work=$(mktemp -d "${TMPDIR:-/tmp}/step$step.XXXXXX")
@@ -136,15 +146,17 @@ cleanup() {
 
 # ---- Servers -----------------------------------------------------------------
 
-# serve NAME STEP [FLAG…] starts a step on a free port, waits until it is
-# ready, and puts its URL into the variable NAME.
+# serve NAME STEP [FLAG…] starts a step on a free port, unless a flag -addr
+# comes first; it waits until it is ready, and puts its URL into the variable
+# NAME.
 serve() {
   local name=$1 program=step$2 log=$work/$1.log deadline=$((SECONDS + 60)) url='' pid
   shift 2
+  [[ ${1:-} == -addr ]] || set -- -addr localhost:0 "$@"
   printf '\n'
-  print_command go run "./cmd/$program" -addr localhost:0 "$@"
+  print_command go run "./cmd/$program" "$@"
   : >"$log"
-  "$work/bin/$program" -addr localhost:0 "$@" </dev/null >>"$log" 2>&1 3<&- &
+  "$work/bin/$program" "$@" </dev/null >>"$log" 2>&1 3<&- &
   pid=$!
   servers+=("$name") pids+=("$pid")
   while true; do
@@ -190,6 +202,26 @@ stop() {
   done
 }
 
+# crash NAME ends a server at once (SIGKILL), so that it can put nothing away.
+crash() {
+  local i
+  for i in "${!servers[@]}"; do
+    if [[ ${servers[i]} == "$1" && ${pids[i]} ]]; then
+      printf '\n  %skill -KILL the process of %s%s\n' "$bold" "$1" "$plain"
+      kill -KILL "${pids[i]}"
+      wait "${pids[i]}" 2>/dev/null || true
+      pids[i]=''
+    fi
+  done
+}
+
+# free_port puts a port into $port on which nothing listens.
+# shellcheck disable=SC2034 # scripts read $port
+free_port() {
+  port=$((20000 + RANDOM % 12000))
+  while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+}
+
 # end PID asks a server to end (SIGTERM). One that does not is killed.
 # shellcheck disable=SC2034 # scripts read $ended
 end() {
@@ -228,6 +260,26 @@ sign() {
   printf -v "$name" '%s' "$token"
   tokens+=("$token")
   remember "$name" "$token"
+}
+
+# log_in PREFIX ISSUER USER PASSWORD SCOPES gets tokens from a provider by the
+# password grant, and shows how. The access token is in the variable
+# PREFIX_ACCESS; PREFIX_ID and PREFIX_REFRESH hold the others, where there are
+# some. From then on, requests show their names in their place.
+log_in() {
+  local kind name token request=("$2/protocol/openid-connect/token" -d grant_type=password -d client_id=mcp-test-client
+    -d "username=$3" -d "password=$4" -d "scope=$5")
+  command_line curl -s "${request[@]}"
+  printf '\n  %s\n' "$bold$1_ACCESS=\$($command | jq -r .access_token)$plain"
+  ask "${request[@]}"
+  [[ $status == 200 ]] || fail "the provider gave $3 no token: status $status" "$(cat "$work/body")"
+  for kind in access id refresh; do
+    name=$1_$(tr '[:lower:]' '[:upper:]' <<<"$kind")
+    token=$(jq -r ".${kind}_token // empty" "$work/body")
+    printf -v "$name" '%s' "$token"
+    [[ -z $token ]] || { tokens+=("$token"); remember "$name" "$token"; }
+  done
+  printf '    %sscope: %s%s\n' "$dim" "$(jq -r .scope "$work/body")" "$plain"
 }
 
 # remember NAME VALUE lets requests show $NAME instead of VALUE.
@@ -296,7 +348,7 @@ print_answer() {
   awk '
     { name = tolower($0); sub(/:.*/, "", name) }
     name == "content-type" && /application\/json$/ { next }
-    NR == 1 || name ~ /^(www-authenticate|allow|location|cache-control|content-type|access-control-.*)$/ {
+    NR == 1 || name ~ /^(www-authenticate|allow|location|retry-after|cache-control|content-type|access-control-.*)$/ {
       gsub(/", /, "\",\n    ")
       print "  " $0
     }' "$work/head"

@@ -3,13 +3,12 @@ package accesstoken
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"mcp-auth-step-by-step/internal/jws"
 	"mcp-auth-step-by-step/internal/strictjson"
 )
 
@@ -20,6 +19,7 @@ type claims struct {
 	issuer, subject, id, clientID, username, scope string
 	audience, roles                                []string
 	expires, notBefore, issued                     *jwt.NumericDate
+	members                                        map[string]json.RawMessage // all of them, as they stand
 }
 
 // readClaims reads a payload. A claim that is there must have its type; which
@@ -29,36 +29,31 @@ func readClaims(payload []byte) (*claims, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: payload: %w", ErrMalformed, err)
 	}
-	c := &claims{}
+	c := &claims{members: members}
 	for name, target := range map[string]*string{
 		"iss": &c.issuer, "sub": &c.subject, "jti": &c.id, "client_id": &c.clientID,
 		"preferred_username": &c.username, "scope": &c.scope,
 	} {
 		if raw, present := members[name]; present {
 			var ok bool
-			if *target, ok = stringOf(raw); !ok {
+			if *target, ok = strictjson.String(raw); !ok {
 				return nil, fmt.Errorf("%w: %s is not a string", ErrMalformed, name)
 			}
 		}
 	}
 	for name, target := range map[string]**jwt.NumericDate{"exp": &c.expires, "nbf": &c.notBefore, "iat": &c.issued} {
 		if raw, present := members[name]; present {
-			if *target = dateOf(raw); *target == nil {
+			if *target = jws.Date(raw); *target == nil {
 				return nil, fmt.Errorf("%w: %s is not a date", ErrMalformed, name)
 			}
 		}
 	}
 	var ok bool
 	// A single audience may stand without its array (RFC 7519, section 4.1.3).
-	if single, isString := stringOf(members["aud"]); isString {
+	if single, isString := strictjson.String(members["aud"]); isString {
 		c.audience = []string{single}
 	} else if c.audience, ok = stringsOf(members["aud"]); !ok {
 		return nil, fmt.Errorf("%w: aud is neither a string nor an array of strings", ErrAudience)
-	}
-	if raw, present := members["roles"]; present {
-		if c.roles, ok = stringsOf(raw); !ok {
-			return nil, fmt.Errorf("%w: roles is not an array of strings", ErrMalformed)
-		}
 	}
 	return c, nil
 }
@@ -78,26 +73,11 @@ func stringsOf(raw json.RawMessage) ([]string, bool) {
 	list := make([]string, len(elements))
 	for i, element := range elements {
 		var ok bool
-		if list[i], ok = stringOf(element); !ok {
+		if list[i], ok = strictjson.String(element); !ok {
 			return nil, false
 		}
 	}
 	return list, true
-}
-
-// lastSecond is the end of the year 9999: what lies beyond is no date but an
-// attempt to overflow one.
-const lastSecond = 253402300799
-
-// dateOf reads a NumericDate (RFC 7519, section 2): a number of seconds after
-// 1970.
-func dateOf(raw json.RawMessage) *jwt.NumericDate {
-	var seconds float64
-	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || json.Unmarshal(raw, &seconds) != nil || seconds <= 0 || seconds > lastSecond {
-		return nil
-	}
-	whole, fraction := math.Modf(seconds)
-	return jwt.NewNumericDate(time.Unix(int64(whole), int64(fraction*1e9)))
 }
 
 // The methods of jwt.Claims, by which golang-jwt checks the registered claims.

@@ -126,3 +126,33 @@ func readers(t *testing.T, object []byte) map[string]reading {
 		"case doesn't count":       folding,
 	}
 }
+
+// C12, E05: whatever a payload says, what is taken for an access token of an
+// issuer that types everything JWT says so, and its roles stand in one place.
+func FuzzDialect(f *testing.F) {
+	for _, payload := range []string{keycloakAccess, keycloakID, keycloakRefresh, keycloakClient, `{"typ":"Bearer","Typ":"ID"}`, `{"typ":"Bearer","resource_access":{"echo-mcp-server":{"roles":["x"]}}}`} {
+		f.Add([]byte(payload), "JWT")
+		f.Add([]byte(strings.Replace(payload, "{", `{"aud":"a",`, 1)), "at+jwt")
+	}
+	f.Fuzz(func(t *testing.T, payload []byte, typ string) {
+		said, err := keycloak.read(payload, typ)
+		if err != nil {
+			return
+		}
+		// Another reader, that takes the last of two names.
+		var other struct {
+			Typ    *string
+			AtHash any                                 `json:"at_hash"`
+			Access map[string]struct{ Roles []string } `json:"resource_access"`
+		}
+		if err := json.Unmarshal(payload, &other); err != nil {
+			t.Fatalf("accepted, and can't be read: %v", err)
+		}
+		if other.Typ == nil && !isAccessTokenType(typ) || other.Typ != nil && *other.Typ != "Bearer" || other.AtHash != nil {
+			t.Errorf("%q is taken for an access token: %s", typ, payload)
+		}
+		if !slices.Equal(said.roles, other.Access["echo-mcp-server"].Roles) {
+			t.Errorf("roles %q, another reader finds %q", said.roles, other.Access)
+		}
+	})
+}

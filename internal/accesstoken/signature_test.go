@@ -24,6 +24,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"mcp-auth-step-by-step/internal/jwks"
+	"mcp-auth-step-by-step/internal/jws"
 	"mcp-auth-step-by-step/internal/mint"
 )
 
@@ -366,7 +367,7 @@ func strayBits(c byte) string {
 
 // Above this size nothing is decoded.
 func TestA15LongestToken(t *testing.T) {
-	for size, want := range map[int]error{maxSize: nil, maxSize + 1: ErrMalformed} {
+	for size, want := range map[int]error{jws.MaxSize: nil, jws.MaxSize + 1: ErrMalformed} {
 		d := draft()
 		claim("filler", "")(d)
 		// Four characters of base64 hold three bytes; the last are found by trying.

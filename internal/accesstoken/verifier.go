@@ -11,22 +11,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"mcp-auth-step-by-step/internal/jwks"
+	"mcp-auth-step-by-step/internal/jws"
 	"mcp-auth-step-by-step/internal/principal"
 )
 
 // What can be wrong with a token. Errors of [Verifier.Verify] wrap one of
 // these; their text is for logs and never for callers.
 var (
-	ErrMalformed    = errors.New("malformed token")
-	ErrAlgorithm    = errors.New("algorithm not allowed")
-	ErrKey          = errors.New("no key for the token")
-	ErrSignature    = errors.New("bad signature")
+	ErrMalformed    = jws.ErrMalformed
+	ErrAlgorithm    = jws.ErrAlgorithm
+	ErrKey          = jws.ErrKey
+	ErrSignature    = jws.ErrSignature
 	ErrType         = errors.New("not an access token")
 	ErrIssuer       = errors.New("wrong issuer")
 	ErrAudience     = errors.New("wrong audience")
@@ -45,13 +44,8 @@ const (
 	MaxLifetime = 24 * time.Hour
 )
 
-// A KeySource finds the keys of one issuer. It says who can have signed, and
-// nothing about what was signed.
-type KeySource interface {
-	// Key returns the key with an id, or an error where there isn't exactly
-	// one.
-	Key(ctx context.Context, id string) (jwks.Key, error)
-}
+// A KeySource finds the keys of one issuer.
+type KeySource = jws.KeySource
 
 // Verifier checks tokens of one issuer for one resource. Its zero value
 // refuses every token.
@@ -60,6 +54,7 @@ type Verifier struct {
 	Audience   string           // this server's resource identifier (RFC 8707, section 2)
 	Keys       KeySource        // the issuer's keys
 	Algorithms []string         // allowed signature algorithms
+	Dialect    Dialect          // how the issuer's tokens differ from RFC 9068
 	Now        func() time.Time // the clock; nil: the real one
 }
 
@@ -70,19 +65,20 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*principal.Princip
 	if v.Issuer == "" || v.Audience == "" || v.Keys == nil {
 		return nil, ErrUnconfigured
 	}
-	jws, err := split(token)
+	signed, err := jws.Parse(token)
 	if err != nil {
 		return nil, err
 	}
-	if err := jws.authenticate(ctx, v.Keys, v.Algorithms); err != nil {
+	if err := signed.Authenticate(ctx, v.Keys, v.Algorithms); err != nil {
 		return nil, err
 	}
 	// An ID token or a logout token of the same issuer is no access token
 	// (RFC 9068, section 4; RFC 8725, section 3.11).
-	if typ, _ := jws.text("typ"); !isAccessTokenType(typ) {
+	typ, _ := signed.Text("typ")
+	if !v.Dialect.allows(typ) {
 		return nil, fmt.Errorf("%w: typ %.32q", ErrType, typ)
 	}
-	said, err := readClaims(jws.payload)
+	said, err := v.Dialect.read(signed.Payload, typ)
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +141,4 @@ func (v *Verifier) checkRegistered(said *claims) error {
 		return fmt.Errorf("%w: %w", ErrExpired, err)
 	}
 	return fmt.Errorf("%w: %w", ErrMissingClaim, err)
-}
-
-func isAccessTokenType(typ string) bool {
-	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }

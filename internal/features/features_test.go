@@ -438,3 +438,25 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// Who gives no name is greeted by the one that the issuer vouches for.
+func TestPersonalisedGreeting(t *testing.T) {
+	s := dispatching()
+	features.PersonaliseGreeting(s)
+	h := endpoint(s)
+	alice := &principal.Principal{Subject: "4711", Username: "alice", Scopes: []string{"mcp:read"}, Roles: []string{"user", "admin"}}
+	for params, want := range map[string]string{
+		`{"name":"greeting"}`:                            "Please greet alice warmly, in one sentence, and say what they may do here. Scopes: mcp:read. Roles: user, admin.",
+		`{"name":"greeting","arguments":{"name":""}}`:    "Please greet alice warmly, in one sentence, and say what they may do here. Scopes: mcp:read. Roles: user, admin.",
+		`{"name":"greeting","arguments":{"name":"Ada"}}`: "Please greet Ada warmly, in one sentence.",
+		`{"name":"help"}`:                                "Please list the tools and prompts of this server and say in one sentence each what they are for.",
+	} {
+		if got := read(t, ask(principal.NewContext(t.Context(), alice), h, "prompts/get", params)).String(); got != want {
+			t.Errorf("%s: %q, want %q", params, got, want)
+		}
+	}
+	nameless := principal.NewContext(t.Context(), &principal.Principal{Subject: "4711"})
+	if got := read(t, ask(nameless, h, "prompts/get", `{"name":"greeting"}`)).String(); got != "Please greet 4711 warmly, in one sentence, and say what they may do here. Scopes: none. Roles: none." {
+		t.Errorf("without a user name: %q", got)
+	}
+}

@@ -3,9 +3,13 @@ package features
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"mcp-auth-step-by-step/internal/mcpendpoint"
+	"mcp-auth-step-by-step/internal/principal"
 )
 
 var prompts = []struct {
@@ -41,6 +45,24 @@ var prompts = []struct {
 			return userPrompt("Explains this server.", "Please list the tools and prompts of this server and say in one sentence each what they are for."), nil
 		},
 	},
+}
+
+// PersonaliseGreeting registers the prompt greeting again: where no name is
+// given, it greets the caller. It needs a caller, so requests must be
+// authenticated.
+func PersonaliseGreeting(s *mcpendpoint.Server) {
+	s.AddPrompt(mcp.NewPrompt("greeting",
+		mcp.WithPromptTitle("Greeting"),
+		mcp.WithPromptDescription("Asks for a friendly greeting."),
+		mcp.WithArgument("name", mcp.ArgumentDescription("Whom to greet; you yourself if left out.")),
+	), func(ctx context.Context, r mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
+		caller := principal.FromContext(ctx)
+		if name := r.Params.Arguments["name"]; name != "" {
+			return userPrompt("Greets somebody.", "Please greet "+name+" warmly, in one sentence."), nil
+		}
+		return userPrompt("Greets the caller.", fmt.Sprintf("Please greet %s warmly, in one sentence, and say what they may do here. Scopes: %s. Roles: %s.",
+			cmp.Or(caller.Username, caller.Subject), listOrNone(caller.Scopes), listOrNone(caller.Roles))), nil
+	})
 }
 
 func userPrompt(description, text string) *mcp.GetPromptResult {

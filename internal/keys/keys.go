@@ -30,13 +30,20 @@ const Algorithm = "RS256"
 // to sign, it is enough.
 func Public(dir string) (jwks.Key, error) {
 	path := filepath.Join(dir, PublicFile)
-	text, err := os.ReadFile(path)
+	key, err := ReadPublic(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makePair(dir); err != nil {
 			return jwks.Key{}, err
 		}
-		text, err = os.ReadFile(path)
+		return ReadPublic(path)
 	}
+	return key, err
+}
+
+// ReadPublic reads one file with a public key, as [PublicFile] and its backups
+// are. It makes nothing.
+func ReadPublic(path string) (jwks.Key, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return jwks.Key{}, err
 	}

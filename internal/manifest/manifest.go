@@ -1,5 +1,6 @@
 // Package manifest lists the steps of the tutorial and holds their programs to
-// the rule: a step is the one before it with lines inserted.
+// the rule: a step is the one before it with lines inserted. Step 10 alone also
+// takes lines away, because from then on somebody else vouches for the tokens.
 package manifest
 
 import (
@@ -9,6 +10,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,10 +22,17 @@ const MaxAdded = 25
 type Step struct {
 	Number int
 	Name   string
-	// Brings are the packages below internal/ that the step imports first.
+	// Server says that the step is an MCP server: the rule of insertion holds
+	// for it, and the table of behaviours speaks for it.
+	Server bool
+	// After is the number of the server that this one is compared with; 0 for
+	// a program that begins anew.
+	After int
+	// Brings are the packages below internal/ that a server imports first.
 	Brings []string
-	// Replaces and Drops are the lines of the step before that this one may
-	// change or leave out. Empty for a step that only inserts.
+	// Replaces and Drops are the lines of the server before that this one may
+	// change or leave out, without the blanks around them. Empty for a step
+	// that only inserts.
 	Replaces, Drops []string
 }
 
@@ -39,16 +48,46 @@ func (s Step) Script() string { return fmt.Sprintf("scripts/test_step%d.sh", s.N
 // Page is the page about the step.
 func (s Step) Page() string { return fmt.Sprintf("docs/step%d.md", s.Number) }
 
-// Steps are all of them, in order.
+// Steps are all of them, in order: the servers, and between them what they
+// talk to.
 var Steps = []Step{
-	{Number: 1, Name: "health, and no foreign pages", Brings: []string{"health", "originguard", "serve"}},
-	{Number: 2, Name: "the MCP endpoint", Brings: []string{"mcpendpoint"}},
-	{Number: 3, Name: "tools and prompts, listed", Brings: []string{"features"}},
-	{Number: 4, Name: "tools and prompts, at work", Brings: nil},
-	{Number: 5, Name: "keys, shown to everybody", Brings: []string{"jwks", "keys"}},
-	{Number: 6, Name: "access tokens", Brings: []string{"accesstoken", "bearerauth", "principal"}},
-	{Number: 7, Name: "metadata, so that clients find their way", Brings: []string{"cors", "oauthmetadata"}},
-	{Number: 8, Name: "scopes and roles", Brings: []string{"auditlog", "scopepolicy"}},
+	{Number: 1, Name: "health, and no foreign pages", Server: true, Brings: []string{"health", "originguard", "serve"}},
+	{Number: 2, Name: "the MCP endpoint", Server: true, After: 1, Brings: []string{"mcpendpoint"}},
+	{Number: 3, Name: "tools and prompts, listed", Server: true, After: 2, Brings: []string{"features"}},
+	{Number: 4, Name: "tools and prompts, at work", Server: true, After: 3, Brings: nil},
+	{Number: 5, Name: "keys, shown to everybody", Server: true, After: 4, Brings: []string{"jwks", "keys"}},
+	{Number: 6, Name: "access tokens", Server: true, After: 5, Brings: []string{"accesstoken", "bearerauth", "principal"}},
+	{Number: 7, Name: "metadata, so that clients find their way", Server: true, After: 6, Brings: []string{"cors", "oauthmetadata"}},
+	{Number: 8, Name: "scopes and roles", Server: true, After: 7, Brings: []string{"auditlog", "scopepolicy"}},
+	{Number: 9, Name: "an authorization server"},
+	{
+		Number: 10, Name: "an identity provider", Server: true, After: 8, Brings: []string{"envfile", "issuerkeys"},
+		Replaces: []string{
+			"keySet := jwks.Set{key}",
+			`report.Add("jwks_available", true)`,
+			"issuer := site.URL",
+			"Audience: site.Resource(),",
+			"Algorithms: []string{keys.Algorithm},",
+		},
+		// It vouches for nothing any more: no key pair, no key set, no document
+		// of an authorization server.
+		Drops: []string{
+			`"mcp-auth-step-by-step/internal/jwks"`,
+			`"mcp-auth-step-by-step/internal/keys"`,
+			"// step 5",
+			"var keyDir = flag.String(\"keys\", \"keys\", \"`folder` of the key pair, which is made on first use\")",
+			"// step 5: show the key that verifies tokens",
+			"key, err := keys.Public(*keyDir)", "if err != nil {", "return nil, err", "}",
+			`mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))`,
+			`mux.Handle("GET /.well-known/oauth-authorization-server", oauthmetadata.Handler(`,
+			`oauthmetadata.NewAuthorizationServer(issuer, site.URL+"/.well-known/jwks.json", "mcp:read", "mcp:tools", "mcp:prompts")))`,
+		},
+	},
+}
+
+// Servers are the steps that are MCP servers, in order.
+func Servers() []Step {
+	return slices.DeleteFunc(slices.Clone(Steps), func(s Step) bool { return !s.Server })
 }
 
 // Root is the folder of the repository: the nearest one above the working
@@ -131,15 +170,17 @@ func Diff(older, newer []string) []Line {
 	return lines
 }
 
-// Changes compares a step with the one before it; the first one with nothing.
+// Changes compares a step with the server before it; one that begins anew, with
+// nothing.
 func Changes(root string, number int) ([]Line, error) {
-	newer, err := Steps[number-1].Source(root)
+	step := Steps[number-1]
+	newer, err := step.Source(root)
 	if err != nil {
 		return nil, err
 	}
 	var older []string
-	if number > 1 {
-		if older, err = Steps[number-2].Source(root); err != nil {
+	if step.After > 0 {
+		if older, err = Steps[step.After-1].Source(root); err != nil {
 			return nil, err
 		}
 	}

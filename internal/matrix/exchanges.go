@@ -37,10 +37,10 @@ func slowly(text string) func(*Target) (*Answer, error) {
 	return func(t *Target) (*Answer, error) {
 		limits := serve.DefaultLimits
 		limits.ReadHeader, limits.Read = 500*time.Millisecond, time.Second
-		if t.restart == nil {
+		if t.again == nil {
 			return nil, errors.New("this row starts the server anew, with short limits, and can't here")
 		}
-		hasty, stop, err := t.restart(limits)
+		hasty, stop, err := t.again(func(o *Options) { o.Limits = limits })
 		if err != nil {
 			return nil, err
 		}
@@ -173,6 +173,12 @@ func statedURLs(t *Target) (*Answer, error) {
 	// RFC 9728, section 3.3: it must be what the client called.
 	if resource.Resource != t.URL+"/mcp" || len(resource.AuthorizationServers) != 1 {
 		return nil, fmt.Errorf("resource document: %+v", resource)
+	}
+	if t.Provider != nil {
+		if resource.AuthorizationServers[0] != t.Provider.Issuer() {
+			return nil, fmt.Errorf("resource document: %+v, the issuer is %s", resource, t.Provider.Issuer())
+		}
+		return &Answer{Text: "leads to the provider"}, nil
 	}
 	var server struct {
 		Issuer  string

@@ -89,8 +89,15 @@ type Token struct {
 	Username string
 	Scopes   string // with commas between
 	Flaw     string
-	// Claims replaces claims, as JSON object; gentoken has no flag for it.
-	Claims string
+	// The rest has no flag of gentoken.
+	Roles          []string // of the user; nil: those that go with the name
+	Key            string   // of stubprovider, that signs
+	Header, Claims string   // JSON objects of members to replace; null takes one away
+}
+
+// Plain tells whether the token says what its issuer would say of the user.
+func (t Token) Plain() bool {
+	return t.Flaw == "" && t.Roles == nil && t.Key == "" && t.Header == "" && t.Claims == ""
 }
 
 // Command is how a person makes the token.
@@ -212,6 +219,7 @@ type Want struct {
 	Lacks  []string // what they must not hold
 	Text   string   // what an Exchange must report
 	Works  bool     // the attack works here
+	Note   string   // words for a table, where status and error don't tell the difference
 }
 
 // Says is the outcome in a few words, for a table.
@@ -223,7 +231,7 @@ func (w Want) Says() string {
 	if w.RPC != 0 {
 		words = append(words, fmt.Sprintf("(%d)", w.RPC))
 	}
-	for _, word := range []string{w.Error, w.Text} {
+	for _, word := range []string{w.Error, w.Text, w.Note} {
 		if word != "" {
 			words = append(words, word)
 		}

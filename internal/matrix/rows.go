@@ -11,7 +11,7 @@ import (
 
 // Rows are the table.
 var Rows = slices.Concat(rowsOfStep1(), rowsOfStep2(), rowsOfStep3(), rowsOfStep4(),
-	rowsOfStep5(), rowsOfStep6(), rowsOfStep7(), rowsOfStep8())
+	rowsOfStep5(), rowsOfStep6(), rowsOfStep7(), rowsOfStep8(), rowsOfStep10())
 
 // Tokens that rows send. Steps that know no tokens pay them no attention.
 var (
@@ -60,7 +60,7 @@ var introduce = &Call{Method: "initialize", Modern: "server/discover", Params: i
 // told is a fact that the answer to introduce has from a step on.
 func told(step int, id, fact string) Row {
 	name, _, _ := strings.Cut(fact, ":")
-	want := absentUntil(2, Want{Status: 200, Lacks: []string{name}}, Want{From: step, Status: 200, Has: []string{fact}})
+	want := absentUntil(2, Want{Status: 200, Lacks: []string{name}, Note: "not told"}, Want{From: step, Status: 200, Has: []string{fact}, Note: "told"})
 	return Row{ID: "told-" + id, Title: "what the server tells of itself: " + name, Request: Request{Call: introduce, Token: alice}, Want: want}
 }
 
@@ -68,7 +68,7 @@ func told(step int, id, fact string) Row {
 func healthy(step int, id, fact string) Row {
 	name, _, _ := strings.Cut(fact, ":")
 	return Row{ID: "health-" + id, Title: "what the health report says: " + name, Request: get("/health"),
-		Want: []Want{{From: 1, Status: 200, Lacks: []string{name}}, {From: step, Status: 200, Has: []string{fact}}}}
+		Want: []Want{{From: 1, Status: 200, Lacks: []string{name}, Note: "not said"}, {From: step, Status: 200, Has: []string{fact}, Note: "said"}}}
 }
 
 func get(target string, headers ...string) Request {
@@ -272,9 +272,9 @@ func rowsOfStep3() []Row {
 			Want: absentUntil(2, Want{Status: 200, Has: []string{`"capabilities":{}`}}, Want{From: 3, Status: 200, Has: []string{`"capabilities":{"prompts":{},"tools":{}}`}})},
 		{ID: "tools-list", Refs: []string{"RS04"}, Title: "list the tools", Request: Request{Call: &Call{Method: "tools/list"}, Token: alice},
 			Want: absentUntil(2, Want{Status: 200, RPC: -32601}, Want{From: 3, Status: 200, Has: []string{tools, `"name":"get_time"`, `"outputSchema"`, `"readOnlyHint":true`, `"title":"Echo"`}, Lacks: []string{"whoami"}},
-				Want{From: 6, Status: 200, Has: []string{tools, `"name":"whoami"`}, Lacks: []string{"audit"}}),
+				Want{From: 6, Status: 200, Has: []string{tools, `"name":"whoami"`}, Lacks: []string{"audit"}, Note: "with whoami"}),
 			Modern: absentUntil(2, Want{Status: 404, RPC: -32601}, Want{From: 3, Status: 200, Has: []string{tools, `"name":"get_time"`, `"resultType":"complete"`, `"ttlMs":`, `"cacheScope":"private"`}, Lacks: []string{"whoami"}},
-				Want{From: 6, Status: 200, Has: []string{tools, `"name":"whoami"`}, Lacks: []string{"audit"}})},
+				Want{From: 6, Status: 200, Has: []string{tools, `"name":"whoami"`}, Lacks: []string{"audit"}, Note: "with whoami"})},
 		{ID: "prompts-list", Refs: []string{"RS04"}, Title: "list the prompts", Request: Request{Call: &Call{Method: "prompts/list"}, Token: alice},
 			Want:   absentUntil(2, Want{Status: 200, RPC: -32601}, Want{From: 3, Status: 200, Has: []string{`"name":"echo_prompt"`, `"name":"greeting"`, `"name":"help"`, `"required":true`}}),
 			Modern: absentUntil(2, Want{Status: 404, RPC: -32601}, Want{From: 3, Status: 200, Has: []string{`"name":"echo_prompt"`, `"name":"greeting"`, `"name":"help"`, `"cacheScope":"private"`}})},
@@ -336,11 +336,14 @@ func rowsOfStep4() []Row {
 	return inLayer(4, rows)
 }
 
+// moved is the outcome of a document that the provider has from then on.
+var moved = Want{From: 10, Status: http.StatusNotFound}
+
 func rowsOfStep5() []Row {
 	return inLayer(5, []Row{
 		healthy(5, "jwt", `"jwt_enabled":true`), healthy(5, "jwks", `"jwks_available":true`), told(5, "jwt", `"jwt_enabled":true`),
 		{ID: "jwks", Refs: []string{"D05"}, Title: "read the public key", Request: get("/.well-known/jwks.json"),
-			Want: absentUntil(5, Want{Status: 200, Has: []string{`"kty":"RSA"`, `"alg":"RS256"`, `"use":"sig"`, `"kid":"`, "Cache-Control: public, max-age=300", "Access-Control-Allow-Origin: *"}, Lacks: []string{`"d":`, `"p":`, `"q":`, `"dp":`, `"dq":`, `"qi":`, `"k":`}})},
+			Want: absentUntil(5, Want{Status: 200, Has: []string{`"kty":"RSA"`, `"alg":"RS256"`, `"use":"sig"`, `"kid":"`, "Cache-Control: public, max-age=300", "Access-Control-Allow-Origin: *"}, Lacks: []string{`"d":`, `"p":`, `"q":`, `"dp":`, `"dq":`, `"qi":`, `"k":`}}, moved)},
 		{ID: "private-key", Refs: []string{"D05"}, Attack: true, Title: "read the private key", Request: get("/keys/mcp_private_key.pem"), Want: []Want{{From: 1, Status: 404}}},
 	})
 }
@@ -407,7 +410,7 @@ func rowsOfStep7() []Row {
 		{ID: "resource-metadata-root", Refs: []string{"RS09", "RS10"}, Title: "the same at the root", Request: get("/.well-known/oauth-protected-resource"), Want: absentUntil(7, Want{Status: 200, Has: resource, Lacks: never})},
 		{ID: "resource-metadata-foreign-page", Refs: []string{"RS09"}, Title: "the same, read by any page", Request: get("/.well-known/oauth-protected-resource/mcp", "Origin: https://app.example"), Want: absentUntil(7, Want{Status: 200, Has: resource})},
 		{ID: "server-metadata", Refs: []string{"RS10"}, Title: "the document of the authorization server", Request: get("/.well-known/oauth-authorization-server"),
-			Want: absentUntil(7, Want{Status: 200, Has: []string{`"issuer": "http`, `"jwks_uri": "http`, `"scopes_supported"`, `"service_documentation"`, "Access-Control-Allow-Origin: *"}, Lacks: append(never, "_endpoint", "response_types")})},
+			Want: absentUntil(7, Want{Status: 200, Has: []string{`"issuer": "http`, `"jwks_uri": "http`, `"scopes_supported"`, `"service_documentation"`, "Access-Control-Allow-Origin: *"}, Lacks: append(never, "_endpoint", "response_types")}, moved)},
 		{ID: "client-stops", Refs: []string{"RS09"}, Title: "a real client (mcp-go's) looks for a way to a token", Exchange: realClient, Want: []Want{
 			{From: 1, Text: "finds no MCP server"}, {From: 2, Text: "needs no token"},
 			// Without metadata it guesses /register on this server.
@@ -415,18 +418,18 @@ func rowsOfStep7() []Row {
 			{From: 7, Text: "stops: server does not support dynamic client registration"}}},
 		{ID: "metadata-host", Refs: []string{"RS09", "E01"}, Attack: true, Title: "put a foreign host into the metadata by the Host header", Request: Request{Method: "GET", Target: "/.well-known/oauth-protected-resource/mcp", Host: "evil.com"}, Want: []Want{{From: 1, Status: 403, Error: "host_not_allowed"}}},
 		{ID: "metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true, Title: "the same by forwarding headers", Request: get("/.well-known/oauth-protected-resource/mcp", "X-Forwarded-Host: evil.com", "X-Forwarded-Proto: https", "Forwarded: host=evil.com"), Want: absentUntil(7, Want{Status: 200, Has: resource, Lacks: never})},
-		{ID: "server-metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true, Title: "the same for the authorization server", Request: get("/.well-known/oauth-authorization-server", "X-Forwarded-Host: evil.com", "Forwarded: host=evil.com"), Want: absentUntil(7, Want{Status: 200, Lacks: never})},
+		{ID: "server-metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true, Title: "the same for the authorization server", Request: get("/.well-known/oauth-authorization-server", "X-Forwarded-Host: evil.com", "Forwarded: host=evil.com"), Want: absentUntil(7, Want{Status: 200, Lacks: never}, moved)},
 		{ID: "challenge-forwarded", Refs: []string{"RS09", "E01"}, Attack: true, Title: "the same for the challenge", Request: Request{Body: "{}", Headers: []string{jsonType, "X-Forwarded-Host: evil.com"}},
 			Want: absentUntil(2, Want{Status: 400, RPC: -32600}, Want{From: 6, Status: 401, Error: "missing_token", Lacks: never}, Want{From: 7, Status: 401, Error: "missing_token", Has: []string{`resource_metadata="http`, `scope="mcp:read"`}, Lacks: never})},
 		{ID: "stated-urls", Refs: []string{"RS09", "A24"}, Title: "follow the challenge to the documents, byte by byte", Exchange: statedURLs, Want: []Want{
-			{From: 1, Text: "nothing stated"}, {From: 7, Text: "all of one base"}}},
+			{From: 1, Text: "nothing stated"}, {From: 7, Text: "all of one base"}, {From: 10, Text: "leads to the provider"}}},
 		{ID: "cors-preflight", Refs: []string{"RS15"}, Title: "a page on localhost asks whether it may call", Request: Request{Method: "OPTIONS", Headers: []string{page, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization, content-type, mcp-protocol-version, mcp-method, mcp-param-region, x-evil"}},
 			Want: absentUntil(2, Want{Status: 405, Lacks: []string{"Access-Control"}}, Want{From: 7, Status: 204, Has: []string{"Access-Control-Allow-Origin: http://localhost:6274", "Access-Control-Allow-Headers: authorization, content-type, mcp-protocol-version, mcp-method, mcp-param-region\n", "Access-Control-Allow-Methods: POST"}, Lacks: []string{"x-evil", "Credentials"}})},
 		{ID: "cors-answer", Refs: []string{"RS15"}, Title: "a page on localhost reads an answer", Request: Request{Call: &Call{Method: "prompts/list"}, Token: alice, Headers: []string{page}},
-			Want:   absentUntil(2, Want{Status: 200, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"Access-Control"}}, Want{From: 7, Status: 200, Has: []string{"Access-Control-Allow-Origin: http://localhost:6274", "Access-Control-Expose-Headers: WWW-Authenticate, Mcp-Session-Id", "Vary: Origin"}}),
-			Modern: absentUntil(2, Want{Status: 404, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"Access-Control"}}, Want{From: 7, Status: 200, Has: []string{"Access-Control-Allow-Origin: http://localhost:6274"}})},
+			Want:   absentUntil(2, Want{Status: 200, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"Access-Control"}, Note: "unreadable"}, Want{From: 7, Status: 200, Has: []string{"Access-Control-Allow-Origin: http://localhost:6274", "Access-Control-Expose-Headers: WWW-Authenticate, Mcp-Session-Id", "Vary: Origin"}, Note: "readable"}),
+			Modern: absentUntil(2, Want{Status: 404, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"Access-Control"}, Note: "unreadable"}, Want{From: 7, Status: 200, Has: []string{"Access-Control-Allow-Origin: http://localhost:6274"}, Note: "readable"})},
 		{ID: "cors-challenge", Refs: []string{"RS15"}, Title: "a page on localhost reads the challenge", Request: Request{Body: "{}", Headers: []string{page, jsonType}},
-			Want: absentUntil(2, Want{Status: 400, RPC: -32600}, Want{From: 6, Status: 401, Error: "missing_token", Lacks: []string{"Access-Control"}}, Want{From: 7, Status: 401, Error: "missing_token", Has: []string{"Access-Control-Allow-Origin: http://localhost:6274", "Access-Control-Expose-Headers: WWW-Authenticate"}})},
+			Want: absentUntil(2, Want{Status: 400, RPC: -32600}, Want{From: 6, Status: 401, Error: "missing_token", Lacks: []string{"Access-Control"}, Note: "unreadable"}, Want{From: 7, Status: 401, Error: "missing_token", Has: []string{"Access-Control-Allow-Origin: http://localhost:6274", "Access-Control-Expose-Headers: WWW-Authenticate"}, Note: "readable"})},
 		{ID: "cors-metadata-preflight", Refs: []string{"RS15"}, Title: "any page asks whether it may read the metadata", Request: Request{Method: "OPTIONS", Target: "/.well-known/oauth-protected-resource/mcp", Headers: []string{"Origin: https://app.example", "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: mcp-protocol-version"}},
 			Want: absentUntil(7, Want{Status: 204, Has: []string{"Access-Control-Allow-Origin: *", "Access-Control-Allow-Headers: mcp-protocol-version"}})},
 	}
@@ -469,6 +472,12 @@ func rowsOfStep8() []Row {
 			Modern: absentUntil(2, Want{Status: 404, RPC: -32601}, Want{From: 3, Status: 400, RPC: -32602}, last)}
 	}
 	denied := Want{Status: 403, Error: "access_denied", Lacks: []string{"WWW-Authenticate", "decisions"}}
+	// Who has no role is refused, until the roles come from a provider that
+	// knows users of whom this server never heard.
+	noRole := role("no-role-calls", "a user without any role calls echo", echoCall, &Token{Username: "alice", Scopes: alice.Scopes, Roles: []string{}}, echoed, "E05")
+	bounded := Want{From: 10, Status: 200, Has: []string{echoed, `"text":"hi"`}}
+	noRole.Attack, noRole.Want[3].Works, noRole.Modern[3].Works = false, false, false
+	noRole.Want, noRole.Modern = append(noRole.Want, bounded), append(noRole.Modern, bounded)
 	return inLayer(8, []Row{
 		healthy(8, "scopes", `"scope_based_auth":true`), told(8, "scopes", `"userScopes":["mcp:read","mcp:tools","mcp:prompts"]`), told(8, "roles", `"userRoles":["user"]`),
 		scope("scope-tools-for-call", "call echo with mcp:tools", echoCall, only("mcp:tools"), "", echoed),
@@ -494,7 +503,7 @@ func rowsOfStep8() []Row {
 		role("guest-calls", "a guest calls echo, with all scopes", echoCall, guest, echoed, "E02"),
 		scope("guest-lists", "a guest lists the tools", tools, guest, "", `"name":"get_time"`),
 		scope("guest-prompts", "a guest gets a prompt", getHelp, guest, "", "tools and prompts of this server"),
-		role("no-role-calls", "a user without any role calls echo", echoCall, odd(`{"roles":[]}`), echoed, "E05"),
+		noRole,
 
 		auditRow("audit-by-admin", "an administrator reads the audit log", admin, Want{Status: 200, Has: []string{`"decisions":[`, `"subject":"admin"`, `"operation":"tools/call"`, `"name":"audit"`, `"allowed":true`}, Lacks: []string{"eyJ"}}),
 		auditRow("audit-by-user", "a user calls the hidden tool", alice, denied),
@@ -503,8 +512,8 @@ func rowsOfStep8() []Row {
 		auditRow("audit-by-other-claim", "roles in claims that are not ours", odd(`{"realm_access":{"roles":["admin"]},"groups":["admin"],"role":"admin"}`), denied),
 		auditRow("audit-without-scope", "an administrator whose client lacks mcp:tools", &Token{Username: "admin", Scopes: "mcp:read"}, Want{Status: 403, Error: "insufficient_scope", Has: []string{`scope="mcp:tools"`}}),
 		{ID: "audit-listed", Refs: []string{"E04"}, Title: "an administrator's list of tools", Request: Request{Call: tools, Token: admin},
-			Want:   absentUntil(2, Want{Status: 200, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"audit"}}, Want{From: 8, Status: 200, Has: []string{`"name":"audit"`, `"name":"echo"`, `"name":"get_time"`, `"name":"whoami"`}}),
-			Modern: absentUntil(2, Want{Status: 404, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"audit"}}, Want{From: 8, Status: 200, Has: []string{`"name":"audit"`}})},
+			Want:   absentUntil(2, Want{Status: 200, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"audit"}, Note: "without audit"}, Want{From: 8, Status: 200, Has: []string{`"name":"audit"`, `"name":"echo"`, `"name":"get_time"`, `"name":"whoami"`}, Note: "with audit"}),
+			Modern: absentUntil(2, Want{Status: 404, RPC: -32601}, Want{From: 3, Status: 200, Lacks: []string{"audit"}, Note: "without audit"}, Want{From: 8, Status: 200, Has: []string{`"name":"audit"`}, Note: "with audit"})},
 		{ID: "scope-none-initialize", Title: "introduce oneself with no scope", Request: Request{Call: &Call{Method: "server/discover"}, Token: only("")},
 			Want: absentUntil(2, Want{Status: 200, RPC: -32601}), Modern: absentUntil(2, Want{Status: 200, Has: []string{"supportedVersions"}})},
 	})

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 	"mcp-auth-step-by-step/internal/keys"
 	"mcp-auth-step-by-step/internal/mint"
 	"mcp-auth-step-by-step/internal/serve"
+	"mcp-auth-step-by-step/internal/stubprovider"
 )
 
 // patience is how long an answer may take on a busy machine.
@@ -28,10 +31,13 @@ type Target struct {
 	Addr string // TCP address
 	URL  string // base of what it states about itself
 	Keys string // folder of the key pair whose tokens it takes
+	// Provider is whose tokens it takes instead; nil for a step that has keys
+	// of its own, or none.
+	Provider *stubprovider.Provider
 
-	// restart starts the same server again, with other limits; nil where it
-	// was started by somebody else.
-	restart func(serve.Limits) (*Target, func(), error)
+	// again starts the same server once more, with changes; nil where it was
+	// started by somebody else.
+	again func(func(*Options)) (*Target, func(), error)
 
 	mu     sync.Mutex
 	minted []string
@@ -113,20 +119,14 @@ func (t *Target) Raw(method, text string) (*Answer, error) {
 
 // mint signs a token for the target.
 func (t *Target) mint(wanted Token) (string, error) {
-	private, err := keys.Private(t.Keys)
+	draft, err := t.draft(wanted)
 	if err != nil {
 		return "", err
 	}
-	public, err := jwks.New(&private.PublicKey, keys.Algorithm)
-	if err != nil {
-		return "", err
+	if wanted.Key != "" {
+		key := stubprovider.Keys()[wanted.Key]
+		draft.Header["alg"], draft.Header["kid"], draft.Sign = key.Algorithm, key.ID, key.Sign
 	}
-	draft := mint.New(private, public.ID, mint.Grant{
-		Issuer: t.URL, Audience: t.URL + "/mcp", Username: wanted.Username, ClientID: "gentoken",
-		Scopes:   strings.FieldsFunc(wanted.Scopes, func(r rune) bool { return r == ',' }),
-		Roles:    mint.RolesOf(wanted.Username),
-		Lifetime: time.Hour, Now: time.Now(),
-	})
 	if wanted.Flaw != "" {
 		flaw, ok := mint.FlawByName(wanted.Flaw)
 		if !ok {
@@ -136,8 +136,11 @@ func (t *Target) mint(wanted Token) (string, error) {
 			return "", err
 		}
 	}
-	if wanted.Claims != "" {
-		if err := json.Unmarshal([]byte(strings.ReplaceAll(wanted.Claims, "{resource}", t.URL+"/mcp")), &draft.Claims); err != nil {
+	for _, change := range []struct {
+		text    string
+		members map[string]any
+	}{{wanted.Header, draft.Header}, {wanted.Claims, draft.Claims}} {
+		if err := t.replace(change.members, change.text); err != nil {
 			return "", err
 		}
 	}
@@ -148,17 +151,111 @@ func (t *Target) mint(wanted Token) (string, error) {
 	return token, err
 }
 
+// draft is a token as the target's issuer writes it: with the roles where the
+// server looks for them.
+func (t *Target) draft(wanted Token) (*mint.Draft, error) {
+	grant := mint.Grant{
+		Issuer: t.issuer(), Audience: t.URL + "/mcp", Username: wanted.Username, ClientID: "gentoken",
+		Scopes:   strings.FieldsFunc(wanted.Scopes, func(r rune) bool { return r == ',' }),
+		Roles:    wanted.Roles,
+		Lifetime: time.Hour, Now: time.Now(),
+	}
+	if grant.Roles == nil {
+		grant.Roles = mint.RolesOf(wanted.Username)
+	}
+	if t.Provider != nil {
+		key := stubprovider.Keys()["rs256"]
+		draft := mint.New(key.RSA, key.ID, grant)
+		delete(draft.Claims, "roles")
+		draft.Claims["resource_access"] = map[string]any{"echo-mcp-server": map[string]any{"roles": grant.Roles}}
+		return draft, nil
+	}
+	private, err := keys.Private(t.Keys)
+	if err != nil {
+		return nil, err
+	}
+	public, err := jwks.New(&private.PublicKey, keys.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	return mint.New(private, public.ID, grant), nil
+}
+
+// issuer is whose tokens the target takes.
+func (t *Target) issuer() string {
+	if t.Provider != nil {
+		return t.Provider.Issuer()
+	}
+	return t.URL
+}
+
+// replace sets members to what a text says, and takes away those of null.
+func (t *Target) replace(members map[string]any, text string) error {
+	if text == "" {
+		return nil
+	}
+	text = strings.NewReplacer("{resource}", t.URL+"/mcp", "{issuer}", t.issuer()).Replace(text)
+	err := json.Unmarshal([]byte(text), &members)
+	maps.DeleteFunc(members, func(_ string, value any) bool { return value == nil })
+	return err
+}
+
+// Options say how a step is started.
+type Options struct {
+	Keys     string // folder of the key pair, for a step that has one
+	Limits   serve.Limits
+	Provider *stubprovider.Provider // for a step that trusts one
+	Env      []string               // further variables, as NAME=value
+}
+
 // Start serves a step on a free port.
-func Start(build serve.Builder, keyDir string, limits serve.Limits) (*Target, func(), error) {
-	running, err := serve.Start(serve.Options{Addr: "localhost:0", Limits: limits}, build)
+func Start(build serve.Builder, o Options) (*Target, func(), error) {
+	env := o.Env
+	if o.Provider != nil {
+		env = append(o.Provider.Env(), env...)
+	}
+	restore := setEnv(env)
+	running, err := serve.Start(serve.Options{Addr: "localhost:0", Limits: o.Limits}, build)
+	restore()
 	if err != nil {
 		return nil, nil, err
 	}
-	target := &Target{Addr: running.Addr.String(), URL: running.Site.URL, Keys: keyDir}
-	target.restart = func(l serve.Limits) (*Target, func(), error) { return Start(build, keyDir, l) }
+	target := &Target{Addr: running.Addr.String(), URL: running.Site.URL, Keys: o.Keys, Provider: o.Provider}
+	for _, variable := range env {
+		if named, ok := strings.CutPrefix(variable, "MCP_SERVER_URL="); ok {
+			target.URL = named
+		}
+	}
+	target.again = func(change func(*Options)) (*Target, func(), error) {
+		other := o
+		change(&other)
+		return Start(build, other)
+	}
 	return target, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_ = running.Shutdown(ctx)
 	}, nil
+}
+
+// setEnv sets variables of this process, for the moment in which a step reads
+// them.
+func setEnv(variables []string) (restore func()) {
+	var undo []func()
+	for _, variable := range variables {
+		name, value, _ := strings.Cut(variable, "=")
+		before, was := os.LookupEnv(name)
+		_ = os.Setenv(name, value)
+		undo = append(undo, func() {
+			_ = os.Unsetenv(name)
+			if was {
+				_ = os.Setenv(name, before)
+			}
+		})
+	}
+	return func() {
+		for _, u := range undo {
+			u()
+		}
+	}
 }

@@ -61,19 +61,23 @@ func NewAuthorizationServer(issuer, jwksURI string, scopes ...string) Authorizat
 	}
 }
 
-// ServerURL is where the document of an issuer without a path stands (RFC
-// 8414, section 3.1).
-func ServerURL(issuer string) string { return issuer + serverPath }
+// ServerURL is where the document of an issuer stands (RFC 8414, section 3.1).
+func ServerURL(issuer string) string { return insert(serverPath, issuer) }
 
-// ResourceURL is where the document of a resource stands: the well-known path
-// is inserted between the host and the path of the resource (RFC 9728, section
+// ResourceURL is where the document of a resource stands (RFC 9728, section
 // 3.1).
-func ResourceURL(resource string) string {
-	u, err := url.Parse(resource)
+func ResourceURL(resource string) string { return insert(resourcePath, resource) }
+
+// insert puts a well-known path between the host and the path of a URL.
+func insert(path, of string) string {
+	u, err := url.Parse(of)
 	if err != nil {
-		return resource
+		return of
 	}
-	u.Path = resourcePath + u.Path
+	if u.Path == "/" { // a slash alone is no path
+		u.Path = ""
+	}
+	u.Path = path + u.Path
 	return u.String()
 }
 

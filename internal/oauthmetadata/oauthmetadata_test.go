@@ -21,8 +21,14 @@ func TestRS09_Places(t *testing.T) {
 			t.Errorf("ResourceURL(%q) = %q, want %q", resource, got, want)
 		}
 	}
-	if got := ServerURL("http://localhost:9000"); got != "http://localhost:9000/.well-known/oauth-authorization-server" {
-		t.Errorf("ServerURL = %q", got)
+	for issuer, want := range map[string]string{
+		"http://localhost:9000":                  "http://localhost:9000/.well-known/oauth-authorization-server",
+		"https://as.example/":                    "https://as.example/.well-known/oauth-authorization-server",
+		"http://localhost:8080/realms/mcp-realm": "http://localhost:8080/.well-known/oauth-authorization-server/realms/mcp-realm",
+	} {
+		if got := ServerURL(issuer); got != want {
+			t.Errorf("ServerURL(%q) = %q, want %q", issuer, got, want)
+		}
 	}
 }
 

@@ -39,8 +39,8 @@ func (w *Writer) diff(number int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if number == 1 {
-		source, err := manifest.Steps[0].Source(w.root)
+	if step := manifest.Steps[number-1]; step.After == 0 {
+		source, err := step.Source(w.root)
 		return fence("go", strings.Join(source, "\n")), err
 	}
 	near := func(i int) bool {
@@ -150,10 +150,11 @@ func docOf(declaration ast.Decl) *ast.CommentGroup {
 func rowTable(layer int) string {
 	var b bytes.Buffer
 	b.WriteString("| what is tried | shows |")
-	for _, s := range manifest.Steps {
+	servers := manifest.Servers()
+	for _, s := range servers {
 		fmt.Fprintf(&b, " %d |", s.Number)
 	}
-	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(manifest.Steps)) + "\n")
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(servers)) + "\n")
 	for _, row := range matrix.Rows {
 		if row.Layer != layer {
 			continue
@@ -164,7 +165,7 @@ func rowTable(layer int) string {
 		}
 		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s |", row.ID, cell(title), strings.Join(row.Refs, " "))
 		before := ""
-		for _, s := range manifest.Steps {
+		for _, s := range servers {
 			word := outcome(row, s.Number)
 			if word == before {
 				b.WriteString(" · |")
@@ -196,7 +197,7 @@ func outcome(row matrix.Row, step int) string {
 
 func wholeTable() string {
 	var b strings.Builder
-	for _, s := range manifest.Steps {
+	for _, s := range manifest.Servers() {
 		fmt.Fprintf(&b, "## Layer %d: %s\n\n%s\n", s.Number, s.Name, rowTable(s.Number))
 	}
 	return b.String()

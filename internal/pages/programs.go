@@ -16,17 +16,26 @@ import (
 
 	"mcp-auth-step-by-step/internal/manifest"
 	"mcp-auth-step-by-step/internal/matrix"
+	"mcp-auth-step-by-step/internal/stubprovider"
 )
 
-// base is what the programs state about themselves on the pages, wherever they
-// really listen.
-const base = "http://localhost:9000"
+// What the programs state about themselves on the pages, wherever they really
+// listen, and the provider that they trust.
+const (
+	base   = "http://localhost:9000"
+	issuer = "http://localhost:8080/realms/mcp-realm"
+)
+
+// provided is the first step that trusts a provider, and has no keys.
+const provided = 10
 
 // programs are the steps, built and started as they are needed.
 type programs struct {
 	root    string
 	dir     string // binaries and keys
 	running map[int]*program
+	// provider stands in for the real one, for the steps that trust one.
+	provider *stubprovider.Provider
 }
 
 type program struct {
@@ -42,6 +51,9 @@ func (p *programs) close() {
 	for _, running := range p.running {
 		_ = running.command.Process.Kill()
 		_ = running.command.Wait()
+	}
+	if p.provider != nil {
+		p.provider.Close()
 	}
 	if p.dir != "" {
 		_ = os.RemoveAll(p.dir)
@@ -68,10 +80,17 @@ func (p *programs) target(step int) (*matrix.Target, error) {
 	}
 	keyDir := filepath.Join(p.dir, "keys")
 	arguments := []string{"-addr", "localhost:0", "-url", base}
-	if step >= 5 {
+	if step >= 5 && step < provided {
 		arguments = append(arguments, "-keys", keyDir)
 	}
 	command := exec.Command(binary, arguments...)
+	command.Dir = p.dir // where there is no environment file
+	if step >= provided {
+		if err := p.startProvider(); err != nil {
+			return nil, err
+		}
+		command.Env = append(os.Environ(), append(p.provider.Env(), "MCP_SERVER_URL=", "JWT_AUDIENCE=")...)
+	}
 	stderr, err := command.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -97,8 +116,19 @@ func (p *programs) target(step int) (*matrix.Target, error) {
 		_ = command.Wait()
 		return nil, fmt.Errorf("step %d ended before it was ready", step)
 	}
-	p.running[step] = &program{command, &matrix.Target{Addr: addr, URL: base, Keys: keyDir}}
-	return p.running[step].target, nil
+	target := &matrix.Target{Addr: addr, URL: base, Keys: keyDir}
+	if step >= provided {
+		target.Provider = p.provider
+	}
+	p.running[step] = &program{command, target}
+	return target, nil
+}
+
+func (p *programs) startProvider() (err error) {
+	if p.provider == nil {
+		p.provider, err = stubprovider.Start(stubprovider.Published()...)
+	}
+	return err
 }
 
 // compare shows a request of the table and what steps answer to it.
@@ -113,7 +143,14 @@ func (w *Writer) compare(id string, era matrix.Era, steps ...int) (string, error
 	}
 	var command strings.Builder
 	if token := row.Request.Token; token != nil && strings.Contains(row.Request.Curl(base, era), "$TOKEN") {
-		command.WriteString("TOKEN=$(" + token.Command() + ")\n")
+		switch {
+		case steps[len(steps)-1] < provided:
+			command.WriteString("TOKEN=$(" + token.Command() + ")\n")
+		case token.Plain():
+			command.WriteString("# TOKEN: one that the provider gave to " + token.Username + "\n")
+		default: // nobody can make it by a command
+			command.WriteString("# TOKEN: " + row.Title + "\n")
+		}
 	}
 	command.WriteString(row.Request.Curl(base, era))
 	shown := fence("sh", command.String())
@@ -136,7 +173,11 @@ func (w *Writer) compare(id string, era matrix.Era, steps ...int) (string, error
 			}
 			shown += fmt.Sprintf("\nStep %d, %s:\n\n", step, word)
 		}
-		shown += fence("http", text(answer))
+		page := text(answer)
+		if target.Provider != nil {
+			page = strings.ReplaceAll(page, target.Provider.Issuer(), issuer)
+		}
+		shown += fence("http", page)
 	}
 	return shown, nil
 }

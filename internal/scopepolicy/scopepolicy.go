@@ -4,6 +4,7 @@
 package scopepolicy
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -58,7 +59,7 @@ var reserved = map[string]string{auditlog.Tool: Admin}
 func Require(challenge bearerauth.Challenge, log *auditlog.Log, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, message := principal.FromContext(r.Context()), mcpendpoint.FromContext(r.Context())
-		missing, reason := decide(caller, message)
+		missing, reason := decide(caller, message, r.Context().Value(rolesOptional{}) != nil)
 		allowed := missing == "" && reason == ""
 		if allowed {
 			reason = "scope and role suffice"
@@ -81,9 +82,23 @@ func Require(challenge bearerauth.Challenge, log *auditlog.Log, next http.Handle
 	})
 }
 
+// rolesOptional is the key under which the context carries the word of
+// [RolesOptional].
+type rolesOptional struct{}
+
+// RolesOptional lets the [Require] behind it bound users without any role of
+// this server by their scopes alone. It is for issuers that know users to whom
+// nobody gives roles of ours, and that grant scopes by user. What is reserved
+// for a role stays reserved, and a guest stays a guest.
+func RolesOptional(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), rolesOptional{}, true)))
+	})
+}
+
 // decide returns the scope that the client lacks, or the reason why the user
 // may not; both empty mean yes.
-func decide(caller *principal.Principal, m *mcpendpoint.Message) (missing, reason string) {
+func decide(caller *principal.Principal, m *mcpendpoint.Message, optional bool) (missing, reason string) {
 	enough, known := scopes[m.Method]
 	if !known {
 		return "", "the operation is not in the table"
@@ -97,9 +112,12 @@ func decide(caller *principal.Principal, m *mcpendpoint.Message) (missing, reaso
 	if role, ok := reserved[m.Name]; ok && !caller.HasRole(role) {
 		return "", "the tool is reserved for the role " + role
 	}
+	if caller.HasRole(User) || caller.HasRole(Admin) {
+		return "", ""
+	}
 	// Roles only take away: guests, and users of whom nothing is known, look
 	// and don't call.
-	if !caller.HasRole(User) && !caller.HasRole(Admin) {
+	if caller.HasRole(Guest) || !optional {
 		return "", "no role of the user allows calls"
 	}
 	return "", ""

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 
 // expected is the policy as the design states it, written down a second time:
 // the scope to ask for, or "role" where the user may not, or "" for yes.
-func expected(scopes, roles []string, method, name string) string {
+func expected(scopes, roles []string, method, name string, optional bool) string {
 	has := func(list []string, any ...string) bool {
 		return slices.ContainsFunc(any, func(s string) bool { return slices.Contains(list, s) })
 	}
@@ -46,7 +46,9 @@ func expected(scopes, roles []string, method, name string) string {
 		switch {
 		case !has(scopes, "mcp:tools"):
 			return "mcp:tools"
-		case name == "audit" && !has(roles, "admin"), !has(roles, "admin", "user"):
+		case name == "audit" && !has(roles, "admin"):
+			return "role"
+		case !has(roles, "admin", "user") && !(optional && !has(roles, "guest")):
 			return "role"
 		}
 		return ""
@@ -81,12 +83,23 @@ func request(method, name string) *http.Request {
 var challenge = bearerauth.Challenge{Realm: "mcp", ResourceMetadata: "http://localhost:9000/.well-known/oauth-protected-resource/mcp", Scope: "mcp:read"}
 
 // Every set of scopes × every set of roles × every operation × every tool, on
-// the wire and in the log.
-func TestRS11_RS12_E04_Product(t *testing.T) {
+// the wire and in the log; and all of it where roles are optional.
+func TestRS11_RS12_E04_E05_Product(t *testing.T) {
 	log := auditlog.New(1)
-	h := mcpendpoint.Decode(Require(challenge, log, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	guarded := Require(challenge, log, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "inside")
-	})))
+	}))
+	for _, optional := range []bool{false, true} {
+		h := mcpendpoint.Decode(guarded)
+		if optional {
+			h = mcpendpoint.Decode(RolesOptional(guarded))
+		}
+		product(t, h, log, optional)
+	}
+}
+
+func product(t *testing.T, h http.Handler, log *auditlog.Log, optional bool) {
+	t.Helper()
 	cases := [][2]string{{"initialize", ""}, {"server/discover", ""}, {"ping", ""}, {"tools/list", ""}, {"prompts/list", ""}, {"prompts/get", "help"}, {"prompts/get", "audit"}}
 	for _, tool := range []string{"echo", "whoami", "audit", "Audit", "audit ", "nobody"} {
 		cases = append(cases, [2]string{"tools/call", tool})
@@ -100,7 +113,7 @@ func TestRS11_RS12_E04_Product(t *testing.T) {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, r.WithContext(principal.NewContext(r.Context(), caller)))
 
-				want := expected(scopes, roles, method, name)
+				want := expected(scopes, roles, method, name, optional)
 				status, code, scope := 200, "", ""
 				switch want {
 				case "":
@@ -143,7 +156,7 @@ func loggedName(method, name string) string {
 func TestUnknownOperation(t *testing.T) {
 	all := &principal.Principal{Scopes: []string{Read, Tools, Prompts}, Roles: []string{Admin, User, Guest}}
 	for _, method := range []string{"", "tools", "tools/", "tools/Call", "TOOLS/CALL", "tools/call ", "resources/read", "completion/complete", "tasks/list", "notifications/cancelled"} {
-		if missing, reason := decide(all, &mcpendpoint.Message{Method: method, Name: "echo"}); missing != "" || reason == "" {
+		if missing, reason := decide(all, &mcpendpoint.Message{Method: method, Name: "echo"}, false); missing != "" || reason == "" {
 			t.Errorf("%q: missing %q, reason %q", method, missing, reason)
 		}
 	}
@@ -157,10 +170,10 @@ func TestE03_LookAlikeScopes(t *testing.T) {
 		"mcp:tools\u200b", "mcp:tools\x00", "mcp\uff1atools", "mcp:tool\u017f", "mcp.tools", "tools", "admin", `["mcp:tools"]`, `"mcp:tools"`, "mcp:tools;mcp:read",
 	} {
 		caller := &principal.Principal{Scopes: []string{scope, scope}, Roles: []string{User, Admin}}
-		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}); missing != Tools {
+		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}, false); missing != Tools {
 			t.Errorf("%q is taken for mcp:tools (missing: %q)", scope, missing)
 		}
-		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/list"}); missing != Read {
+		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/list"}, false); missing != Read {
 			t.Errorf("%q is taken for mcp:read or mcp:tools (missing: %q)", scope, missing)
 		}
 	}
@@ -170,11 +183,11 @@ func TestE03_LookAlikeScopes(t *testing.T) {
 func TestE05_LookAlikeAdmins(t *testing.T) {
 	for _, role := range []string{"", "*", "Admin", "ADMIN", "admin ", " admin", "admins", "administrator", "root", "user,admin", "user admin", "realm:admin", "admin\x00", "аdmin" /* Cyrillic */} {
 		caller := &principal.Principal{Issuer: "admin", Subject: "admin", Username: "admin", ClientID: "admin", Scopes: []string{Tools, "admin", "audit"}, Roles: []string{User, role}}
-		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: auditlog.Tool}); reason == "" {
+		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: auditlog.Tool}, false); reason == "" {
 			t.Errorf("the role %q is taken for admin", role)
 		}
 		caller.Roles = []string{Guest, role}
-		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}); reason == "" {
+		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}, false); reason == "" {
 			t.Errorf("the role %q is taken for one that allows calls", role)
 		}
 	}

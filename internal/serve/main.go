@@ -26,12 +26,28 @@ const grace = 10 * time.Second
 // 1 and one line that says what to do. source is the program's main.go: its
 // package comment is what -h explains.
 func Main(source string, build Builder) {
+	Program{Source: source, Addr: "localhost:9000", Build: build}.Main()
+}
+
+// Program is a server with more to say than [Main] takes.
+type Program struct {
+	Source string // the program's main.go
+	Addr   string // where it listens by default
+	Build  Builder
+	// Instead, where it is set, runs once the flags are read. If it reports
+	// true it has done all there is to do, and nothing is served. Its context
+	// ends with SIGINT or SIGTERM.
+	Instead func(context.Context) (done bool, err error)
+}
+
+// Main runs the program; see the function [Main].
+func (p Program) Main() {
 	name := filepath.Base(os.Args[0])
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "%s\nFlags:\n", lesson(source))
+		fmt.Fprintf(flag.CommandLine.Output(), "%s\nFlags:\n", lesson(p.Source))
 		flag.PrintDefaults()
 	}
-	addr := flag.String("addr", "localhost:9000", "`address` to listen on; port 0 takes a free one")
+	addr := flag.String("addr", p.Addr, "`address` to listen on; port 0 takes a free one")
 	base := flag.String("url", "", "base `URL` of all that the server states about itself (default http://localhost with the bound port)")
 	origins := flag.String("origins", "", "further `Origins` to allow besides loopback, with commas between")
 	flag.Parse()
@@ -49,14 +65,19 @@ func Main(source string, build Builder) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, opts, build); err != nil {
+	if err := p.run(ctx, opts); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, opts Options, build Builder) error {
-	running, err := Start(opts, build)
+func (p Program) run(ctx context.Context, opts Options) error {
+	if p.Instead != nil {
+		if done, err := p.Instead(ctx); done || err != nil {
+			return err
+		}
+	}
+	running, err := Start(opts, p.Build)
 	if err != nil {
 		return err
 	}

@@ -51,10 +51,26 @@ type Site struct {
 	// URL is the base of every URL that the server states about itself,
 	// without a slash at the end.
 	URL string
+	// Stated says that URL was given, and doesn't just follow from the port.
+	Stated bool
 	// Origins are the further Origins to allow, besides loopback.
 	Origins []string
 	// Port is the TCP port that is really bound.
 	Port int
+	// Exposed says that it is bound to more than loopback, so that other
+	// machines can reach it.
+	Exposed bool
+
+	ctx context.Context
+}
+
+// Context ends when the server does. It is for what a handler keeps running
+// between requests.
+func (s Site) Context() context.Context {
+	if s.ctx == nil {
+		return context.Background()
+	}
+	return s.ctx
 }
 
 // Resource is the resource identifier of the MCP server (RFC 9728, section
@@ -81,6 +97,7 @@ type Running struct {
 	Addr   net.Addr
 	server *http.Server
 	failed chan error
+	stop   context.CancelFunc // ends Site.Context
 }
 
 // Start binds the address, builds the handler and serves it in the
@@ -88,12 +105,12 @@ type Running struct {
 // is taken, or the URL or an Origin unusable.
 func Start(opts Options, build Builder) (*Running, error) {
 	if opts.URL != "" {
-		if err := checkBase("-url", opts.URL); err != nil {
+		if err := CheckBase("-url", opts.URL); err != nil {
 			return nil, err
 		}
 	}
 	for _, origin := range opts.Origins {
-		if err := checkBase("-origins", origin); err != nil {
+		if err := CheckBase("-origins", origin); err != nil {
 			return nil, err
 		}
 	}
@@ -101,12 +118,15 @@ func Start(opts Options, build Builder) (*Running, error) {
 	if err != nil {
 		return nil, explainListen(opts.Addr, err)
 	}
-	site := Site{URL: opts.URL, Origins: opts.Origins, Port: listener.Addr().(*net.TCPAddr).Port}
+	ctx, stop := context.WithCancel(context.Background())
+	bound := listener.Addr().(*net.TCPAddr)
+	site := Site{URL: opts.URL, Stated: opts.URL != "", Origins: opts.Origins, Port: bound.Port, Exposed: !bound.IP.IsLoopback(), ctx: ctx}
 	if site.URL == "" {
 		site.URL = "http://localhost:" + strconv.Itoa(site.Port)
 	}
 	handler, err := build(site)
 	if err != nil {
+		stop()
 		_ = listener.Close()
 		return nil, err
 	}
@@ -125,6 +145,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 			ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 		},
 		failed: make(chan error, 1),
+		stop:   stop,
 	}
 	go func() { r.failed <- r.server.Serve(listener) }()
 	return r, nil
@@ -133,6 +154,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 // Shutdown stops accepting and waits until the requests in flight are
 // answered, or ctx ends.
 func (r *Running) Shutdown(ctx context.Context) error {
+	defer r.stop()
 	err := r.server.Shutdown(ctx)
 	if err != nil {
 		_ = r.server.Close()
@@ -141,7 +163,10 @@ func (r *Running) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the server at once, without waiting for requests in flight.
-func (r *Running) Close() error { return r.server.Close() }
+func (r *Running) Close() error {
+	defer r.stop()
+	return r.server.Close()
+}
 
 func explainListen(addr string, err error) error {
 	_, port, _ := net.SplitHostPort(addr)

@@ -176,8 +176,8 @@ func TestCheckURL(t *testing.T) {
 		"https://mcp.example.com:port": false,
 		"https://mcp%2eexample.com":    false,
 	} {
-		if err := checkBase("-url", raw); (err == nil) != good {
-			t.Errorf("checkBase(%q) = %v", raw, err)
+		if err := CheckBase("-url", raw); (err == nil) != good {
+			t.Errorf("CheckBase(%q) = %v", raw, err)
 		}
 	}
 }
@@ -344,5 +344,38 @@ func TestAnswersAreNotSniffed(t *testing.T) {
 	logRequests(http.HandlerFunc(ok)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if got := w.Header().Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("X-Content-Type-Options: %q", got)
+	}
+}
+
+// What a handler keeps running ends with the server, however that ends.
+func TestSiteContext(t *testing.T) {
+	for name, end := range map[string]func(*Running) error{
+		"shutdown": func(r *Running) error { return r.Shutdown(t.Context()) },
+		"close":    (*Running).Close,
+	} {
+		var seen context.Context
+		running, err := Start(Options{Addr: "localhost:0", Limits: DefaultLimits}, func(site Site) (http.Handler, error) {
+			seen = site.Context()
+			return http.NotFoundHandler(), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen.Err() != nil {
+			t.Errorf("%s: ended before the server", name)
+		}
+		if err := end(running); err != nil || seen.Err() == nil {
+			t.Errorf("%s: %v, context: %v", name, err, seen.Err())
+		}
+	}
+	var seen context.Context
+	if _, err := Start(Options{Addr: "localhost:0"}, func(site Site) (http.Handler, error) {
+		seen = site.Context()
+		return nil, errors.New("no")
+	}); err == nil || seen.Err() == nil {
+		t.Errorf("a server that doesn't start: %v, context: %v", err, seen.Err())
+	}
+	if (Site{}).Context().Err() != nil {
+		t.Error("a site of no server has ended")
 	}
 }

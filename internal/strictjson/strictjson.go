@@ -54,6 +54,15 @@ func Object(data []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
+// String reads a JSON string; encoding/json would take null for one.
+func String(raw json.RawMessage) (string, bool) {
+	var s string
+	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+		return "", false
+	}
+	return s, true
+}
+
 // Fold maps a name to the one that encoding/json takes it for.
 func Fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 

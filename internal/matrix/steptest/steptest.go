@@ -13,6 +13,7 @@ import (
 	"mcp-auth-step-by-step/internal/manifest"
 	"mcp-auth-step-by-step/internal/matrix"
 	"mcp-auth-step-by-step/internal/serve"
+	"mcp-auth-step-by-step/internal/stubprovider"
 )
 
 // Run runs every row against a step. It is all that a step's own test does.
@@ -27,7 +28,20 @@ func Run(t *testing.T, step int, build serve.Builder) {
 			t.Fatal(err)
 		}
 	}
-	target, stop, err := matrix.Start(build, dir, serve.DefaultLimits)
+	options := matrix.Options{Keys: dir, Limits: serve.DefaultLimits}
+	if flag.Lookup("env") != nil {
+		// What the tester's own environment says is not meant for this.
+		for _, name := range []string{"MCP_SERVER_URL", "JWT_AUDIENCE", "JWT_TYPES", "JWT_ROLES_CLIENT"} {
+			t.Setenv(name, "")
+		}
+		provider, err := stubprovider.Start(stubprovider.Published()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer provider.Close()
+		options.Provider = provider
+	}
+	target, stop, err := matrix.Start(build, options)
 	if err != nil {
 		t.Fatal(err)
 	}

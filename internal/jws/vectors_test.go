@@ -1,4 +1,4 @@
-package accesstoken
+package jws
 
 import (
 	"context"
@@ -15,6 +15,13 @@ import (
 )
 
 var implemented = []string{"RS256", "PS256", "ES256", "EdDSA"}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
 
 // tally counts how tokens ended, so that a run without vectors can't pass.
 type tally map[string]int
@@ -37,13 +44,13 @@ func (n tally) expect(t *testing.T, want tally) {
 	}
 }
 
-// whoSigned is what Verify does before it looks at the claims.
+// whoSigned is all that can be said before the payload is read.
 func whoSigned(token string, keys jwks.Set) error {
-	jws, err := split(token)
+	parsed, err := Parse(token)
 	if err != nil {
 		return err
 	}
-	return jws.authenticate(context.Background(), keys, implemented)
+	return parsed.Authenticate(context.Background(), keys, implemented)
 }
 
 // Valid tokens of algorithms that aren't implemented (HS256, RS384, PS512 …)
@@ -82,11 +89,11 @@ func TestC21WycheproofJWS(t *testing.T) {
 
 // algorithmOf is what the header says, if there is one.
 func algorithmOf(token string) string {
-	jws, err := split(token)
+	parsed, err := Parse(token)
 	if err != nil {
 		return ""
 	}
-	algorithm, _ := jws.text("alg")
+	algorithm, _ := parsed.Text("alg")
 	return algorithm
 }
 
@@ -108,7 +115,7 @@ func TestC21WycheproofSignatures(t *testing.T) {
 				key := must(jwks.New(must(x509.ParsePKIXPublicKey(must(hex.DecodeString(group.PublicKeyDER)))), c.algorithm))
 				for _, v := range group.Tests {
 					message, signature := must(hex.DecodeString(v.Msg)), must(hex.DecodeString(v.Sig))
-					err := (&signed{input: string(message), signature: signature}).verify(c.algorithm, key)
+					err := (&Token{input: string(message), signature: signature}).verify(c.algorithm, key)
 					if (v.Result == "valid") != (err == nil) {
 						t.Errorf("case %d (%s, %s): %v", v.ID, v.Comment, v.Result, err)
 					}
@@ -166,8 +173,8 @@ func TestC21Cookbook(t *testing.T) {
 		}
 		got.add(err)
 		if want == ErrKey { // good but for the kid
-			jws := must(split(e.Output.Compact))
-			if err := jws.verify(algorithmOf(e.Output.Compact), keys[0]); err != nil {
+			parsed := must(Parse(e.Output.Compact))
+			if err := parsed.verify(algorithmOf(e.Output.Compact), keys[0]); err != nil {
 				t.Errorf("%s, with its key: %v", name, err)
 			}
 		}

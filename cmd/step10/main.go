@@ -1,0 +1,127 @@
+// Command step10 trusts an identity provider instead of itself.
+//
+// It has no key and no issuer of its own any more: it finds the provider's keys
+// by discovery, keeps them fresh, and keeps them when the provider is away. An
+// environment file says whom to trust; Keycloak and the server of step 9 look
+// the same from here. Until the first keys are there, nobody is let in.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"net/http"
+
+	"mcp-auth-step-by-step/internal/accesstoken"
+	"mcp-auth-step-by-step/internal/auditlog"
+	"mcp-auth-step-by-step/internal/bearerauth"
+	"mcp-auth-step-by-step/internal/cors"
+	"mcp-auth-step-by-step/internal/envfile"
+	"mcp-auth-step-by-step/internal/features"
+	"mcp-auth-step-by-step/internal/health"
+	"mcp-auth-step-by-step/internal/issuerkeys"
+	"mcp-auth-step-by-step/internal/mcpendpoint"
+	"mcp-auth-step-by-step/internal/oauthmetadata"
+	"mcp-auth-step-by-step/internal/originguard"
+	"mcp-auth-step-by-step/internal/principal"
+	"mcp-auth-step-by-step/internal/scopepolicy"
+	"mcp-auth-step-by-step/internal/serve"
+)
+
+//go:embed main.go
+var source string
+
+// step 10
+var envFile = flag.String("env", "", "`file` that says whom to trust (default "+envfile.Default+", if it is there)")
+
+func main() { serve.Main(source, newHandler) }
+
+// newHandler puts the layers together. The one that wraps last is met first.
+func newHandler(site serve.Site) (http.Handler, error) {
+	// step 10: learn whom to trust, and what to be called
+	settings, err := envfile.Read(*envFile, site)
+	if err != nil {
+		return nil, err
+	}
+	site.URL = settings.ServerURL
+
+	// step 1: say that the server lives
+	mux := http.NewServeMux()
+	report := health.New()
+	mux.Handle("GET /health", report)
+
+	// step 10: trust the provider; fetch its keys, and keep them fresh
+	issuer := settings.Issuer
+	keySet := issuerkeys.Start(site.Context(), issuer, settings.MinInterval)
+	report.Add("jwt_enabled", true)
+
+	// step 6: trust this issuer, for tokens that are meant for this server
+	verifier := &accesstoken.Verifier{
+		Issuer: issuer,
+		Keys:   keySet,
+		// step 10: as the provider writes them
+		Audience:   settings.Audience,
+		Algorithms: settings.Algorithms,
+		Dialect:    accesstoken.Dialect{PlainJWT: settings.PlainJWT, RolesOf: settings.RolesClient},
+	}
+	challenge := bearerauth.Challenge{
+		Realm: "mcp",
+		// step 7: where to learn how to get a token, and what to ask for
+		ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
+		Scope:            "mcp:read",
+	}
+	report.Add("auth_required", true)
+
+	// step 7: say who issues tokens for this server, and how
+	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, "mcp:read"))
+	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
+	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
+	// step 10: who looks for more here must learn that it is elsewhere
+	mux.Handle("/.well-known/", http.NotFoundHandler())
+	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
+	report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))
+
+	// step 2: be an MCP server
+	server := mcpendpoint.NewServer()
+	// step 3: list tools and prompts
+	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
+	// step 4: let them work
+	features.Dispatch(server)
+	// step 5
+	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	// step 6: tell callers who they are
+	features.AddWhoami(server)
+	server.Tell("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).Username })
+	// step 7
+	server.Tell("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
+	// step 8: remember decisions, and let administrators read them
+	decisions := auditlog.New(100)
+	auditlog.AddTool(server, decisions, scopepolicy.Admin)
+	server.Tell("userScopes", func(ctx context.Context) any { return principal.FromContext(ctx).Scopes })
+	server.Tell("userRoles", func(ctx context.Context) any { return principal.FromContext(ctx).Roles })
+	report.Add("scope_based_auth", true)
+	// step 10: call users by the name that the provider knows
+	features.PersonaliseGreeting(server)
+
+	// step 2
+	var mcp http.Handler = mcpendpoint.Handler(server)
+	// step 8: ask for a scope and a role that allow it
+	mcp = scopepolicy.Require(challenge, decisions, mcp)
+	// step 10: the provider knows users that have no role here
+	mcp = scopepolicy.RolesOptional(mcp)
+	// step 2: read one message, strictly
+	mcp = mcpendpoint.Decode(mcp)
+	// step 6: ask for a token before anything is read
+	mcp = bearerauth.Require(verifier, challenge, mcp)
+	// step 10: without keys, let nobody in, and call no token bad
+	mcp = report.Need("jwks_available", keySet.Ready, mcp)
+	// step 7: let pages of allowed Origins read the answers
+	mcp = cors.Expose(site.Origins, mcp)
+	mux.Handle("OPTIONS /mcp", cors.Preflight(site.Origins, "POST"))
+	mux.Handle("OPTIONS /.well-known/", cors.PreflightPublic())
+	// step 2
+	mux.Handle("POST /mcp", mcp)
+
+	// step 1: refuse foreign pages
+	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/keycloak"
+)
+
+// useKeycloak runs with --provider keycloak, where this program serves nothing
+// but perhaps the proxy.
+func useKeycloak(ctx context.Context) (done bool, err error) {
+	switch {
+	case *provider == "embedded" && *check:
+		return false, errors.New("--check verifies a Keycloak: add --provider keycloak")
+	case *provider == "embedded":
+		return false, nil
+	case *provider != "keycloak":
+		return false, fmt.Errorf("--provider %q is none: say embedded or keycloak", *provider)
+	}
+	r, err := readRealm()
+	if err != nil {
+		return true, err
+	}
+	options := keycloak.Options{
+		RealmFile:     *realmFile,
+		Resource:      *resource,
+		AdminUser:     *adminUser,
+		AdminPassword: *adminPassword,
+		CheckOnly:     *check,
+		Getenv:        os.Getenv,
+	}
+	if *proxy != "" {
+		options.PublicURL = "http://" + *proxy
+	}
+	if err := keycloak.Run(ctx, options, os.Stdout); err != nil || *check || *proxy == "" {
+		return true, err
+	}
+	var origins []string
+	if list := flag.Lookup("origins").Value.String(); list != "" {
+		origins = strings.Split(list, ",")
+	}
+	upstream := strings.TrimSuffix(cmp.Or(os.Getenv("KEYCLOAK_URL"), "http://localhost:8080"), "/")
+	return true, serveProxy(ctx, upstream, cmp.Or(os.Getenv("KEYCLOAK_REALM"), r.Name), origins)
+}

@@ -1,0 +1,87 @@
+// Command step9 issues the tokens that the steps before made by hand.
+//
+// It is an authorization server: users log in on its pages and allow a client
+// to act for them; the client gets a code, and for the code an access token
+// that is meant for one MCP server and lives for minutes. Clients find all of
+// it from the metadata, and register by themselves. Clients, scopes and users
+// come from a realm file of Keycloak, at whose paths it answers too; so that
+// with --provider keycloak a real one takes its place.
+package main
+
+import (
+	_ "embed"
+	"flag"
+	"net/http"
+	"os"
+
+	"mcp-auth-step-by-step/internal/authserver"
+	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/serve"
+	keycloakrealm "mcp-auth-step-by-step/keycloak"
+)
+
+//go:embed main.go
+var source string
+
+var (
+	realmFile = flag.String("realm-file", "", "realm `file` of Keycloak with clients, scopes and users (default the demo realm)")
+	resource  = flag.String("resource", "", "`URL` of the MCP server that tokens are for (default the audience in the realm file)")
+	proxy     = flag.String("proxy", "", "`address` of a reverse proxy in front of the provider, such as localhost:9090, which is then the issuer")
+
+	// of the embedded server
+	keyDir = flag.String("keys", "keys/authorization-server", "`folder` of the embedded server's key pair, which is made on first use")
+	state  = flag.String("state", "", "`file` in which the embedded server keeps registrations, refresh tokens and consents (default memory)")
+
+	// of Keycloak
+	provider      = flag.String("provider", "embedded", "`who` issues tokens: embedded or keycloak")
+	check         = flag.Bool("check", false, "with --provider keycloak: only verify what is there")
+	adminUser     = flag.String("admin-user", "", "`name` of Keycloak's administrator (default $KC_BOOTSTRAP_ADMIN_USERNAME)")
+	adminPassword = flag.String("admin-password", "", "`password` of Keycloak's administrator (default $KC_BOOTSTRAP_ADMIN_PASSWORD, which other users of the machine can't see)")
+)
+
+func main() {
+	serve.Program{Source: source, Addr: "localhost:8080", Build: newHandler, Instead: useKeycloak}.Main()
+}
+
+// newHandler is the embedded authorization server.
+func newHandler(site serve.Site) (http.Handler, error) {
+	r, err := readRealm()
+	if err != nil {
+		return nil, err
+	}
+	front, err := inFront(site, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	config := authserver.Config{
+		Issuer:        front.URL + "/realms/" + r.Name,
+		Realm:         r,
+		Resource:      *resource,
+		Exposed:       site.Exposed || front.Exposed,
+		Hosts:         site.Hosts(),
+		ClientAddress: front.clientAddress,
+	}
+	if config.Keys, err = authserver.OpenKeyRing(*keyDir); err != nil {
+		return nil, err
+	}
+	if *state != "" {
+		if config.Store, err = store.Open(*state); err != nil {
+			return nil, err
+		}
+	}
+	server, err := authserver.New(config)
+	if err != nil {
+		return nil, err
+	}
+	welcome(os.Stdout, config.Issuer, r)
+	return server, nil
+}
+
+// readRealm reads the realm file, or else the one that is built in.
+func readRealm() (*realm.Realm, error) {
+	if *realmFile != "" {
+		return realm.Load(*realmFile)
+	}
+	return realm.Parse(keycloakrealm.File, os.LookupEnv)
+}

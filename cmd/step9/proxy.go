@@ -1,0 +1,77 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"mcp-auth-step-by-step/internal/realmproxy"
+	"mcp-auth-step-by-step/internal/serve"
+)
+
+// front is what clients see of the embedded server: itself, or the proxy.
+type front struct {
+	URL           string
+	Exposed       bool
+	clientAddress func(*http.Request) string
+}
+
+// inFront starts the proxy where one is asked for. It ends with the site.
+func inFront(site serve.Site, realmName string) (front, error) {
+	if *proxy == "" {
+		return front{URL: site.URL, Exposed: site.Exposed}, nil
+	}
+	stated := ""
+	if site.Stated {
+		stated = site.URL
+	}
+	running, err := startProxy(fmt.Sprintf("http://localhost:%d", site.Port), realmName, stated, site.Origins)
+	if err != nil {
+		return front{}, err
+	}
+	context.AfterFunc(site.Context(), func() { _ = running.Close() })
+	return front{URL: running.Site.URL, Exposed: running.Site.Exposed, clientAddress: forwardedFor}, nil
+}
+
+func startProxy(upstream, realmName, base string, origins []string) (*serve.Running, error) {
+	to, err := url.Parse(upstream)
+	if err != nil {
+		return nil, err
+	}
+	running, err := serve.Start(serve.Options{Addr: *proxy, URL: base, Origins: origins, Limits: serve.DefaultLimits},
+		func(site serve.Site) (http.Handler, error) {
+			return realmproxy.New(to, realmName, site.URL, site.Origins)
+		})
+	if err != nil {
+		return nil, fmt.Errorf("--proxy %s: %w", *proxy, err)
+	}
+	fmt.Printf("proxy   %s, in front of %s\n", running.Site.URL, upstream)
+	return running, nil
+}
+
+// forwardedFor is who the proxy says is calling. It is the proxy's own word:
+// what clients said of themselves there, it has removed.
+func forwardedFor(r *http.Request) string {
+	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return cmp.Or(strings.TrimSpace(hops[len(hops)-1]), host)
+}
+
+// serveProxy serves the proxy alone, until ctx ends.
+func serveProxy(ctx context.Context, upstream, realmName string, origins []string) error {
+	running, err := startProxy(upstream, realmName, "", origins)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "listening on %s\n", running.Site.URL)
+	<-ctx.Done()
+	ending, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return running.Shutdown(ending)
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"mcp-auth-step-by-step/internal/realm"
+	keycloakrealm "mcp-auth-step-by-step/keycloak"
+)
+
+// welcome prints what one needs next. The passwords of the demo users are in
+// this repository for everybody to read, and so they are shown; others never.
+func welcome(out io.Writer, issuer string, r *realm.Realm) {
+	demo := map[string]string{}
+	if original, err := realm.Parse(keycloakrealm.File, func(string) (string, bool) { return "", false }); err == nil {
+		for _, user := range original.Users {
+			demo[user.Username] = user.Password
+		}
+	}
+	fmt.Fprintf(out, "issuer  %s\n", issuer)
+	example, password := "USER", "PASSWORD"
+	for _, user := range r.Users {
+		switch {
+		case user.Password == "":
+		case user.Password == demo[user.Username]:
+			fmt.Fprintf(out, "user    %s, demo password %s\n", user.Username, user.Password)
+			if example == "USER" || user.Username == "mcp-user" {
+				example, password = user.Username, user.Password
+			}
+		default:
+			fmt.Fprintf(out, "user    %s\n", user.Username)
+		}
+	}
+	for _, client := range r.Clients {
+		if client.DirectAccess && client.Public {
+			fmt.Fprintf(out, "\nA token for a first try, by the password grant, which OAuth 2.1 no longer has:\n\n"+
+				"  curl -s %s/protocol/openid-connect/token \\\n"+
+				"    -d grant_type=password -d client_id=%s -d username=%s -d password=%s \\\n"+
+				"    -d 'scope=mcp:read mcp:tools'\n\n", issuer, client.ID, example, password)
+		}
+	}
+}

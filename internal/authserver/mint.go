@@ -1,0 +1,129 @@
+package authserver
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"mcp-auth-step-by-step/internal/realm"
+)
+
+// mint signs what was decided on.
+func (s *Server) mint(given *issue) (*tokenResponse, error) {
+	now := s.now()
+	lifetime := s.accessLifetime(given.client)
+	access, err := s.sign("at+jwt", s.accessClaims(given, now, now.Add(lifetime)))
+	if err != nil {
+		return nil, err
+	}
+	answer := &tokenResponse{
+		AccessToken: access, TokenType: "Bearer", ExpiresIn: int64(lifetime / time.Second),
+		RefreshToken: given.refresh, Scope: scopeList(given.scopes),
+	}
+	if given.account != nil && slices.Contains(given.scopes, openID) {
+		answer.IDToken, err = s.sign("JWT", s.idClaims(given, access, now, now.Add(lifetime)))
+	}
+	return answer, err
+}
+
+// sign makes a JWT with the current key. The type in the header is what keeps
+// an ID token from passing for an access token (RFC 9068, section 2.1; RFC
+// 8725, section 3.11).
+func (s *Server) sign(kind string, claims jwt.MapClaims) (string, error) {
+	key, id := s.keys.current()
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
+	token.Header["typ"], token.Header["kid"] = kind, id
+	return token.SignedString(key)
+}
+
+// accessClaims are those of RFC 9068, section 2.2. Where Keycloak has a claim
+// for the same, it is there in its form too: azp and resource_access.
+func (s *Server) accessClaims(given *issue, now, expires time.Time) jwt.MapClaims {
+	user, subject := s.users.serviceAccount(given.client.id), given.client.id
+	if given.account != nil {
+		user, subject = given.account.User, given.account.ID
+	}
+	claims := jwt.MapClaims{
+		"iss":                s.issuer,
+		"sub":                subject,
+		"aud":                s.resource,
+		"iat":                now.Unix(),
+		"exp":                expires.Unix(),
+		"jti":                tokenID(given.family),
+		"client_id":          given.client.id,
+		"azp":                given.client.id,
+		"scope":              scopeList(given.scopes),
+		"preferred_username": user.Username,
+	}
+	if roles := s.rolesIn(user, given.client, given.scopes); len(roles) > 0 {
+		access := map[string]any{}
+		for client, names := range roles {
+			access[client] = map[string]any{"roles": names}
+		}
+		claims["resource_access"] = access
+	}
+	if given.account != nil {
+		maps.Copy(claims, personal(user, given.scopes))
+	}
+	return claims
+}
+
+// idClaims are those of OpenID Connect Core, section 2. at_hash ties the ID
+// token to the access token beside it (section 3.1.3.6).
+func (s *Server) idClaims(given *issue, access string, now, expires time.Time) jwt.MapClaims {
+	sum := sha256.Sum256([]byte(access))
+	claims := jwt.MapClaims{
+		"iss":       s.issuer,
+		"sub":       given.account.ID,
+		"aud":       given.client.id,
+		"azp":       given.client.id,
+		"iat":       now.Unix(),
+		"exp":       expires.Unix(),
+		"auth_time": given.authTime,
+		"at_hash":   base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]),
+	}
+	if given.nonce != "" {
+		claims["nonce"] = given.nonce
+	}
+	maps.Copy(claims, personal(given.account.User, given.scopes))
+	return claims
+}
+
+// personal are the claims about the user that scopes give (OpenID Connect
+// Core, section 5.4).
+func personal(user realm.User, scopes []string) jwt.MapClaims {
+	claims := jwt.MapClaims{}
+	add := func(name, value string) {
+		if value != "" {
+			claims[name] = value
+		}
+	}
+	if slices.Contains(scopes, "profile") {
+		add("preferred_username", user.Username)
+		add("name", user.Name())
+		add("given_name", user.FirstName)
+		add("family_name", user.LastName)
+	}
+	if slices.Contains(scopes, "email") && user.Email != "" {
+		add("email", user.Email)
+		claims["email_verified"] = user.EmailVerified
+	}
+	return claims
+}
+
+// tokenID is a jti. It begins with the key of the family, by which
+// introspection sees whether the token was revoked with it.
+func tokenID(family string) string {
+	if family == "" {
+		return secret()
+	}
+	return family + "." + secret()
+}
+
+func withoutOpenID(scopes []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(name string) bool { return name == openID })
+}

@@ -1,0 +1,82 @@
+package authserver
+
+import (
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxForm      = 64 << 10 // bytes of a form or of a registration
+	maxQuery     = 16 << 10 // bytes of an authorization request
+	maxParameter = 4 << 10  // bytes of one value
+	maxAssertion = 16 << 10 // bytes of a client assertion
+)
+
+// form reads the body of a POST that holds parameters, and nothing of the
+// URL: what stands there ends up in logs (OAuth 2.1, section 3.2).
+func form(r *http.Request) (url.Values, *failure) {
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		return nil, refuse("invalid_request", "Send the parameters in the body, and nothing in the URL.")
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil, refuse("invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return nil, refuse("invalid_request", "Send the body as it is, without a Content-Encoding.")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
+	if err != nil {
+		return nil, refuse("invalid_request", "The body could not be read.")
+	}
+	if len(body) > maxForm {
+		return nil, &failure{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The body is too large."}
+	}
+	return parameters(string(body))
+}
+
+// parameters reads name=value pairs. Each name may stand there once (RFC 6749,
+// sections 3.1 and 3.2), but for resource, of which RFC 8707, section 2, allows
+// several. A parameter without a value counts as left out.
+func parameters(encoded string) (url.Values, *failure) {
+	values, err := url.ParseQuery(encoded)
+	if err != nil {
+		return nil, refuse("invalid_request", "The parameters are not form encoded.")
+	}
+	for name, all := range values {
+		all = slices.DeleteFunc(all, func(v string) bool { return v == "" })
+		if len(all) > 1 && name != "resource" {
+			return values, refuse("invalid_request", "A parameter is there twice.")
+		}
+		for _, v := range all {
+			limit := maxParameter
+			if name == "client_assertion" {
+				limit = maxAssertion
+			}
+			if len(v) > limit || !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				return values, refuse("invalid_request", "A parameter is too long, or no text.")
+			}
+		}
+		values[name] = all
+		if len(all) == 0 {
+			delete(values, name)
+		}
+	}
+	return values, nil
+}
+
+// words splits a list of scopes or of prompts. Single blanks separate it (RFC
+// 6749, section 3.3).
+func words(list string) []string {
+	return slices.DeleteFunc(strings.Split(list, " "), func(s string) bool { return s == "" })
+}
+
+// isScope reports whether a list is made of the characters that RFC 6749,
+// section 3.3, allows.
+func isScope(list string) bool {
+	return !strings.ContainsFunc(list, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' })
+}

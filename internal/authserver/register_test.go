@@ -1,0 +1,190 @@
+package authserver
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/clientmetadata"
+)
+
+func TestAS08_WhatIsReturnedIsWhatIsGranted(t *testing.T) {
+	r := start(t)
+	m, got := r.registerClient(map[string]any{
+		"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "client_name": "Inspector", "application_type": "native",
+		"grant_types": []string{"authorization_code", "refresh_token", "implicit", "password", "client_credentials"}, "scope": "mcp:read mcp:everything openid offline_access",
+		"software_statement": "x.y.z", "client_id": "mine",
+	})
+	if got.StatusCode != http.StatusCreated || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Fatalf("%d %s", got.StatusCode, got.text)
+	}
+	if m.ClientID == "" || m.ClientID == "mine" || m.ClientSecret != "" || !slices.Equal(m.GrantTypes, []string{"authorization_code", "refresh_token"}) || m.Scope != "mcp:read openid" {
+		t.Errorf("granted %s", got.text)
+	}
+	tokens := r.tokens(redeemForm(r.code("mcp-user", "client_id="+m.ClientID, "scope=openid mcp:read mcp:tools"), "client_id="+m.ClientID))
+	if tokens.Scope != "openid mcp:read" {
+		t.Errorf("scope %q", tokens.Scope)
+	}
+	// It asked for nothing in particular: what it registered for.
+	if tokens = r.tokens(redeemForm(r.code("mcp-user", "client_id="+m.ClientID, "scope="), "client_id="+m.ClientID)); tokens.Scope != "mcp:read" {
+		t.Errorf("by default: %q", tokens.Scope)
+	}
+}
+
+func TestAS08_ConfidentialClients(t *testing.T) {
+	r := start(t)
+	m, got := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "grant_types": []string{"authorization_code", "refresh_token"}})
+	if got.StatusCode != http.StatusCreated || m.ClientSecret == "" || m.ClientSecretExpiresAt == nil || m.TokenEndpointAuthMethod != "client_secret_basic" {
+		t.Fatalf("%d %s", got.StatusCode, got.text)
+	}
+	form := redeemForm(r.code("mcp-user", "client_id="+m.ClientID))
+	r.want(r.tokens(form, "Authorization", basic(m.ClientID, "wrong")), 401, "invalid_client")
+	form.Set("client_id", m.ClientID)
+	r.want(r.tokens(form), 401, "invalid_client")
+	if said := r.tokens(form, "Authorization", basic(m.ClientID, m.ClientSecret)); said.status != http.StatusOK {
+		t.Errorf("%d %s", said.status, said.text)
+	}
+}
+
+func TestAS08_H01_WhatCantBeRegistered(t *testing.T) {
+	r := start(t)
+	for name, test := range map[string]struct {
+		metadata map[string]any
+		code     string
+	}{
+		"javascript":           {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
+		"http elsewhere":       {map[string]any{"redirect_uris": []string{"http://evil.com/cb"}}, "invalid_redirect_uri"},
+		"a host not trusted":   {map[string]any{"redirect_uris": []string{testRedirect, "https://evil.example/cb"}}, "invalid_redirect_uri"},
+		"an app's own scheme":  {map[string]any{"redirect_uris": []string{"com.example.app:/cb"}}, "invalid_redirect_uri"},
+		"none":                 {map[string]any{"redirect_uris": []string{}}, "invalid_redirect_uri"},
+		"client credentials":   {map[string]any{"grant_types": []string{"client_credentials"}}, "invalid_client_metadata"},
+		"unknown scopes only":  {map[string]any{"redirect_uris": []string{testRedirect}, "scope": "root"}, "invalid_client_metadata"},
+		"a secret in the body": {map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "client_secret_post"}, "invalid_client_metadata"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, got := r.registerClient(test.metadata)
+			if said := r.reply(got); said.status != http.StatusBadRequest || said.Error != test.code {
+				t.Errorf("%d %s", said.status, said.text)
+			}
+		})
+	}
+	request := r.postRequest(r.Server.base+pathRegister, nil)
+	if said := r.reply(r.browser().do(request)); said.status != http.StatusBadRequest || said.Error != "invalid_client_metadata" {
+		t.Errorf("a form: %d %q", said.status, said.Error)
+	}
+}
+
+func TestH03_AS08_RegistrationIsBounded(t *testing.T) {
+	r := start(t, func(c *Config) { c.Limits.Clients = 20 })
+	metadata := map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}}
+	count := func() int {
+		n := 0
+		_ = r.durable.View(func(tx store.Tx) error { n = tx.Len(r.registered.bucket); return nil })
+		return n
+	}
+	var ids []string
+	for i := range 1000 {
+		m, got := r.registerClient(metadata)
+		switch {
+		case got.StatusCode == http.StatusCreated:
+			ids = append(ids, m.ClientID)
+		case got.StatusCode != http.StatusTooManyRequests || got.Header.Get("Retry-After") == "":
+			t.Fatalf("%d: %d %s", i, got.StatusCode, got.text)
+		}
+		if i%10 == 0 {
+			r.clock.advance(time.Second)
+		}
+	}
+	if len(ids) != 20 || count() != 20 {
+		t.Fatalf("%d registered, %d kept", len(ids), count())
+	}
+	used := ids[0]
+	r.tokens(redeemForm(r.code("mcp-user", "client_id="+used), "client_id="+used))
+	// The others were never used, and are forgotten.
+	r.clock.advance(r.limits.UnusedClient)
+	if _, got := r.registerClient(metadata); got.StatusCode != http.StatusCreated {
+		t.Errorf("after a day: %d %s", got.StatusCode, got.text)
+	}
+	if count() != 2 {
+		t.Errorf("%d kept", count())
+	}
+	if got := r.browser().get(r.ask("client_id=" + used)); got.StatusCode != http.StatusOK {
+		t.Error("the one that was used is forgotten")
+	}
+	if got := r.browser().get(r.ask("client_id=" + ids[1])); got.StatusCode != http.StatusBadRequest {
+		t.Error("one that was not used is known")
+	}
+	r.clock.advance(r.limits.UsedClient)
+	if got := r.browser().get(r.ask("client_id=" + used)); got.StatusCode != http.StatusBadRequest {
+		t.Error("one that isn't used any more is known")
+	}
+}
+
+func TestH03_TheRateOfOneAddressIsBounded(t *testing.T) {
+	r := start(t)
+	created := 0
+	for range r.limits.Registrations + 50 {
+		if _, got := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}}); got.StatusCode == http.StatusCreated {
+			created++
+		}
+	}
+	if created != r.limits.Registrations {
+		t.Errorf("%d were registered at once", created)
+	}
+}
+
+func TestAS09_ClientIDMetadataDocuments(t *testing.T) {
+	const id, elsewhere = "https://app.example/client.json", "https://app.example/elsewhere.json"
+	document := clientmetadata.Metadata{
+		ClientID: id, ClientName: "App", RedirectURIs: []string{"https://app.example/cb", testRedirect},
+		TokenEndpointAuthMethod: "none", GrantTypes: []string{"authorization_code", "refresh_token"},
+	}
+	away := document
+	away.ClientID, away.RedirectURIs = elsewhere, []string{testRedirect, "https://evil.example/cb"}
+	r := start(t, func(c *Config) {
+		c.Realm.Documents.Hosts = []string{"app.example"}
+		c.Documents = published{id: &document, elsewhere: &away}
+	})
+	got := r.tokens(redeemForm(r.code("mcp-user", "client_id="+id), "client_id="+id))
+	if got.status != http.StatusOK || got.RefreshToken == "" {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	if _, claims := r.claimsOf(got.AccessToken); claims["client_id"] != id {
+		t.Errorf("client_id %v", claims["client_id"])
+	}
+	if next := r.tokens(refreshForm(got.RefreshToken, "client_id="+id)); next.status != http.StatusOK {
+		t.Errorf("refresh: %d %s", next.status, next.text)
+	}
+	for name, change := range map[string]string{
+		"not there":                   "client_id=https://app.example/nothing.json",
+		"H05 http":                    "client_id=http://app.example/client.json",
+		"H05 no path":                 "client_id=https://app.example",
+		"H05 dot segment":             "client_id=https://app.example/./client.json",
+		"H05 userinfo":                "client_id=https://x@app.example/client.json",
+		"H05 fragment":                "client_id=https://app.example/client.json#x",
+		"host not permitted":          "client_id=https://evil.example/client.json",
+		"redirect not listed":         "redirect_uri=https://app.example/other",
+		"redirect host not permitted": "client_id=" + elsewhere,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.wantPage(t, r.browser().get(r.ask("client_id="+id, change)))
+		})
+	}
+	if _, claims := r.claimsOf(got.AccessToken); strings.Contains(claims["scope"].(string), "prompts") {
+		t.Error("more than the user has")
+	}
+}
+
+func TestAS09_TheRealmFileCanTurnDocumentsOff(t *testing.T) {
+	r := start(t, func(c *Config) {
+		c.Realm.Documents = nil
+		c.Documents = published{"https://app.example/c.json": {ClientID: "https://app.example/c.json", RedirectURIs: []string{testRedirect}}}
+	})
+	r.wantPage(t, r.browser().get(r.ask("client_id=https://app.example/c.json")))
+	if !strings.Contains(r.browser().get(r.issuer+wellKnownOAuth).text, `"client_id_metadata_document_supported": false`) {
+		t.Error("it is still advertised")
+	}
+}

@@ -1,0 +1,126 @@
+// Package store keeps what an authorization server must remember, in named
+// buckets: in memory, or in a file that survives a crash (bbolt).
+//
+// Everything that must happen at once happens in one Update. Whoever reads a
+// code, marks it as used and writes down what it gave does so in one step that
+// nobody can come in between of, and that is either done or not.
+package store
+
+import (
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Tx is one transaction. It must not be used after its function has returned.
+type Tx interface {
+	// Get returns the value of a key, or nil. The value must not be changed.
+	Get(bucket, key string) []byte
+	Put(bucket, key string, value []byte) error
+	Delete(bucket, key string) error
+	// Each calls visit with every key of a bucket, in any order, until it
+	// returns false. A visit must not write.
+	Each(bucket string, visit func(key string, value []byte) bool)
+	// Len is the number of keys in a bucket.
+	Len(bucket string) int
+}
+
+// Store keeps the buckets. Transactions that write run one after another.
+type Store interface {
+	// Update runs f and keeps what it wrote, unless f or keeping it fails:
+	// then nothing is kept and the error is returned.
+	Update(f func(Tx) error) error
+	// View runs f without letting it write.
+	View(f func(Tx) error) error
+	// Close ends the use of the store.
+	Close() error
+}
+
+// Memory is a Store that lives as long as the program. Its zero value is
+// empty and ready to use.
+type Memory struct {
+	mu      sync.RWMutex
+	buckets map[string]map[string][]byte
+}
+
+// Update runs f; see [Store].
+func (m *Memory) Update(f func(Tx) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.buckets == nil {
+		m.buckets = map[string]map[string][]byte{}
+	}
+	tx := &memoryTx{store: m}
+	if err := f(tx); err != nil {
+		tx.rollback()
+		return err
+	}
+	return nil
+}
+
+// View runs f; see [Store].
+func (m *Memory) View(f func(Tx) error) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return f(&memoryTx{store: m, readOnly: true})
+}
+
+// Close does nothing.
+func (m *Memory) Close() error { return nil }
+
+// memoryTx writes at once and remembers what was there before.
+type memoryTx struct {
+	store    *Memory
+	readOnly bool
+	before   []undo
+}
+
+type undo struct {
+	bucket, key string
+	value       []byte // nil: there was none
+}
+
+func (t *memoryTx) Get(bucket, key string) []byte { return t.store.buckets[bucket][key] }
+
+func (t *memoryTx) Put(bucket, key string, value []byte) error {
+	if t.readOnly {
+		return ErrReadOnly
+	}
+	if t.store.buckets[bucket] == nil {
+		t.store.buckets[bucket] = map[string][]byte{}
+	}
+	t.before = append(t.before, undo{bucket, key, t.store.buckets[bucket][key]})
+	t.store.buckets[bucket][key] = slices.Clone(value)
+	return nil
+}
+
+func (t *memoryTx) Delete(bucket, key string) error {
+	if t.readOnly {
+		return ErrReadOnly
+	}
+	if old, ok := t.store.buckets[bucket][key]; ok {
+		t.before = append(t.before, undo{bucket, key, old})
+		delete(t.store.buckets[bucket], key)
+	}
+	return nil
+}
+
+func (t *memoryTx) Each(bucket string, visit func(string, []byte) bool) {
+	for key, value := range maps.All(t.store.buckets[bucket]) {
+		if !visit(key, value) {
+			return
+		}
+	}
+}
+
+func (t *memoryTx) Len(bucket string) int { return len(t.store.buckets[bucket]) }
+
+func (t *memoryTx) rollback() {
+	for _, u := range slices.Backward(t.before) {
+		if u.value == nil {
+			delete(t.store.buckets[u.bucket], u.key)
+		} else {
+			t.store.buckets[u.bucket][u.key] = u.value
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package clientmetadata
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var goodRedirects = []string{
+	"https://app.example.com/cb",
+	"https://app.example.com",
+	"https://app.example.com:8443/cb?tenant=1&x=%20",
+	"https://xn--bcher-kva.example/cb",
+	"https://10.0.0.1/cb", // the user's browser goes there, not the server
+	"https://localhost:8443/cb",
+	"http://localhost/cb",
+	"http://localhost:3000/oauth/callback",
+	"http://127.0.0.1/cb",
+	"http://127.0.0.1:65535/",
+	"http://[::1]:8123/cb",
+	"com.example.app:/cb",
+	"com.example.app:/oauth/cb?x=1",
+	"com.example.app://oauth/cb",
+}
+
+var badRedirects = []string{
+	"", " ", "cb", "/cb", "//app.example.com/cb", "?x", "app.example.com/cb",
+	"javascript:alert(1)", "JavaScript:alert(1)", "javascript://app.example.com/%0aalert(1)", "java.script:alert(1)", "data:text/html,x",
+	"data:/x", "data.x:text/html,x", "vbscript:x", "file:///etc/passwd", "file://localhost/x", "blob:https://app.example.com/x", "about:blank", "ftp://app.example.com/", "ws://localhost/",
+	"urn:ietf:wg:oauth:2.0:oob", "app:/cb", "myapp://cb", "com.example.app:cb", "com.example.app:", "COM.example.app:/cb", "com.example.app", ".:/cb", "1.2:/cb", "a.:/cb", "a..b:/cb",
+	"http://evil.com/cb", "http://evil.com", "http://10.0.0.1/cb", "http://0.0.0.0/cb", "http://[::]/cb", "http://localhost.evil.com/cb", "http://127.0.0.1.evil.com/cb",
+	"http://evil-localhost/cb", "http://app.localhost/cb", "http://localhost./cb", "http://LOCALHOST/cb", "HTTP://localhost/cb", "HTTPS://app.example.com/cb",
+	"http://127.1/cb", "http://2130706433/cb", "http://0x7f000001/cb", "http://0177.0.0.1/cb", "http://[::ffff:127.0.0.1]/cb", "http://[0:0:0:0:0:0:0:1]/cb", "http://[::1%25lo]/cb",
+	"http://①②⑦.⓪.⓪.①/cb", "https://①②⑦.⓪.⓪.①/cb", "https://exämple.com/cb", "https://app.example.com/c\u202eb",
+	"http://localhost@evil.com/cb", "http://localhost:3000@evil.com/cb", "https://user:pw@app.example.com/cb", "https://@app.example.com/cb", "com.example.app://u@x/cb", "com.example.app://0%8a0", "com.example.app:///cb", "com.example.app://x:y/cb",
+	"https://app.example.com/cb#", "https://app.example.com/cb#x", "http://localhost/cb#evil", "com.example.app:/cb#x",
+	"https://*.example.com/cb", "https://app.example.com/*", "*", "http://localhost:*/cb", "https://app.example.com/cb?*",
+	"https://app.example.com/a/../cb", "https://app.example.com/./cb", "https://app.example.com/..", "https://app.example.com/%2e%2e/cb", "https://app.example.com/%2E./cb", "https://app.example.com/a/..%2fcb", "https://app.example.com/..%5ccb",
+	`https://app.example.com\@evil.com/cb`, `http:\\localhost\cb`, `http:/\localhost/cb`, "https:/app.example.com/cb", "https:app.example.com/cb", "https:///cb", "http:///cb", "https://:443/cb",
+	"https://app.example.com:/cb", "https://app.example.com:0/cb", "https://app.example.com:99999/cb", "https://app.example.com:44a/cb",
+	"https://app.example.com/c b", "https://app.example.com/cb\r\nX: y", "https://app.example.com/cb\n", "\thttps://app.example.com/cb", "https://app.example.com/cb\x00", `https://app.example.com/"onload=`, "https://app.example.com/<script>", "https://app.example.com/{x}", "https://app.example.com/%",
+	"https://app.example.com/cb?code=x", "https://app.example.com/cb?a=b&state=x", "https://app.example.com/cb?iss=x", "https://app.example.com/cb?error=x", "https://app.example.com/cb?%63ode=x", "https://app.example.com/cb?a=%zz", "https://app.example.com/cb?a;code=x",
+	"https://app.example.com./cb", "https://app..example.com/cb", "https://" + strings.Repeat("a", 64) + ".com/", "https://app.example.com/" + strings.Repeat("x", maxRedirectURI),
+}
+
+func TestH01_AS08_CheckRedirectURI(t *testing.T) {
+	for _, uri := range goodRedirects {
+		if err := CheckRedirectURI(uri); err != nil {
+			t.Errorf("%q: %v", uri, err)
+		}
+	}
+	for _, uri := range badRedirects {
+		var refusal *Error
+		if err := CheckRedirectURI(uri); !errors.As(err, &refusal) || refusal.Code != InvalidRedirectURI || refusal.Description == "" {
+			t.Errorf("%.80q: %v", uri, err)
+		}
+	}
+}
+
+func client(uris ...string) *Metadata { return &Metadata{RedirectURIs: uris} }
+
+func TestF03_AS03_LoopbackPort(t *testing.T) {
+	for registered, cases := range map[string]map[string]bool{
+		"http://127.0.0.1/cb": {
+			"http://127.0.0.1/cb": true, "http://127.0.0.1:1/cb": true, "http://127.0.0.1:65535/cb": true, "http://127.0.0.1:80/cb": true,
+			"http://127.0.0.1:0/cb": false, "http://127.0.0.1:65536/cb": false, "http://127.0.0.1:/cb": false, "http://127.0.0.1:080/cb": false, "http://127.0.0.1:+80/cb": false,
+			"http://127.0.0.1:80": false, "http://127.0.0.1:80/": false, "http://127.0.0.1:80/cb/": false, "http://127.0.0.1:80/CB": false, "http://127.0.0.1:80/cb?x": false,
+			"http://127.0.0.1:80/cb#x": false, "http://127.0.0.1:80/x/../cb": false, "http://127.0.0.1:80//cb": false,
+			"http://localhost/cb": false, "http://localhost:80/cb": false, "http://127.0.0.2/cb": false, "http://127.0.0.2:80/cb": false, "http://[::1]:80/cb": false,
+			"http://[::ffff:127.0.0.1]:80/cb": false, "http://127.1:80/cb": false, "http://2130706433:80/cb": false, "http://0177.0.0.1:80/cb": false,
+			"http://127.0.0.1.evil.com/cb": false, "http://127.0.0.1.evil.com:80/cb": false, "http://127.0.0.1@evil.com/cb": false, "http://127.0.0.1:80@evil.com/cb": false,
+			"http://evil.com@127.0.0.1:80/cb": false, `http://127.0.0.1:80\@evil.com/cb`: false, "http://127.0.0.1:80.evil.com/cb": false, "http://127.0.0.1:80evil.com/cb": false,
+			"https://127.0.0.1/cb": false, "https://127.0.0.1:443/cb": false, "HTTP://127.0.0.1:80/cb": false, "http://[127.0.0.1]:80/cb": false, "http://[127.0.0.1]/cb": false, "http:127.0.0.1:80/cb": false,
+		},
+		"http://127.0.0.1:8080/cb?a=b": {"http://127.0.0.1/cb?a=b": true, "http://127.0.0.1:9/cb?a=b": true, "http://127.0.0.1:9/cb": false, "http://127.0.0.1:9/cb?a=c": false, "http://127.0.0.1:9?a=b": false},
+		"http://[::1]/cb":              {"http://[::1]:5/cb": true, "http://[::1]/cb": true, "http://[0:0:0:0:0:0:0:1]:5/cb": false, "http://[::2]:5/cb": false, "http://::1:5/cb": false, "http://[::1%25lo]:5/cb": false, "http://127.0.0.1:5/cb": false},
+		"http://localhost:3000/cb":     {"http://localhost:3000/cb": true, "http://localhost:3001/cb": false, "http://localhost/cb": false, "http://127.0.0.1:3000/cb": false},
+		"https://127.0.0.1:3000/cb":    {"https://127.0.0.1:3000/cb": true, "https://127.0.0.1:3001/cb": false, "http://127.0.0.1:3000/cb": false},
+		"http://127.0.0.1":             {"http://127.0.0.1:7": true, "http://127.0.0.1:7/": false, "http://127.0.0.1:7x": false},
+		"http://10.0.0.1/cb":           {"http://10.0.0.1/cb": true, "http://10.0.0.1:5/cb": false}, // can't be registered, would have no freedom either
+		"com.example.app:/cb":          {"com.example.app:/cb": true, "com.example.app:80/cb": false, "com.example.app:/cb/x": false},
+	} {
+		for uri, want := range cases {
+			if got := client("https://other.example/", registered).AllowsRedirect(uri); got != want {
+				t.Errorf("registered %s, asked for %s: %v", registered, uri, got)
+			}
+		}
+	}
+	if client().AllowsRedirect("") || client().AllowsRedirect("http://127.0.0.1/cb") {
+		t.Error("a client without redirect URIs has one")
+	}
+}
+
+// tricks are ways in which redirect checks were fooled elsewhere, applied to a
+// good URI: none may be taken for it.
+func tricks(good string) []string {
+	u, err := url.Parse(good)
+	if err != nil {
+		panic(err)
+	}
+	scheme, host, rest := u.Scheme+"://", u.Host, strings.TrimPrefix(good, u.Scheme+"://"+u.Host)
+	name, port := u.Hostname(), strings.TrimPrefix(host, u.Hostname())
+	list := []string{
+		// another host
+		"//evil.com", "https://evil.com", "https://evil.com" + rest, "//evil.com" + rest, "///evil.com", `\\evil.com`, `/\evil.com`, "https:evil.com", "https:/evil.com", `https:\\evil.com`, "https:///evil.com",
+		scheme + "evil.com/" + host + rest, scheme + "evil.com?" + good, scheme + "evil.com#" + good, scheme + "evil.com/?u=" + good, scheme + "evil.com;" + host + rest,
+		scheme + host + ".evil.com" + rest, scheme + name + ".evil.com" + port + rest, scheme + "evil." + host + rest, scheme + "evil" + host + rest, scheme + host + "evil.com" + rest, scheme + name + "-evil.com" + rest,
+		// userinfo
+		scheme + host + "@evil.com" + rest, scheme + host + ":x@evil.com" + rest, scheme + "evil.com@" + host + rest, scheme + "@" + host + rest, scheme + ":@" + host + rest, scheme + host + "%40evil.com" + rest, scheme + host + "%2540evil.com" + rest, scheme + host + `\@evil.com` + rest, scheme + host + "@@evil.com" + rest, scheme + host + "&@evil.com" + rest, scheme + "evil.com%2f@" + host + rest,
+		// backslashes, dots, encodings
+		scheme + host + `\.evil.com` + rest, scheme + host + `\` + rest, scheme + `evil.com\` + host + rest, scheme + host + "%2eevil.com" + rest, scheme + host + "。evil.com" + rest, scheme + host + "%E3%80%82evil.com" + rest, scheme + host + "%00.evil.com" + rest, scheme + host + "\x00.evil.com" + rest, scheme + host + "%0d%0a.evil.com" + rest, scheme + host + ".%2f" + rest, scheme + host + "." + rest, scheme + "evil.com%23" + host + rest, scheme + "evil.com%3f" + host + rest, scheme + "evil.com%5c" + host + rest, scheme + "evil。com" + rest, scheme + "ⓔⓥⓘⓛ.com" + rest, scheme + strings.ToUpper(host) + rest, strings.ToUpper(scheme) + host + rest,
+		// path
+		good + "/..", good + "/../evil", good + "/%2e%2e/evil", good + "/%2e%2e%2fevil", good + "/..%2fevil", good + "/..%5cevil", good + "/..;/evil", good + "%2f..", scheme + host + "/x/.." + rest, scheme + host + "/." + rest, scheme + host + "/" + rest, scheme + host + "/evil/.." + rest, good + "/", good + "//", good + "/evil", good + "evil", good + ".evil", good + ";evil", good + "%00", good + "%20", good + "%0a", good + "\n", good + "\r\nLocation: https://evil.com", good + "\t", good + " ", " " + good, "\t" + good, "\n" + good, good + "\\", good + "%", strings.ToUpper(good), scheme + host + strings.ToUpper(rest), scheme + host, scheme + host + "/evil", scheme + host + "/%63b", scheme + host + `\cb`, scheme + host + rest[:len(rest)-1],
+		// query and fragment
+		good + "?x=y", good + "?", good + "&x=y", good + "#", good + "#evil", good + "?#", good + "?url=https://evil.com", good + "#@evil.com/", good + "?redirect_uri=https://evil.com", good + "?code=x", good + "," + "https://evil.com", good + " https://evil.com", good + "|https://evil.com", good + "%20https://evil.com", "https://evil.com " + good,
+		// scheme
+		"javascript:" + good, "javascript://" + host + rest + "%0aalert(1)", "data:text/html," + good, "view-source:" + good, "file://" + host + rest, "ftp://" + host + rest, "ws://" + host + rest, "x-" + good, "feed:" + good, "jar:" + good + "!/", "url:" + good, "blob:" + good, "//" + host + rest, host + rest, rest, "", ".", "*", "null",
+	}
+	if u.Scheme == "http" {
+		list = append(list, "https://"+host+rest)
+	} else {
+		list = append(list, "http://"+host+rest, scheme+name+":443"+rest, scheme+name+":8443"+rest, scheme+name+":80"+rest)
+	}
+	if name == "localhost" {
+		list = append(list, scheme+"127.0.0.1"+rest, scheme+"[::1]"+rest, scheme+name+rest, scheme+name+":1"+rest)
+	}
+	return slices.DeleteFunc(list, func(uri string) bool { return uri == good }) // numbers have no capitals
+}
+
+func TestF02_AS03_OpenRedirectTricks(t *testing.T) {
+	for _, good := range []string{"https://app.example.com/cb", "http://127.0.0.1:3000/cb", "http://127.0.0.1/cb", "http://[::1]:3000/cb", "http://localhost:3000/cb"} {
+		list := tricks(good)
+		if len(list) < 100 {
+			t.Fatalf("%d tricks only", len(list))
+		}
+		for _, uri := range list {
+			if client(good).AllowsRedirect(uri) {
+				t.Errorf("registered %s, taken for it: %q", good, uri)
+			}
+		}
+		if !client(good).AllowsRedirect(good) {
+			t.Errorf("%s isn't taken for itself", good)
+		}
+	}
+}
+
+func TestH09_AS10_LoopbackOnly(t *testing.T) {
+	for _, c := range []struct {
+		uris []string
+		want bool
+	}{
+		{nil, false},
+		{[]string{"http://localhost:3000/cb"}, true},
+		{[]string{"http://127.0.0.1/cb", "http://[::1]/cb", "https://localhost/cb"}, true},
+		{[]string{"http://localhost/cb", "https://app.example.com/cb"}, false},
+		{[]string{"https://localhost.evil.com/cb"}, false},
+		{[]string{"http://localhost/cb", "com.example.app:/cb"}, false},
+		{[]string{"com.example.localhost://localhost/cb"}, false},
+	} {
+		if got := client(c.uris...).LoopbackOnly(); got != c.want {
+			t.Errorf("%q: %v", c.uris, got)
+		}
+	}
+}
+
+// FuzzAllowsRedirect: what is allowed is a registered URI to the letter, or it
+// is one but for the port, on a literal loopback address.
+func FuzzAllowsRedirect(f *testing.F) {
+	for _, good := range goodRedirects {
+		f.Add(good, good)
+		f.Add(good, strings.Replace(good, "127.0.0.1", "127.0.0.1:99", 1))
+	}
+	for _, uri := range tricks("http://127.0.0.1/cb") {
+		f.Add("http://127.0.0.1/cb", uri)
+	}
+	f.Fuzz(func(t *testing.T, registered, uri string) {
+		if CheckRedirectURI(registered) != nil || !client(registered).AllowsRedirect(uri) || uri == registered {
+			return
+		}
+		if err := CheckRedirectURI(uri); err != nil {
+			t.Fatalf("registered %q, allowed %q: %v", registered, uri, err)
+		}
+		a, b := must(url.Parse(registered)), must(url.Parse(uri))
+		addr, err := netip.ParseAddr(b.Hostname())
+		if err != nil || !addr.IsLoopback() || b.Scheme != "http" || b.User != nil || b.Hostname() != a.Hostname() ||
+			b.EscapedPath() != a.EscapedPath() || b.RawQuery != a.RawQuery || b.ForceQuery != a.ForceQuery || b.Fragment != "" {
+			t.Fatalf("registered %q, allowed %q", registered, uri)
+		}
+	})
+}
+
+// FuzzCheckRedirectURI: what may be registered leads a browser to where Go's
+// parser says, and only by the schemes that are meant.
+func FuzzCheckRedirectURI(f *testing.F) {
+	for _, uri := range slices.Concat(goodRedirects, badRedirects) {
+		f.Add(uri)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		if CheckRedirectURI(uri) != nil {
+			return
+		}
+		u, err := url.Parse(uri)
+		if err != nil || u.User != nil || u.Fragment != "" || u.Opaque != "" || u.String() != uri && u.Host != "" {
+			t.Fatalf("accepted %q: %#v, %v", uri, u, err)
+		}
+		if strings.ContainsAny(uri, "\\*#\r\n\t \"<>") || strings.Contains(u.Path+"/", "/../") || strings.Contains(u.Path+"/", "/./") {
+			t.Fatalf("accepted %q", uri)
+		}
+		addr, _ := netip.ParseAddr(u.Hostname())
+		loopback := u.Hostname() == "localhost" || addr.IsLoopback()
+		if !(u.Scheme == "https" && u.Host != "" || u.Scheme == "http" && loopback || strings.Contains(u.Scheme, ".")) {
+			t.Fatalf("accepted %q", uri)
+		}
+	})
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}

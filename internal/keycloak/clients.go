@@ -1,0 +1,170 @@
+package keycloak
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+func (y *syncer) allClients(ctx context.Context) error {
+	for _, want := range objects(y.s.wanted["clients"]) {
+		id := text(want, "clientId")
+		have, err := y.list(ctx, "/clients?clientId="+url.QueryEscape(id), "clientId")
+		if err != nil {
+			return err
+		}
+		got := have[id]
+		own := want
+		if got != nil {
+			own = without(want, "defaultClientScopes", "optionalClientScopes") // which have paths of their own
+		}
+		if err := y.put(ctx, "client", id, "/clients", text(got, "id"), got, own); err != nil {
+			return err
+		}
+		if have, err = y.list(ctx, "/clients?clientId="+url.QueryEscape(id), "clientId"); err != nil {
+			return err
+		}
+		y.clients[id] = text(have[id], "id")
+		path := "/clients/" + y.clients[id]
+		if err := y.assign(ctx, id, path+"/default-client-scopes", path+"/optional-client-scopes",
+			texts(want["defaultClientScopes"]), texts(want["optionalClientScopes"])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (y *syncer) roles(ctx context.Context) error {
+	all, _ := y.s.wanted["roles"].(object)
+	byClient, _ := all["client"].(object)
+	for client, wanted := range byClient {
+		path, err := y.clientPath(client)
+		if err != nil {
+			return fmt.Errorf("roles: %w", err)
+		}
+		have, err := y.list(ctx, path+"/roles", "name")
+		if err != nil {
+			return err
+		}
+		for _, want := range objects(wanted) {
+			name := text(want, "name")
+			if err := y.put(ctx, "role", client+": "+name, path+"/roles", url.PathEscape(name), have[name], want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (y *syncer) clientPath(client string) (string, error) {
+	id := y.clients[client]
+	if id == "" {
+		return "", fmt.Errorf("the realm file has no client %s", client)
+	}
+	return "/clients/" + id, nil
+}
+
+// scopeMappings bound a scope to users who have one of its roles.
+func (y *syncer) scopeMappings(ctx context.Context) error {
+	byClient, _ := y.s.wanted["clientScopeMappings"].(object)
+	for client, mappings := range byClient {
+		for _, m := range objects(mappings) {
+			scope := text(m, "clientScope")
+			path := "/client-scopes/" + y.scopes[scope] + "/scope-mappings/clients/"
+			if err := y.grant(ctx, "mapping", scope, path, client, texts(m["roles"])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// grant gives roles of a client to whatever is at a path.
+func (y *syncer) grant(ctx context.Context, kind, name, path, client string, roles []string) error {
+	clientPath, err := y.clientPath(client)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", kind, name, err)
+	}
+	path += y.clients[client]
+	have, err := y.list(ctx, path, "name")
+	if err != nil {
+		return err
+	}
+	defined, err := y.list(ctx, clientPath+"/roles", "name")
+	if err != nil {
+		return err
+	}
+	var missing []object
+	for _, role := range roles {
+		if defined[role] == nil {
+			return fmt.Errorf("%s %s: there is no role %s of the client %s", kind, name, role, client)
+		}
+		if have[role] == nil {
+			missing = append(missing, defined[role])
+		}
+	}
+	if len(missing) == 0 {
+		y.note(kind, name+": "+client, unchanged)
+		return nil
+	}
+	if err := y.send(ctx, http.MethodPost, path, missing); err != nil {
+		return err
+	}
+	y.note(kind, name+": "+client, updated)
+	return nil
+}
+
+// users are created with their passwords. Those that are there keep theirs: it
+// can't be read, and may have been changed for a reason.
+func (y *syncer) users(ctx context.Context) error {
+	for _, want := range objects(y.s.wanted["users"]) {
+		id, err := y.user(ctx, want)
+		if err != nil {
+			return err
+		}
+		roles, _ := want["clientRoles"].(object)
+		for client, names := range roles {
+			path := "/users/" + id + "/role-mappings/clients/"
+			if err := y.grant(ctx, "roles", text(want, "username"), path, client, texts(names)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// user makes one user, and returns Keycloak's id of it. The account of a client
+// comes with the client.
+func (y *syncer) user(ctx context.Context, want object) (string, error) {
+	name := strings.ToLower(text(want, "username"))
+	if client := text(want, "serviceAccountClientId"); client != "" {
+		path, err := y.clientPath(client)
+		if err != nil {
+			return "", fmt.Errorf("user %s: %w", name, err)
+		}
+		var account object
+		err = y.get(ctx, path+"/service-account-user", &account)
+		return text(account, "id"), err
+	}
+	find := "/users?exact=true&username=" + url.QueryEscape(name)
+	have, err := y.list(ctx, find, "username")
+	if err != nil {
+		return "", err
+	}
+	got := have[name]
+	own := without(want, "clientRoles")
+	if got != nil {
+		own = without(own, "id", "credentials")
+	}
+	if err := y.put(ctx, "user", name, "/users", text(got, "id"), got, own); err != nil {
+		return "", err
+	}
+	if got == nil {
+		if have, err = y.list(ctx, find, "username"); err != nil {
+			return "", err
+		}
+	}
+	return text(have[name], "id"), nil
+}

@@ -1,0 +1,202 @@
+package keycloak
+
+import (
+	"context"
+	"errors"
+	"net/http"
+)
+
+// change is what was done to a part of the realm.
+type change string
+
+const (
+	created   change = "created"
+	updated   change = "updated"
+	unchanged change = "unchanged"
+)
+
+// syncer brings one realm up to what the realm file says.
+type syncer struct {
+	admin
+	realmID string            // Keycloak's own name of the realm
+	scopes  map[string]string // ids of the client scopes by name
+	clients map[string]string // ids of the clients by clientId
+	counts  map[change]int
+}
+
+// synchronize imports the realm where it is missing, and otherwise updates what
+// the file names.
+func (s *setup) synchronize(ctx context.Context) error {
+	y := &syncer{admin: admin{s: s}, scopes: map[string]string{}, clients: map[string]string{}, counts: map[change]int{}}
+	var realm object
+	err := y.get(ctx, "", &realm)
+	if errors.Is(err, errNotFound) {
+		if err := y.importRealm(ctx); err != nil {
+			return err
+		}
+		s.printf("realm      %-40s %s\n", s.realm.Name, created)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	y.realmID = text(realm, "id")
+	for _, part := range []func(context.Context) error{
+		func(ctx context.Context) error { return y.settings(ctx, realm) },
+		y.clientScopes, y.defaultScopes, y.allClients, y.roles, y.scopeMappings, y.users, y.components, y.policies,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	s.printf("realm      %-40s %d created, %d updated, %d unchanged\n", s.realm.Name, y.counts[created], y.counts[updated], y.counts[unchanged])
+	return nil
+}
+
+func (y *syncer) importRealm(ctx context.Context) error {
+	wanted := merged(y.s.wanted, y.wantedSettings())
+	return y.call(ctx, http.MethodPost, "/admin/realms", wanted, nil)
+}
+
+// note counts a change, and tells of it unless it is none.
+func (y *syncer) note(kind, name string, c change) {
+	y.counts[c]++
+	if c != unchanged {
+		y.s.printf("%-10s %-40s %s\n", kind, name, c)
+	}
+}
+
+// put makes one part what the file says: got is what Keycloak has of it, nil
+// where it has none. Parts are created at a path and updated below it.
+func (y *syncer) put(ctx context.Context, kind, name, path, id string, got, want object) error {
+	switch {
+	case got == nil:
+		if err := y.send(ctx, http.MethodPost, path, want); err != nil {
+			return err
+		}
+		y.note(kind, name, created)
+	case !has(got, want):
+		if err := y.send(ctx, http.MethodPut, path+"/"+id, merged(got, want)); err != nil {
+			return err
+		}
+		y.note(kind, name, updated)
+	default:
+		y.note(kind, name, unchanged)
+	}
+	return nil
+}
+
+// wantedSettings are the realm's own members in the file, and the address that
+// a proxy gives it: frontendUrl is in the issuer whatever a request's Host
+// or X-Forwarded headers say.
+func (y *syncer) wantedSettings() object {
+	want := object{}
+	for name, value := range y.s.wanted {
+		switch value.(type) {
+		case string, bool, float64:
+			want[name] = value
+		}
+	}
+	attributes, _ := y.s.wanted["attributes"].(object)
+	frontend := ""
+	if y.s.public != y.s.url {
+		frontend = y.s.public
+	}
+	want["attributes"] = merged(object{"frontendUrl": frontend}, attributes)
+	return want
+}
+
+func (y *syncer) settings(ctx context.Context, got object) error {
+	want := y.wantedSettings()
+	if has(got, want) {
+		y.note("settings", y.s.realm.Name, unchanged)
+		return nil
+	}
+	if err := y.send(ctx, http.MethodPut, "", want); err != nil {
+		return err
+	}
+	y.note("settings", y.s.realm.Name, updated)
+	return nil
+}
+
+func (y *syncer) clientScopes(ctx context.Context) error {
+	have, err := y.list(ctx, "/client-scopes", "name")
+	if err != nil {
+		return err
+	}
+	for _, want := range objects(y.s.wanted["clientScopes"]) {
+		name := text(want, "name")
+		got := have[name]
+		if err := y.put(ctx, "scope", name, "/client-scopes", text(got, "id"), got, without(want, "protocolMappers")); err != nil {
+			return err
+		}
+	}
+	if have, err = y.list(ctx, "/client-scopes", "name"); err != nil {
+		return err
+	}
+	for name, scope := range have {
+		y.scopes[name] = text(scope, "id")
+	}
+	for _, want := range objects(y.s.wanted["clientScopes"]) {
+		if err := y.mappers(ctx, have[text(want, "name")], objects(want["protocolMappers"])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (y *syncer) mappers(ctx context.Context, scope object, wanted []object) error {
+	have := map[string]object{}
+	for _, m := range objects(scope["protocolMappers"]) {
+		have[text(m, "name")] = m
+	}
+	for _, want := range wanted {
+		got := have[text(want, "name")]
+		path := "/client-scopes/" + text(scope, "id") + "/protocol-mappers/models"
+		if err := y.put(ctx, "mapper", text(scope, "name")+": "+text(want, "name"), path, text(got, "id"), got, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// defaultScopes are those that clients get which register themselves.
+func (y *syncer) defaultScopes(ctx context.Context) error {
+	return y.assign(ctx, "realm", "/default-default-client-scopes", "/default-optional-client-scopes",
+		texts(y.s.wanted["defaultDefaultClientScopes"]), texts(y.s.wanted["defaultOptionalClientScopes"]))
+}
+
+// assign puts scopes on the list of default and of optional ones. A scope is on
+// one of them only, so it is taken from the other first.
+func (y *syncer) assign(ctx context.Context, owner, defaults, optionals string, wantDefault, wantOptional []string) error {
+	onDefault, err := y.list(ctx, defaults, "name")
+	if err != nil {
+		return err
+	}
+	onOptional, err := y.list(ctx, optionals, "name")
+	if err != nil {
+		return err
+	}
+	move := func(names []string, to string, have map[string]object, from string, other map[string]object) error {
+		for _, name := range names {
+			if have[name] != nil {
+				y.note("assignment", owner+": "+name, unchanged)
+				continue
+			}
+			if other[name] != nil {
+				if err := y.send(ctx, http.MethodDelete, from+"/"+y.scopes[name], nil); err != nil {
+					return err
+				}
+			}
+			if err := y.send(ctx, http.MethodPut, to+"/"+y.scopes[name], nil); err != nil {
+				return err
+			}
+			y.note("assignment", owner+": "+name, updated)
+		}
+		return nil
+	}
+	if err := move(wantDefault, defaults, onDefault, optionals, onOptional); err != nil {
+		return err
+	}
+	return move(wantOptional, optionals, onOptional, defaults, onDefault)
+}
