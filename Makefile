@@ -2,7 +2,11 @@
 
 GO ?= go
 
-.PHONY: test tools check go-test scripts docs interop
+.PHONY: conformance demo test tools check go-test scripts docs interop
+
+## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
+demo:
+	$(GO) run ./cmd/step11 --demo --report flow.html
 
 ## test: everything that needs Go, make, bash, curl and jq alone
 test: tools check go-test scripts
@@ -38,3 +42,9 @@ docs:
 interop:
 	bash interop/inspector.sh
 	bash interop/conformance.sh
+
+## conformance: the official suite alone: servers, client and authorization server
+conformance:
+	bash interop/conformance.sh
+	bash interop/conformance_client.sh
+	bash interop/authorization.sh

@@ -83,6 +83,7 @@ var Steps = []Step{
 			`oauthmetadata.NewAuthorizationServer(issuer, site.URL+"/.well-known/jwks.json", "mcp:read", "mcp:tools", "mcp:prompts")))`,
 		},
 	},
+	{Number: 11, Name: "the client that finds its own way in"},
 }
 
 // Servers are the steps that are MCP servers, in order.

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"mcp-auth-step-by-step/internal/formlogin"
+	"mcp-auth-step-by-step/internal/mcpauth"
+)
+
+// browserAgent opens the user's browser.
+type browserAgent struct{ mcpauth.Browser }
+
+// Open says what else can be done where there is no browser.
+func (a browserAgent) Open(ctx context.Context, authorizationURL, redirectURI string) error {
+	if err := a.Browser.Open(ctx, authorizationURL, redirectURI); err != nil {
+		return fmt.Errorf("%w; with --no-browser you can open it yourself", err)
+	}
+	return nil
+}
+
+// pasteAgent prints the authorization URL and takes the redirect URL pasted in:
+// for a shell on another machine than the browser, whose callback reaches
+// nobody.
+type pasteAgent struct {
+	out   io.Writer
+	lines chan string
+}
+
+func newPasteAgent(in io.Reader, out io.Writer) *pasteAgent {
+	a := &pasteAgent{out: out, lines: make(chan string)}
+	// A read from a terminal can't be broken off, so it goes on beside the
+	// flow and ends with the program.
+	go func() {
+		defer close(a.lines)
+		scanner := bufio.NewScanner(in)
+		scanner.Buffer(nil, 64<<10)
+		for scanner.Scan() {
+			a.lines <- scanner.Text()
+		}
+	}()
+	return a
+}
+
+// Open prints the URL.
+func (a *pasteAgent) Open(_ context.Context, authorizationURL, redirectURI string) error {
+	_, err := fmt.Fprintf(a.out, "\nOpen this in a browser:\n\n%s\n\nIf the browser then can't reach %s,\npaste the address that it shows here:\n", authorizationURL, redirectURI)
+	return err
+}
+
+// Answer returns the next line that was pasted. When there are no more, the
+// callback can still bring the answer.
+func (a *pasteAgent) Answer(ctx context.Context) (string, error) {
+	select {
+	case line, ok := <-a.lines:
+		if ok {
+			return line, nil
+		}
+		<-ctx.Done()
+	case <-ctx.Done():
+	}
+	return "", ctx.Err()
+}
+
+// formAgent is a demo user: it fills in the forms of a provider on loopback.
+type formAgent struct{ user formlogin.User }
+
+// Open logs in and consents, and then goes to the callback as a browser would.
+func (a formAgent) Open(ctx context.Context, authorizationURL, redirectURI string) error {
+	back, err := formlogin.Run(ctx, authorizationURL, redirectURI, a.user)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, back.String(), nil)
+	if err != nil {
+		return errors.New("the provider sends the browser to a URL that can't be read")
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return errors.New("the callback can't be reached")
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	return response.Body.Close()
+}
+
+// Answer has none: it went to the callback.
+func (formAgent) Answer(ctx context.Context) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
+}

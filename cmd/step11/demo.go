@@ -1,0 +1,310 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"mcp-auth-step-by-step/internal/flowreport"
+	"mcp-auth-step-by-step/internal/formlogin"
+	"mcp-auth-step-by-step/internal/mcpauth"
+)
+
+// The demo user of the realm file. Everybody knows the password.
+var demoUser = formlogin.User{Name: "mcp-user", Password: "user123"}
+
+// demo starts the authorization server of step 9 and the MCP server of step 10
+// on free ports, goes through the whole flow with the demo user, and stops both
+// again. It ends with status 0 if all of it happened as it should.
+func demo(ctx context.Context, o *options, stdout, stderr io.Writer) int {
+	dir, err := os.MkdirTemp("", "step11-demo-")
+	if err != nil {
+		fmt.Fprintln(stderr, "step11:", err)
+		return exitFailed
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // building included
+	defer cancel()
+	s := &stage{dir: dir, narrator: &narrator{out: plain{stdout}, verbose: o.verbose, quiet: o.quiet, json: o.json}}
+	defer s.stop()
+	if err := s.play(ctx, o.report); err != nil {
+		fmt.Fprintf(plain{stderr}, "step11: the demo failed: %v\n%s", err, s.logs())
+		return exitFailed
+	}
+	return 0
+}
+
+// stage is where the demo plays.
+type stage struct {
+	dir      string
+	narrator *narrator
+	stops    []func()
+	output   []string // files that the servers write to
+	server   string   // URL of the MCP server
+}
+
+func (s *stage) play(ctx context.Context, report string) error {
+	s.title("An authorization server (step 9) and an MCP server (step 10) start on free ports.")
+	if err := s.startServers(ctx); err != nil {
+		return err
+	}
+	store := &tokens{FileStore: mcpauth.FileStore{Dir: filepath.Join(s.dir, "store")}}
+	authorization, err := mcpauth.New(mcpauth.Config{
+		Server: s.server, Name: "Step 11, the demo", Agent: formAgent{demoUser}, Store: store, Trace: s.narrator,
+	})
+	if err != nil {
+		return err
+	}
+	defer authorization.CloseIdleConnections()
+	s.title("The client knows nothing but " + s.server + ". It lists the tools, as the demo user " + demoUser.Name + ".")
+	listed, err := (&options{server: s.server}).call(ctx, authorization, s.narrator)
+	if err != nil {
+		return cause(authorization, err)
+	}
+	if token := store.last(); token == nil || strings.Contains(token.Scope, "mcp:tools") {
+		return errors.New("the first token should allow listing and nothing else")
+	}
+	s.title("It calls a tool. The token that it has allows too little for that.")
+	called, err := (&options{server: s.server, tool: "echo", arguments: arguments{"message": "hi"}}).call(ctx, authorization, s.narrator)
+	if err != nil {
+		return cause(authorization, err)
+	}
+	token := store.last()
+	if token == nil || !strings.Contains(token.Scope, "mcp:tools") {
+		return errors.New("the step-up should have brought mcp:tools")
+	}
+	s.title("A thief changes one character of the token's claims, and tries.")
+	if err := s.tampered(ctx, token.Access); err != nil {
+		return err
+	}
+	s.title("The client gives back what it got.")
+	if _, err := authorization.Forget(ctx); err != nil {
+		return err
+	}
+	if report == "" {
+		report = "flow.html"
+	}
+	return writeReport(report, flowreport.Report{
+		Server: s.server, Outcome: listed + " " + called + " A tampered token was refused.", Events: s.narrator.events,
+	}, s.narrator)
+}
+
+func cause(authorization *mcpauth.Transport, err error) error {
+	if why := authorization.Err(); why != nil {
+		return why
+	}
+	return err
+}
+
+// tokens remembers the last token that was stored, to show what an attacker
+// could do with it.
+type tokens struct {
+	mcpauth.FileStore
+	token *mcpauth.Token
+}
+
+func (t *tokens) Save(entry *mcpauth.Entry) error {
+	t.token = entry.Token
+	return t.FileStore.Save(entry)
+}
+
+func (t *tokens) last() *mcpauth.Token { return t.token }
+
+// tampered sends a token whose claims were changed after it was signed, and
+// wants it refused.
+func (s *stage) tampered(ctx context.Context, token string) error {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return errors.New("the access token is no JWT")
+	}
+	middle := []byte(parts[1])
+	middle[len(middle)/2] ^= 1 // one letter becomes its neighbour
+	forged := parts[0] + "." + string(middle) + "." + parts[2]
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json, text/event-stream")
+	request.Header.Set("Authorization", "Bearer "+forged)
+	client := &http.Client{Transport: mcpauth.Traced(http.DefaultTransport, s.narrator), Timeout: 10 * time.Second}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusUnauthorized || !strings.Contains(response.Header.Get("WWW-Authenticate"), "invalid_token") {
+		return fmt.Errorf("a tampered token got status %d, and should have got 401 invalid_token", response.StatusCode)
+	}
+	return nil
+}
+
+// title says what comes next, in the narration and in the report.
+func (s *stage) title(text string) {
+	s.narrator.events = append(s.narrator.events, mcpauth.Event{At: time.Now(), Stage: mcpauth.StageRequest, Note: text})
+	if !s.narrator.quiet && !s.narrator.json {
+		fmt.Fprintf(s.narrator.out, "\n== %s\n", text)
+	}
+}
+
+// startServers starts both. Each has to know the other's address before it
+// starts, so one port is chosen beforehand.
+func (s *stage) startServers(ctx context.Context) error {
+	if err := s.build(ctx, "step9", "step10"); err != nil {
+		return err
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	base := "http://localhost:" + port
+	s.server = base + "/mcp"
+	issuer, err := s.start(ctx, "step9", "-addr", "localhost:0", "-keys", filepath.Join(s.dir, "keys"), "-resource", s.server)
+	if err != nil {
+		return err
+	}
+	settings := filepath.Join(s.dir, "step10.env")
+	if err := os.WriteFile(settings, []byte("KEYCLOAK_URL="+issuer+"\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL="+base+"\n"), 0o600); err != nil {
+		return err
+	}
+	if _, err := s.start(ctx, "step10", "-addr", "localhost:"+port, "-env", settings); err != nil {
+		return err
+	}
+	return s.awaitReady(ctx, base+"/health")
+}
+
+func (s *stage) build(ctx context.Context, names ...string) error {
+	args := []string{"build", "-o", s.dir + string(filepath.Separator)}
+	for _, name := range names {
+		args = append(args, "mcp-auth-step-by-step/cmd/"+name)
+	}
+	build := exec.CommandContext(ctx, "go", args...)
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("the servers can't be built; run this inside of the repository, with Go installed: %w\n%s", err, output)
+	}
+	return nil
+}
+
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
+}
+
+var listening = regexp.MustCompile(`^listening on (http://\S+)`)
+
+// start starts a server and returns its URL once it listens.
+func (s *stage) start(ctx context.Context, name string, args ...string) (string, error) {
+	server := exec.CommandContext(ctx, filepath.Join(s.dir, name), args...)
+	server.Env = environment()
+	pipe, err := server.StderrPipe()
+	if err != nil {
+		return "", err
+	}
+	log, err := os.Create(filepath.Join(s.dir, name+".log"))
+	if err != nil {
+		return "", err
+	}
+	s.output = append(s.output, log.Name())
+	if err := server.Start(); err != nil {
+		return "", err
+	}
+	found := make(chan string, 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { _ = log.Close() }()
+		scanner := bufio.NewScanner(pipe)
+		for scanner.Scan() {
+			fmt.Fprintln(log, scanner.Text())
+			if match := listening.FindStringSubmatch(scanner.Text()); match != nil {
+				found <- match[1]
+			}
+		}
+	}()
+	s.stops = append(s.stops, func() {
+		_ = server.Process.Signal(os.Interrupt)
+		<-done
+		_ = server.Wait()
+	})
+	select {
+	case at := <-found:
+		return at, nil
+	case <-done:
+		return "", fmt.Errorf("%s ended instead of starting", name)
+	case <-time.After(30 * time.Second):
+		return "", fmt.Errorf("%s did not start within half a minute", name)
+	}
+}
+
+// environment is the caller's, without what would change the servers.
+func environment() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "JWT_") && !strings.HasPrefix(name, "KEYCLOAK_") && !strings.HasPrefix(name, "MCP_") && !strings.HasPrefix(name, "JWKS_") {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}
+
+// awaitReady waits until the MCP server has the provider's keys.
+func (s *stage) awaitReady(ctx context.Context, health string) error {
+	if _, err := url.Parse(health); err != nil {
+		return err
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for range 400 {
+		response, err := http.Get(health)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return errors.New("the MCP server was not ready within 20 seconds")
+}
+
+// stop ends the servers, the last first.
+func (s *stage) stop() {
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		s.stops[i]()
+	}
+}
+
+// logs is what the servers wrote last, for when the demo fails.
+func (s *stage) logs() string {
+	var b strings.Builder
+	for _, path := range s.output {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		fmt.Fprintf(&b, "%s:\n  %s\n", filepath.Base(path), strings.Join(lines[max(0, len(lines)-8):], "\n  "))
+	}
+	return b.String()
+}

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mcp-auth-step-by-step/internal/formlogin"
+	"mcp-auth-step-by-step/internal/mcpauth"
+)
+
+func TestUsage(t *testing.T) {
+	for name, args := range map[string][]string{
+		"an argument":              {"list"},
+		"two things":               {"--list", "--call", "echo"},
+		"an argument for nothing":  {"--arg", "a=b"},
+		"an argument without name": {"--call", "echo", "--arg", "=b"},
+		"a secret of nobody":       {"--client-secret", "x"},
+		"two proofs":               {"--client-id", "x", "--client-secret", "y", "--client-key", "z"},
+		"login without password":   {"--login", "ada"},
+		"two ways to answer":       {"--login", "a:b", "--no-browser"},
+		"a grant of nobody":        {"--grant", "client-credentials"},
+		"quiet and verbose":        {"--quiet", "-v"},
+		"an unknown flag":          {"--nonsense"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			if got := run(t.Context(), args, strings.NewReader(""), &out, &errs); got != exitUsage || errs.Len() == 0 || out.Len() != 0 {
+				t.Errorf("status %d, %q, %q", got, out.String(), errs.String())
+			}
+		})
+	}
+	var out, errs bytes.Buffer
+	if got := run(t.Context(), []string{"-h"}, strings.NewReader(""), &out, &errs); got != 0 || !strings.Contains(errs.String(), "finds its own way in") {
+		t.Errorf("-h: status %d, %s", got, errs.String())
+	}
+}
+
+func TestGrants(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(" a.b.c\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		o    options
+		good bool
+	}{
+		"client credentials":     {options{grant: "client-credentials"}, true},
+		"workload":               {options{grant: "jwt-bearer", assertion: file}, true},
+		"workload without a JWT": {options{grant: "jwt-bearer"}, false},
+		"enterprise":             {options{grant: "enterprise", idToken: file, idpEndpoint: "https://idp.example/token", idpClientID: "x"}, true},
+		"enterprise, half":       {options{grant: "enterprise", idToken: file}, false},
+		"enterprise, no file":    {options{grant: "enterprise", idToken: file + "x", idpEndpoint: "https://idp.example/token", idpClientID: "x"}, false},
+		"another":                {options{grant: "password"}, false},
+	} {
+		if _, err := c.o.grantOf(); (err == nil) != c.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := readKey(file); err == nil || !strings.Contains(err.Error(), "openssl") {
+		t.Errorf("a file without a key: %v", err)
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for want, err := range map[int]error{
+		0: nil, exitFailed: errors.New("x"), exitNotLetIn: fmt.Errorf("x: %w", &mcpauth.ServerError{Code: "access_denied"}),
+		exitUnreachable: fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("x")}), exitTool: &toolError{"x"},
+	} {
+		if got := status(err); got != want {
+			t.Errorf("%v: %d, want %d", err, got, want)
+		}
+	}
+	for _, err := range []error{mcpauth.ErrScope, mcpauth.ErrIssuer, mcpauth.ErrResource, mcpauth.ErrPKCE, mcpauth.ErrRedirect, context.DeadlineExceeded} {
+		if got := status(fmt.Errorf("x: %w", err)); got != exitNotLetIn {
+			t.Errorf("%v: %d", err, got)
+		}
+	}
+}
+
+// What a server says can't steer the terminal.
+func TestPlain(t *testing.T) {
+	var b bytes.Buffer
+	n := &narrator{out: plain{&b}}
+	n.result("a\x1b[2J\u009b\u202eb\nc")
+	if got := b.String(); got != "\na[2Jb\nc\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// servers starts steps 9 and 10, once for all tests.
+var servers = sync.OnceValues(func() (*stage, error) {
+	dir, err := os.MkdirTemp("", "step11-test-")
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{dir: dir, narrator: &narrator{out: io.Discard}}
+	return s, s.startServers(context.Background())
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if s, _ := servers(); s != nil {
+		s.stop()
+		_ = os.RemoveAll(s.dir)
+	}
+	os.Exit(status)
+}
+
+func theServers(t *testing.T) *stage {
+	t.Helper()
+	s, err := servers()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, s.logs())
+	}
+	return s
+}
+
+// try runs the program against the servers.
+func try(t *testing.T, store string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	s := theServers(t)
+	var out, errs bytes.Buffer
+	args = append([]string{"--server", s.server, "--store", store}, args...)
+	status = run(t.Context(), args, strings.NewReader(""), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+const login = "mcp-user:user123" // the demo user of the realm file
+
+func TestTheWholeWay(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "store")
+	report := filepath.Join(t.TempDir(), "flow.html")
+
+	status, out, errs := try(t, store, "--login", login, "--report", report)
+	if status != 0 {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	for _, said := range []string{
+		" 1. Ask the MCP server", "401 Unauthorized", " 2. Read what it says about itself", "authorization_servers:", " 3. Read what its authorization server says",
+		"code_challenge_methods_supported:", " 4. Become a client there", " 5. Ask the user", "?client_id=", "&resource=http://localhost:", " 6. Get a token",
+		"access_token, decoded:", `aud: "http://localhost:`, " 7. Ask the MCP server", "\necho ",
+	} {
+		if !strings.Contains(out, said) {
+			t.Errorf("it did not say %q", said)
+		}
+	}
+	page, err := os.ReadFile(report)
+	if err != nil || !bytes.Contains(page, []byte("Authorization server")) || !bytes.Contains(page, []byte("tools/list")) || bytes.Contains(page, []byte("user123")) {
+		t.Errorf("the report: %d bytes, %v", len(page), err)
+	}
+
+	status, out, errs = try(t, store, "--login", login)
+	if status != 0 || !strings.Contains(out, "from an earlier run") || strings.Contains(out, "401") || strings.Contains(out, "Ask the user") {
+		t.Errorf("the second run: status %d, %s%s", status, out, errs)
+	}
+
+	status, out, errs = try(t, store, "--login", login, "--quiet", "--call", "echo", "--arg", "message=hi")
+	if status != 0 || out != "hi\n" {
+		t.Errorf("a call: status %d, %q, %s", status, out, errs)
+	}
+
+	status, out, _ = try(t, store, "--login", login, "--json", "--call", "whoami")
+	lines := bufio.NewScanner(strings.NewReader(out))
+	last := ""
+	for lines.Scan() {
+		if last = lines.Text(); !json.Valid([]byte(last)) {
+			t.Errorf("no JSON: %s", last)
+		}
+	}
+	if status != 0 || !strings.Contains(last, "result") || !strings.Contains(last, "mcp-user") {
+		t.Errorf("as JSON: status %d, %s", status, last)
+	}
+
+	status, _, errs = try(t, store, "--login", login, "--quiet", "--call", "get_time", "--arg", "timezone=Nowhere/At_all")
+	if status != exitTool || !strings.Contains(errs, "the tool reports an error") {
+		t.Errorf("an error of the tool: status %d, %s", status, errs)
+	}
+
+	// Whatever is shown, even all of it, holds no secret.
+	entries, err := os.ReadDir(store)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("the store has %v, %v", entries, err)
+	}
+	kept, err := (&mcpauth.FileStore{Dir: store}).ForServer(theServers(t).server)
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("the store has %v, %v", kept, err)
+	}
+	_, whole, _ := try(t, store, "--login", login, "-v", "--call", "echo", "--arg", "message=hi", "--report", report)
+	_, lined, _ := try(t, store, "--login", login, "--json", "--call", "echo", "--arg", "message=hi")
+	page, err = os.ReadFile(report)
+	if err != nil || !strings.Contains(whole, "Authorization: Bearer eyJh…") {
+		t.Errorf("-v does not show the header: %v, %s", err, whole)
+	}
+	for _, secret := range []string{kept[0].Token.Access, kept[0].Token.Refresh, "user123"} {
+		if secret == "" || strings.Contains(whole+lined+string(page), secret) {
+			t.Errorf("%.6s… is shown", secret)
+		}
+	}
+
+	status, out, errs = try(t, store, "--forget")
+	if status != 0 || !strings.Contains(out, "Forgotten") {
+		t.Errorf("--forget: status %d, %s%s", status, out, errs)
+	}
+	if left, _ := os.ReadDir(store); len(left) != 0 {
+		t.Errorf("left in the store: %v", left)
+	}
+}
+
+func TestNotLetIn(t *testing.T) {
+	if status, _, errs := try(t, "none", "--login", login, "--call", "audit"); status != exitNotLetIn || !strings.Contains(errs, "role does not allow this") {
+		t.Errorf("a tool for others: status %d, %s", status, errs)
+	}
+	status, out, errs := try(t, "none", "--login", "mcp-user:wrong-password")
+	if status != exitNotLetIn || !strings.Contains(errs, "does not accept") || strings.Contains(out+errs, "wrong-password") {
+		t.Errorf("a wrong password: status %d, %s", status, errs)
+	}
+	if status, _, errs = try(t, "none", "--login", login, "--dpop"); status != exitNotLetIn || !strings.Contains(errs, "DPoP") {
+		t.Logf("--dpop: status %d, %s", status, errs) // or the server has learnt it
+	}
+	var b bytes.Buffer
+	if got := run(t.Context(), []string{"--server", "http://127.0.0.1:1/mcp", "--store", "none", "--login", login}, strings.NewReader(""), &b, &b); got != exitUnreachable {
+		t.Errorf("nobody there: status %d, %s", got, b.String())
+	}
+	if got := run(t.Context(), []string{"--server", "http://mcp.example/mcp", "--store", "none"}, strings.NewReader(""), &b, &b); got != exitNotLetIn {
+		t.Errorf("http to elsewhere: status %d, %s", got, b.String())
+	}
+}
+
+// A shell without a browser: the URL is printed, and the redirect is pasted.
+func TestNoBrowser(t *testing.T) {
+	s := theServers(t)
+	in, paste := io.Pipe()
+	said, out := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		done <- run(t.Context(), []string{"--server", s.server, "--store", "none", "--no-browser", "--quiet"}, in, out, out)
+		_ = out.Close()
+	}()
+	var redirect, listed string
+	lines := bufio.NewScanner(said)
+	for lines.Scan() {
+		line := lines.Text()
+		switch {
+		case strings.Contains(line, "/protocol/openid-connect/auth?"):
+			_, rest, _ := strings.Cut(line, "redirect_uri=")
+			encoded, _, _ := strings.Cut(rest, "&")
+			redirect = strings.NewReplacer("%3A", ":", "%2F", "/").Replace(encoded)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			back, err := formlogin.Run(ctx, line, redirect, demoUser)
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+			go fmt.Fprintf(paste, "nonsense\n%s?code=x&state=y\n%s\n", redirect, back)
+		case strings.HasPrefix(line, "echo "):
+			listed = line
+		}
+	}
+	if status := <-done; status != 0 || listed == "" {
+		t.Errorf("status %d, %q", status, listed)
+	}
+}
+
+func TestDemo(t *testing.T) {
+	report := filepath.Join(t.TempDir(), "flow.html")
+	var out, errs bytes.Buffer
+	if got := run(t.Context(), []string{"--demo", "--report", report}, strings.NewReader(""), &out, &errs); got != 0 {
+		t.Fatalf("status %d\n%s", got, errs.String())
+	}
+	for _, said := range []string{"insufficient_scope", "steps up", "\nhi\n", "invalid_token", "/revoke"} {
+		if !strings.Contains(out.String(), said) {
+			t.Errorf("it did not say %q", said)
+		}
+	}
+	if page, err := os.ReadFile(report); err != nil || !bytes.Contains(page, []byte("403 Forbidden")) {
+		t.Errorf("the report: %d bytes, %v", len(page), err)
+	}
+	if strings.Contains(out.String(), demoUser.Password) {
+		t.Error("it shows the password")
+	}
+}
