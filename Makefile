@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: conformance demo test tools check go-test scripts docs interop
+.PHONY: demo test tools check go-test scripts docs interop conformance
 
 ## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
 demo:
@@ -38,13 +38,13 @@ scripts: tools
 docs:
 	$(GO) test ./internal/pages -run TestPagesAreUpToDate -update
 
-## interop: MCP Inspector and the conformance suite, which need npm
+## interop: MCP Inspector, Chromium and servers of other SDKs, which need npm
 interop:
 	bash interop/inspector.sh
-	bash interop/conformance.sh
+	bash interop/login.sh
+	bash interop/browser.sh
+	bash interop/servers.sh
 
 ## conformance: the official suite alone: servers, client and authorization server
 conformance:
-	bash interop/conformance.sh
-	bash interop/conformance_client.sh
-	bash interop/authorization.sh
+	bash interop/conformance_all.sh

@@ -36,14 +36,27 @@ done
 LOGIN=mcp-user:user123 "$work/login" "$authorization" || die "the login failed"
 wait "$suite_pid" || true # its status is judged by its results
 
-passed=0 failed=0
+passed=0 failed=0 empty=0 # checks
+good=0 bad=0              # scenarios
 for scenario in "${scenarios[@]}"; do
+  verdict=passed
   # An empty pass is none: what has no checks failed.
   found=$(find "$work/results" -path "*$scenario*" -name checks.json -exec cat {} +)
   while IFS=$'\t' read -r status id message; do
     printf '%-7s  %-38s  %s  %s\n' "$status" "$scenario" "$id" "$message"
-    if [[ $status == SUCCESS ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    case $status in
+      SUCCESS) passed=$((passed + 1)) ;;
+      EMPTY) empty=$((empty + 1)) failed=$((failed + 1)) verdict=empty ;;
+      *) failed=$((failed + 1)) verdict=failed ;;
+    esac
   done < <(jq -rs 'if length == 0 or (add | length) == 0 then "EMPTY\t-\tno checks" else add[] | [.status, .id, .errorMessage // ""] | @tsv end' <<<"$found")
+  case $verdict in
+    passed) good=$((good + 1)) ;;
+    failed) bad=$((bad + 1)) ;;
+  esac
 done
+echo
+summary "authorization server" all all "$good" "$bad" "$empty" 0
+show_summary
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0 && passed >= ${#scenarios[@]}))

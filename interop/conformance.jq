@@ -4,7 +4,9 @@
 # $suite[0]     [{scenario, revisions}]: all that the suite has
 # $results[0]   [{step, revision, scenario, checks}]: what it found
 # $ARGS         the revisions that were run
-# $baseline[0]  [{scenario, revisions, reason, …}]: the exceptions.
+# $partial      {step: [scenario]}: steps that are given some scenarios only
+# $baseline[0]  [{scenario, revisions, reason, …}]: the exceptions; with "steps",
+#   for these steps alone.
 #   With "check" an entry excepts one check of the scenario, which must not pass;
 #   all others count. Without, it excepts the whole scenario, whose "outcome"
 #   must be as it says: "fails" (the default), "empty" (no check was made), or
@@ -20,7 +22,8 @@ def on_the_wire: .id | startswith("wire-schema-");
 def open: map(select(.status | IN("FAILURE", "WARNING", "SKIPPED")));
 def passes: map(select(.status == "SUCCESS"));
 def outcome:
-  if open | length > 0 then "fails"
+  if . == null then "empty"
+  elif open | length > 0 then "fails"
   elif passes | any(on_the_wire | not) then "passes"
   else "empty" end;
 def findings: [.errorMessage, .details] | tostring;
@@ -54,19 +57,19 @@ def row($verdict; $step; $revision; $scenario; $checks; $note):
 $suite[0] as $suite | $results[0] as $results | $baseline[0] as $baseline | $ARGS.positional as $run
 
 | [$baseline[] | select(.scenario and (.revisions | length > 0) and (.reason | length > 0) and
-    keys - ["scenario", "revisions", "check", "outcome", "shows", "reason"] == [] | not)] as $odd
+    keys - ["scenario", "revisions", "steps", "check", "outcome", "shows", "reason"] == [] | not)] as $odd
 | if $suite == [] then error("the suite lists no scenarios")
   elif $odd != [] then error("these entries of the baseline lack a member or have one too many: \($odd)")
   else . end
 | [(
   ([$results[].step] | unique[]) as $step
-  | $suite[] | .scenario as $scenario
+  | $suite[] | .scenario as $scenario | select($partial[$step] | . == null or index($scenario))
   | (.revisions - (.revisions - $run))[] as $revision
-  | [$baseline[] | select(.scenario == $scenario and (.revisions | index($revision)))] as $entries
+  | [$baseline[] | select(.scenario == $scenario and (.revisions | index($revision)) and (.steps | . == null or index($step)))] as $entries
   | ([$results[] | select(.step == $step and .revision == $revision and .scenario == $scenario) | .checks] | first) as $checks
   | [$checks | problems($entries)] as $problems
   | row(
-      if $problems != [] then "FAIL" elif $entries | any(.check == null) then "except" else "ok" end;
+      if $problems != [] then (if $checks | outcome == "empty" then "EMPTY" else "FAIL" end) elif $entries | any(.check == null) then "except" else "ok" end;
       $step; $revision; $scenario; $checks // [];
       if $problems != [] then $problems | join("; ")
       elif $entries | any(.check) then "apart from \($entries | length) checks that are in the baseline"
@@ -87,4 +90,4 @@ $suite[0] as $suite | $results[0] as $results | $baseline[0] as $baseline | $ARG
   | select($suite | any(.scenario == $entry.scenario and (.revisions | index($revision))) | not)
   | row("FAIL"; "-"; $revision; .scenario; []; "it is in the baseline, and not in the suite")
 )]
-| sort_by(.[0] | {except: 0, ok: 1, FAIL: 2}[.])[] | @tsv
+| sort_by(.[0] | {except: 0, ok: 1, EMPTY: 2, FAIL: 3}[.])[] | @tsv

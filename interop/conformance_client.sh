@@ -61,15 +61,13 @@ while IFS=$'\t' read -r verdict revision scenario good bad note; do
   esac
 done <"$work/table"
 
-printf '\n%-10s  %-14s  %6s  %6s  %6s  %8s\n' revision scenarios passed failed empty excepted
+echo
 for revision in "${revisions[@]}"; do
   for kind in authorization extensions general; do
-    printf '%-10s  %-14s' "$revision" "$kind"
-    for verdict in passed failed empty except; do
-      printf '  %6s' "${count[$revision $kind $verdict]:-0}"
-    done
-    echo
+    summary client "$revision" "$kind" "${count[$revision $kind passed]:-0}" "${count[$revision $kind failed]:-0}" \
+      "${count[$revision $kind empty]:-0}" "${count[$revision $kind except]:-0}"
   done
 done
+show_summary
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0 && passed > 0))

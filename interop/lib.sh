@@ -76,3 +76,19 @@ client() {
     MCP_STORAGE_DIR="$home" MCP_INSPECTOR_SECRET_STORE=memory \
     timeout --foreground 120 interop/node_modules/.bin/node "$@" </dev/null
 }
+
+# summary ROLE REVISION SCENARIOS PASSED FAILED EMPTY EXCEPTED notes a line of the
+# table that a run of the conformance suite closes with, and show_summary shows
+# them. CONFORMANCE_SUMMARY is a file in which the lines of several runs come
+# together.
+summary() {
+  local IFS=$'\t'
+  printf '%s\n' "$*" | tee -a "${CONFORMANCE_SUMMARY:-/dev/null}" >>"$work/summary"
+}
+
+show_summary() {
+  printf '%-20s  %-10s  %-14s  %6s  %6s  %6s  %8s\n' role revision scenarios passed failed empty excepted
+  while IFS=$'\t' read -r role revision scenarios passing failing empty excepted_here; do
+    printf '%-20s  %-10s  %-14s  %6s  %6s  %6s  %8s\n' "$role" "$revision" "$scenarios" "$passing" "$failing" "$empty" "$excepted_here"
+  done <"${1:-$work/summary}"
+}

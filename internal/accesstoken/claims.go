@@ -52,7 +52,7 @@ func readClaims(payload []byte) (*claims, error) {
 	// A single audience may stand without its array (RFC 7519, section 4.1.3).
 	if single, isString := strictjson.String(members["aud"]); isString {
 		c.audience = []string{single}
-	} else if c.audience, ok = stringsOf(members["aud"]); !ok {
+	} else if c.audience, ok = strictjson.Strings(members["aud"]); !ok {
 		return nil, fmt.Errorf("%w: aud is neither a string nor an array of strings", ErrAudience)
 	}
 	return c, nil
@@ -62,22 +62,6 @@ func readClaims(payload []byte) (*claims, error) {
 // (RFC 8693, section 4.2), and nothing else separates.
 func (c *claims) scopes() []string {
 	return slices.DeleteFunc(strings.Split(c.scope, " "), func(s string) bool { return s == "" })
-}
-
-// stringsOf reads a JSON array of strings.
-func stringsOf(raw json.RawMessage) ([]string, bool) {
-	var elements []json.RawMessage
-	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
-		return nil, false
-	}
-	list := make([]string, len(elements))
-	for i, element := range elements {
-		var ok bool
-		if list[i], ok = strictjson.String(element); !ok {
-			return nil, false
-		}
-	}
-	return list, true
 }
 
 // The methods of jwt.Claims, by which golang-jwt checks the registered claims.

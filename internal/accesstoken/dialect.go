@@ -96,7 +96,7 @@ func (c *claims) readRoles(client string) (err error) {
 		return nil
 	}
 	var ok bool
-	if c.roles, ok = stringsOf(raw); !ok {
+	if c.roles, ok = strictjson.Strings(raw); !ok {
 		return fmt.Errorf("%w: roles is not an array of strings", ErrMalformed)
 	}
 	return nil

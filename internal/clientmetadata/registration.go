@@ -75,7 +75,7 @@ func read(members map[string]json.RawMessage) (*Metadata, error) {
 		"redirect_uris": &m.RedirectURIs, "grant_types": &m.GrantTypes, "response_types": &m.ResponseTypes,
 	} {
 		if raw, ok := present(name); ok {
-			if *target, ok = stringsOf(raw); !ok {
+			if *target, ok = strictjson.Strings(raw); !ok {
 				code := InvalidClientMetadata
 				if name == "redirect_uris" {
 					code = InvalidRedirectURI
@@ -86,23 +86,6 @@ func read(members map[string]json.RawMessage) (*Metadata, error) {
 	}
 	m.JWKS, _ = present("jwks")
 	return m, nil
-}
-
-// stringsOf reads a JSON array of strings; encoding/json would take null for
-// an empty one.
-func stringsOf(raw json.RawMessage) ([]string, bool) {
-	var elements []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
-		return nil, false
-	}
-	list := make([]string, len(elements))
-	for i, element := range elements {
-		var ok bool
-		if list[i], ok = strictjson.String(element); !ok {
-			return nil, false
-		}
-	}
-	return list, true
 }
 
 // settle checks what was read, and brings it into the form that is granted.

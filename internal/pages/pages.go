@@ -106,6 +106,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return rowTable(numbers[0]), nil
 	case words[0] == "matrix" && len(arguments) == 0:
 		return wholeTable(), nil
+	case words[0] == "differences" && len(arguments) == 0:
+		return differenceTable(), nil
 	}
 	return "", errors.New("not understood; see internal/pages")
 }

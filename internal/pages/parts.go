@@ -14,6 +14,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/manifest"
 	"mcp-auth-step-by-step/internal/matrix"
+	"mcp-auth-step-by-step/internal/providertest"
 )
 
 // link is the way from a page to a file, both relative to the root.
@@ -199,6 +200,17 @@ func wholeTable() string {
 	var b strings.Builder
 	for _, s := range manifest.Servers() {
 		fmt.Fprintf(&b, "## Layer %d: %s\n\n%s\n", s.Number, s.Name, rowTable(s.Number))
+	}
+	return b.String()
+}
+
+// differenceTable shows where the embedded authorization server and Keycloak
+// differ, and why that is all right.
+func differenceTable() string {
+	var b strings.Builder
+	b.WriteString("| what is tried | embedded | Keycloak | why |\n|---|---|---|---|\n")
+	for _, d := range providertest.Differences {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(d.What), cell(d.Embedded), cell(d.Keycloak), cell(d.Why))
 	}
 	return b.String()
 }

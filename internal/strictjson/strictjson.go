@@ -63,6 +63,23 @@ func String(raw json.RawMessage) (string, bool) {
 	return s, true
 }
 
+// Strings reads a JSON array of strings; encoding/json would take null for an
+// empty one.
+func Strings(raw json.RawMessage) ([]string, bool) {
+	var elements []json.RawMessage
+	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
+		return nil, false
+	}
+	list := make([]string, len(elements))
+	for i, element := range elements {
+		var ok bool
+		if list[i], ok = String(element); !ok {
+			return nil, false
+		}
+	}
+	return list, true
+}
+
 // Fold maps a name to the one that encoding/json takes it for.
 func Fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 

@@ -1,7 +1,9 @@
 package strictjson
 
 import (
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,4 +73,15 @@ func FuzzObject(f *testing.F) {
 			folded[Fold(name)] = true
 		}
 	})
+}
+
+func TestStringsTakesStringsAlone(t *testing.T) {
+	for raw, want := range map[string][]string{
+		`["a","b"]`: {"a", "b"}, `[]`: {}, `null`: nil, ``: nil, `"a"`: nil, `["a",null]`: nil, `["a",1]`: nil, `[["a"]]`: nil, `{"0":"a"}`: nil,
+	} {
+		got, ok := Strings(json.RawMessage(raw))
+		if ok != (want != nil) || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %t", raw, got, ok)
+		}
+	}
 }
