@@ -57,6 +57,6 @@ for scenario in "${scenarios[@]}"; do
 done
 echo
 summary "authorization server" all all "$good" "$bad" "$empty" 0
-show_summary
+show_summary "$work/summary"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0 && passed >= ${#scenarios[@]}))

@@ -89,6 +89,6 @@ for revision in "${revisions[@]}"; do
       "${count[$step $revision EMPTY]:-0}" "${count[$step $revision except]:-0}"
   done
 done
-show_summary
+show_summary "$work/summary"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0 && passed > 0))

@@ -68,6 +68,6 @@ for revision in "${revisions[@]}"; do
       "${count[$revision $kind empty]:-0}" "${count[$revision $kind except]:-0}"
   done
 done
-show_summary
+show_summary "$work/summary"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0 && passed > 0))

@@ -78,8 +78,8 @@ client() {
 }
 
 # summary ROLE REVISION SCENARIOS PASSED FAILED EMPTY EXCEPTED notes a line of the
-# table that a run of the conformance suite closes with, and show_summary shows
-# them. CONFORMANCE_SUMMARY is a file in which the lines of several runs come
+# table that a run of the conformance suite closes with, and show_summary FILE
+# shows them. CONFORMANCE_SUMMARY is a file in which the lines of several runs come
 # together.
 summary() {
   local IFS=$'\t'
@@ -90,5 +90,5 @@ show_summary() {
   printf '%-20s  %-10s  %-14s  %6s  %6s  %6s  %8s\n' role revision scenarios passed failed empty excepted
   while IFS=$'\t' read -r role revision scenarios passing failing empty excepted_here; do
     printf '%-20s  %-10s  %-14s  %6s  %6s  %6s  %8s\n' "$role" "$revision" "$scenarios" "$passing" "$failing" "$empty" "$excepted_here"
-  done <"${1:-$work/summary}"
+  done <"$1"
 }

@@ -129,7 +129,13 @@ func (s *stage) tampered(ctx context.Context, token string) error {
 		return errors.New("the access token is no JWT")
 	}
 	middle := []byte(parts[1])
-	middle[len(middle)/2] ^= 1 // one letter becomes its neighbour
+	// Another letter of base64url: a token of another form would be refused
+	// for its form.
+	if at := len(middle) / 2; middle[at] == 'A' {
+		middle[at] = 'B'
+	} else {
+		middle[at] = 'A'
+	}
 	forged := parts[0] + "." + string(middle) + "." + parts[2]
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
 	if err != nil {

@@ -42,7 +42,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	ask, f := s.checkRequest(r, c, to)
 	if f != nil {
-		s.sendBack(w, r, to, errorResponse(f))
+		s.sendError(w, r, to, f)
 		return
 	}
 	who, key, loggedIn := s.session(r)
@@ -52,7 +52,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	case loggedIn && !tooOld && !ask.prompts("login") && !ask.prompts("select_account"):
 		s.proceed(w, r, v, who, key)
 	case ask.prompts("none"):
-		s.sendBack(w, r, to, errorResponse(refuse("login_required", "The user has to log in.")))
+		s.sendError(w, r, to, refuse("login_required", "The user has to log in."))
 	default:
 		s.startLogin(w, r, v, c)
 	}
@@ -149,7 +149,7 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v visit, who se
 	to := v.Request.target()
 	user := s.users.subject(who.Subject)
 	if user == nil || len(v.Request.Scopes) > 0 && len(s.userScopes(user.User, v.Request.Scopes)) == 0 {
-		s.sendBack(w, r, to, errorResponse(refuse("access_denied", "The user may not grant any of the scopes that were asked for.")))
+		s.sendError(w, r, to, refuse("access_denied", "The user may not grant any of the scopes that were asked for."))
 		return
 	}
 	v.Request.Scopes = s.userScopes(user.User, v.Request.Scopes)
@@ -160,11 +160,11 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v visit, who se
 	remembered := err == nil && !v.Request.prompts("consent") && s.remembers(who.Subject, v.Request)
 	switch {
 	case err != nil:
-		s.sendBack(w, r, to, errorResponse(errInternal.because(err.Error())))
+		s.sendError(w, r, to, errInternal.because(err.Error()))
 	case remembered:
 		s.finish(w, r, v.Request, who, false)
 	case v.Request.prompts("none"):
-		s.sendBack(w, r, to, errorResponse(refuse("consent_required", "The user has to consent.")))
+		s.sendError(w, r, to, refuse("consent_required", "The user has to consent."))
 	default:
 		s.nextPage(w, r, v, pathConsent)
 	}
@@ -176,7 +176,7 @@ func (a *authorization) target() target { return target{a.RedirectURI, a.State} 
 func (s *Server) nextPage(w http.ResponseWriter, r *http.Request, v visit, path string) {
 	id, err := s.keepVisit(v)
 	if err != nil {
-		s.sendBack(w, r, v.Request.target(), errorResponse(errInternal.because(err.Error())))
+		s.sendError(w, r, v.Request.target(), errInternal.because(err.Error()))
 		return
 	}
 	s.redirect(w, s.base+path+"?request="+id)
@@ -190,35 +190,33 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, ask authorizatio
 		if errors.Is(err, errFull) {
 			f = errBusy
 		}
-		s.sendBack(w, r, ask.target(), errorResponse(f.because(err.Error())))
+		s.sendError(w, r, ask.target(), f.because(err.Error()))
 		return
 	}
 	slog.InfoContext(r.Context(), "authorization granted", "client_id", ask.ClientID, "sub", who.Subject, "scope", scopeList(ask.Scopes))
-	s.sendBack(w, r, ask.target(), response{"code": code})
+	s.sendBack(w, ask.target(), response{"code": code})
 }
 
 // response is what an authorization response says, besides state and iss.
 type response map[string]string
 
-func errorResponse(f *failure) response {
-	return response{"error": f.code, "error_description": strings.ReplaceAll(f.description, `"`, "'"), "": f.why}
+// sendError tells the client what is wrong with its request (OAuth 2.1, section
+// 4.1.2.1).
+func (s *Server) sendError(w http.ResponseWriter, r *http.Request, to target, f *failure) {
+	slog.InfoContext(r.Context(), "authorization refused", "code", f.code, "why", f.why)
+	s.sendBack(w, to, response{"error": f.code, "error_description": strings.ReplaceAll(f.description, `"`, "'")})
 }
 
 // sendBack sends the browser back to the client. iss is in every response,
 // so that a client with several servers knows which one answered (RFC 9207,
 // section 2).
-func (s *Server) sendBack(w http.ResponseWriter, r *http.Request, to target, says response) {
-	if code := says["error"]; code != "" {
-		slog.InfoContext(r.Context(), "authorization refused", "code", code, "why", says[""])
-	}
+func (s *Server) sendBack(w http.ResponseWriter, to target, says response) {
 	query := url.Values{"iss": {s.issuer}}
 	if to.state != "" {
 		query.Set("state", to.state)
 	}
 	for name, value := range says {
-		if name != "" {
-			query.Set(name, value)
-		}
+		query.Set(name, value)
 	}
 	separator := "?"
 	if strings.Contains(to.uri, "?") {

@@ -45,14 +45,14 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		s.finish(w, r, v.Request, who, true)
 	case values.Has("switch"):
 		if err := s.end(w, r); err != nil {
-			s.sendBack(w, r, v.Request.target(), errorResponse(errInternal.because(err.Error())))
+			s.sendError(w, r, v.Request.target(), errInternal.because(err.Error()))
 			return
 		}
 		slog.InfoContext(r.Context(), "logged out", "sub", who.Subject)
 		v.Session = ""
 		s.nextPage(w, r, v, pathLogin)
 	default:
-		s.sendBack(w, r, v.Request.target(), errorResponse(refuse("access_denied", "The user did not consent.")))
+		s.sendError(w, r, v.Request.target(), refuse("access_denied", "The user did not consent."))
 	}
 }
 

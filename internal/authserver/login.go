@@ -12,7 +12,7 @@ import (
 func (s *Server) startLogin(w http.ResponseWriter, r *http.Request, v visit, c *client) {
 	id, err := s.keepVisit(v)
 	if err != nil {
-		s.sendBack(w, r, v.Request.target(), errorResponse(errInternal.because(err.Error())))
+		s.sendError(w, r, v.Request.target(), errInternal.because(err.Error()))
 		return
 	}
 	s.loginPage(w, http.StatusOK, v, c, loginView{Request: id})
@@ -69,7 +69,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	who, key, err := s.begin(w, r, user)
 	if err != nil {
-		s.sendBack(w, r, v.Request.target(), errorResponse(errInternal.because(err.Error())))
+		s.sendError(w, r, v.Request.target(), errInternal.because(err.Error()))
 		return
 	}
 	slog.InfoContext(r.Context(), "logged in", "client_id", c.id, "sub", user.ID)
