@@ -74,7 +74,7 @@ client() {
   env -i PATH="$PATH" HOME="$home" NO_COLOR=1 TOKEN="$TOKEN" \
     BROWSER="$BROWSER" LOGIN="$LOGIN" MCP_AUTO_OPEN_ENABLED="$MCP_AUTO_OPEN_ENABLED" \
     MCP_STORAGE_DIR="$home" MCP_INSPECTOR_SECRET_STORE=memory \
-    timeout --foreground 120 interop/node_modules/.bin/node "$@" </dev/null
+    timeout --foreground 300 interop/node_modules/.bin/node "$@" </dev/null
 }
 
 # summary ROLE REVISION SCENARIOS PASSED FAILED EMPTY EXCEPTED notes a line of the

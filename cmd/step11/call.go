@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -22,12 +23,25 @@ func (e *toolError) Error() string { return "the tool reports an error: " + e.te
 // call connects, and lists the tools or calls one. It returns what came of it
 // in a sentence.
 func (o *options) call(ctx context.Context, authorization *mcpauth.Transport, narrator *narrator) (outcome string, err error) {
+	outcome, err = o.attempt(ctx, authorization, narrator)
+	// mcp-go takes a server that answers server/discover for one of the newest
+	// version, and doesn't look at the versions that it names there.
+	var unsupported mcp.UnsupportedProtocolVersionError
+	if errors.As(err, &unsupported) && mcp.NegotiateMutuallySupportedVersion(unsupported.Supported) != "" {
+		//lint:ignore SA1019 as long as servers speak 2025-11-25 alone
+		return o.attempt(ctx, authorization, narrator, client.WithLegacyProtocolOnly())
+	}
+	return outcome, err
+}
+
+// attempt is one connection.
+func (o *options) attempt(ctx context.Context, authorization *mcpauth.Transport, narrator *narrator, more ...client.ClientOption) (outcome string, err error) {
 	wire, err := transport.NewStreamableHTTP(o.server, transport.WithHTTPBasicClient(&http.Client{Transport: authorization}))
 	if err != nil {
 		return "", err
 	}
 	// The first request waits for the user, so mcp-go must not give up on it.
-	c := client.NewClient(wire, client.WithDiscoverTimeout(-1))
+	c := client.NewClient(wire, append(more, client.WithDiscoverTimeout(-1))...)
 	if err := c.Start(ctx); err != nil {
 		return "", err
 	}

@@ -123,6 +123,6 @@ func page(w http.ResponseWriter, status int, title, text string) {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>%[1]s</title>
 <style>:root{color-scheme:light dark}body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem}</style>
-</head><body><h1>%[1]s</h1><p>%[2]s</p></body></html>
+</head><body><main><h1>%[1]s</h1><p>%[2]s</p></main></body></html>
 `, html.EscapeString(title), html.EscapeString(text))
 }
