@@ -38,6 +38,16 @@ says() {
   grep -qF -- "$text" "$work/said" || { echo "it does not say: $text"; return 1; }
 }
 
+# within SECONDS WHAT COMMAND... waits until a command succeeds.
+within() {
+  local deadline=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@"; do
+    ((SECONDS < deadline)) || { echo "this took too long: $what"; return 1; }
+    sleep 0.1
+  done
+}
+
 # keycloak.sh start leaves the server behind, so it is ended here.
 end_keycloak() {
   bash scripts/keycloak.sh stop || true
@@ -56,10 +66,91 @@ part "step 9 sets up the realm" says 'created' "$work/step9" --provider keycloak
 part "once more changes nothing" says '0 created, 0 updated' "$work/step9" --provider keycloak
 part "--check" "$work/step9" --provider keycloak --check
 part "registration by curl" bash scripts/dcr_example.sh --issuer "$issuer"
+part "lesson 9" bash scripts/test_step9.sh --provider keycloak
 part "lesson 10" bash scripts/test_step10.sh --provider keycloak
 part "lesson 11" bash scripts/test_step11.sh --provider keycloak
 part "MCP Inspector finds its way" bash interop/login.sh --issuer "$issuer"
 part "Chromium, all of the flow" bash interop/browser.sh --issuer "$issuer" "${screenshots[@]}"
+
+# new_token prints a token of mcp-user, fresh from Keycloak, or nothing.
+new_token() {
+  curl -q -sS --noproxy '*' --max-time 30 "$issuer/protocol/openid-connect/token" \
+    -d grant_type=password -d client_id=mcp-test-client -d username=mcp-user -d password=user123 \
+    -d scope=mcp:read -d resource=http://localhost:9000/mcp | jq -r '.access_token // empty'
+}
+
+# send TOKEN prints the status that the MCP server has for it.
+send() {
+  curl -q -sS --noproxy '*' --max-time 10 -o "$work/sent" -w '%{http_code}' "$url/mcp" \
+    -H @<(printf 'Authorization: Bearer %s\n' "$1") -H 'Content-Type: application/json' \
+    -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' || true
+}
+
+# load sends $good, $changed and $unknown in turn and prints their statuses, until
+# there is a file named enough; 400 times at most.
+load() {
+  local i kind
+  for ((i = 0; i < 400; i++)); do
+    [[ ! -e $work/enough ]] || return 0
+    for kind in good changed unknown; do printf '%s %s\n' "$kind" "$(send "${!kind}")"; done
+  done
+}
+
+# These are what within waits for.
+gets() { [[ $(send "$2") == "$1" ]]; }
+is_gone() { ! ps -o args= -p "$1" | grep -q keycloak; } # a zombie is gone
+has_sent() { (($(wc -l <"$work/load") >= $1)); }
+is_past() { ((SECONDS >= $1)); }
+
+# java_of PID prints the Java process that kc.sh started, or became.
+java_of() { ps -A -o pid=,ppid=,comm= | awk -v pid="$1" '($1 == pid || $2 == pid) && $3 ~ /java$/ { print $1 }'; }
+
+# killed_under_load kills Keycloak (kill -9) while the MCP server at $url gets
+# requests, and starts it again. That server must not notice: good tokens open
+# it all the time, and none of the bad ones does.
+# shellcheck disable=SC2034 # load reads $unknown
+killed_under_load() {
+  local good changed unknown script java before signature
+  good=$(new_token)
+  [[ $good ]] || { echo "Keycloak gave no token"; return 1; }
+  # One with a signature that is wrong, and one of a key that nobody knows, for
+  # which the server asks the provider: in vain, while that is away.
+  signature=${good##*.}
+  changed=${good%.*}.$([[ $signature == A* ]] && echo B || echo A)${signature:1}
+  unknown=$(jq -rn '{alg: "RS256", typ: "JWT", kid: "nobody"} | tojson | @base64' | tr '+/' '-_' | tr -d '=').${good#*.}
+  within 30 "the MCP server has the keys" gets 200 "$good" || return 1
+
+  script=$(<"$KEYCLOAK_STATE/pid")
+  java=$(java_of "$script")
+  [[ $java =~ ^[0-9]+$ ]] || { echo "no Java process of Keycloak was found: '$java'"; return 1; }
+  load >"$work/load" 2>"$work/load.err" &
+  servers+=("$!")
+  within 30 "requests before the kill" has_sent 30 || return 1
+  kill -9 "$java"
+  within 30 "the Java process ends" is_gone "$java" || return 1
+  within 30 "kc.sh ends" is_gone "$script" || return 1
+  before=$(wc -l <"$work/load")
+  within 10 "three seconds" is_past $((SECONDS + 3)) || return 1
+  within 60 "requests after the kill" has_sent $((before + 150)) || return 1
+  [[ ! $(new_token 2>/dev/null) ]] || { echo "Keycloak still gives out tokens"; return 1; }
+  touch "$work/enough"
+  wait "${servers[-1]}" || { echo "the requests broke off"; return 1; }
+  echo "before the kill:" && head -n "$before" "$work/load" | sort | uniq -c
+  echo "while Keycloak was away:" && tail -n "+$((before + 1))" "$work/load" | sort | uniq -c
+  ! grep -vxE 'good 200|(changed|unknown) 401' "$work/load" >"$work/wrong" || { echo "not all statuses are right"; cat "$work/load.err"; return 1; }
+
+  bash scripts/keycloak.sh start || return 1
+  [[ $(java_of "$(<"$KEYCLOAK_STATE/pid")") != "$java" ]] || { echo "it is the same process"; return 1; }
+  good=$(new_token)
+  [[ $good ]] || { echo "the new Keycloak gave no token"; return 1; }
+  gets 200 "$good" || { echo "a token of the new Keycloak is refused"; return 1; }
+  gets 401 "$changed" || { echo "a bad token is not refused any more"; return 1; }
+}
+go build -o "$work/step10" ./cmd/step10 || die "step10 does not build"
+start step10 env -u KEYCLOAK_URL -u KEYCLOAK_REALM -u MCP_SERVER_URL JWT_ISSUER="$issuer" \
+  "$work/step10" -addr localhost:0 -url http://localhost:9000
+part "killed under load, and back" killed_under_load
+part "it kept its realm" "$work/step9" --provider keycloak --check
 
 # The same Keycloak behind the proxy, which is the only issuer then.
 proxy=localhost:$(free_port)
@@ -71,7 +162,8 @@ until grep -q '^listening on ' "$work/proxy.log"; do
 done
 part "registration through the proxy" bash scripts/dcr_example.sh --issuer "http://$proxy/realms/mcp-realm"
 part "MCP Inspector through the proxy" bash interop/login.sh --issuer "http://$proxy/realms/mcp-realm"
-kill "${servers[-1]}" && wait "${servers[-1]}" || true
+kill "${servers[-1]}"
+wait "${servers[-1]}" || true
 part "what the proxy answers" env PROXIED_KEYCLOAK="$KEYCLOAK_URL" go test -count=1 -v -run '^TestKeycloakBehindTheProxy$' ./internal/realmproxy
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -107,6 +107,18 @@ var Differences = []Difference{
 		Why: "Both refuse.",
 	},
 	{
+		ID:       "consent-again",
+		What:     "a user who has consented is asked again for a program on the same machine",
+		Embedded: "true", Keycloak: "false",
+		Why: "Any program there can take the client's name (RFC 8252, section 8.6), so the embedded server remembers a consent for https redirects alone. Keycloak remembers it for every client.",
+	},
+	{
+		ID:       "wrong-password",
+		What:     "the login page after a wrong password",
+		Embedded: "401", Keycloak: "200",
+		Why: "Browsers show the page either way; scripts can tell by the status.",
+	},
+	{
 		ID:       "consent-shows-redirect-host",
 		What:     "the consent page shows where the browser is sent afterwards",
 		Embedded: "true", Keycloak: "false",
