@@ -42,9 +42,8 @@ func rowsOfStep10() []Row {
 	foreign.Want = append(workOf(echoed), from(8, denied), Want{From: 10, Status: http.StatusOK, Has: []string{echoed}})
 	foreign.Modern = append(modernWorkOf(echoed), from(8, denied), Want{From: 10, Status: http.StatusOK, Has: []string{echoed}})
 	// with asks something of the provider itself.
-	with := func(id, title string, attack bool, exchange func(*Target) (string, error), refs ...string) Row {
-		found, _ := exchange(nil)
-		return Row{ID: "provider-" + id, Refs: refs, Title: title, Attack: attack, Exchange: ofProvider(exchange),
+	with := func(id, title string, attack bool, found string, try func(*Target) error, refs ...string) Row {
+		return Row{ID: "provider-" + id, Refs: refs, Title: title, Attack: attack, Exchange: ofProvider(found, try),
 			Want: []Want{{From: 1, Text: noProvider}, {From: 10, Text: found}}}
 	}
 	const keycloak = `{"typ":"JWT"}`
@@ -83,13 +82,13 @@ func rowsOfStep10() []Row {
 		{ID: "greeting-of-caller", Title: "get greeting, without a name", Request: Request{Call: hello, Token: alice},
 			Want: append(workOf("greet a friend"), Want{From: 10, Status: 200, Has: []string{"greet alice", "mcp:tools", "Roles: user"}, Note: "by name"}), Modern: append(modernWorkOf("greet a friend"), Want{From: 10, Status: 200, Has: []string{"greet alice"}, Note: "by name"})},
 
-		with("late", "start before the provider does", true, lateProvider, "D02"),
-		with("away", "the provider goes away", true, providerAway, "D02"),
-		with("flood", "2,000 tokens with made-up key ids", true, unknownKeys, "D01"),
-		with("poisoned", "the provider publishes nonsense instead of its keys", true, poisonedKeys, "D03"),
-		with("odd-keys", "keys that can't be used beside a good one", true, oddKeys, "D04", "D05"),
-		with("rotation", "the provider changes its key", false, rotation, "D08"),
-		with("sees-no-token", "look for callers' tokens in what the provider is asked", true, tokensStayHere, "RS13", "E07"),
-		with("named-by-env", "say by MCP_SERVER_URL what the server is called", false, namedByEnv),
+		with("late", "start before the provider does", true, "503 until the keys are there", lateProvider, "D02"),
+		with("away", "the provider goes away", true, "good tokens 200, unknown keys 401", paired(providerAway), "D02"),
+		with("flood", "2,000 tokens with made-up key ids", true, "401, at most one fetch an interval", paired(unknownKeys, "JWKS_MIN_INTERVAL=1h"), "D01"),
+		with("poisoned", "the provider publishes nonsense instead of its keys", true, "the good keys stay", paired(poisonedKeys), "D03"),
+		with("odd-keys", "keys that can't be used beside a good one", true, "the good key works, no odd one does", paired(oddKeys), "D04", "D05"),
+		with("rotation", "the provider changes its key", false, "the new key after one fetch, the old one no longer", paired(rotation), "D08"),
+		with("sees-no-token", "look for callers' tokens in what the provider is asked", true, "no token in any request", paired(tokensStayHere), "RS13", "E07"),
+		with("named-by-env", "say by MCP_SERVER_URL what the server is called", false, "called so everywhere", paired(namedByEnv, "MCP_SERVER_URL="+calledByEnv)),
 	})
 }
