@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"mcp-auth-step-by-step/internal/cachecontrol"
 	"mcp-auth-step-by-step/internal/safefetch"
 )
 
@@ -141,19 +140,7 @@ func (f *Fetcher) makeRoom() {
 	}
 }
 
-// freshness reads Cache-Control (RFC 9111, section 5.2.2).
+// freshness is how long a document may be kept.
 func freshness(header http.Header) time.Duration {
-	fresh := defaultFresh
-	for _, directive := range strings.Split(strings.Join(header.Values("Cache-Control"), ","), ",") {
-		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
-		switch name {
-		case "no-store", "no-cache":
-			return minFresh
-		case "max-age":
-			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				fresh = time.Duration(seconds) * time.Second
-			}
-		}
-	}
-	return min(max(fresh, minFresh), maxFresh)
+	return cachecontrol.Lifetime(header, defaultFresh, minFresh, maxFresh)
 }

@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/cachecontrol"
 	"mcp-auth-step-by-step/internal/jwks"
+	"mcp-auth-step-by-step/internal/oauthmetadata"
 	"mcp-auth-step-by-step/internal/strictjson"
 )
 
@@ -92,18 +92,13 @@ func (s *Source) discover(ctx context.Context) (string, error) {
 	return "", errors.Join(missed...)
 }
 
-// wellKnown are the addresses at which an issuer's metadata may be, in the
-// order of MCP (authorization server discovery): with a path, the RFC 8414 form
-// (section 3.1), its OpenID twin, and the form of OpenID Connect Discovery 1.0.
+// wellKnown are the addresses at which an issuer's metadata may be.
 func wellKnown(issuer string) []string {
-	const oauth, openID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
-	scheme, rest, _ := strings.Cut(issuer, "://")
-	host, path, _ := strings.Cut(rest, "/")
-	root := scheme + "://" + host
-	if path = strings.TrimSuffix(path, "/"); path == "" {
-		return []string{root + oauth, root + openID}
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return nil
 	}
-	return []string{root + oauth + "/" + path, root + openID + "/" + path, root + "/" + path + openID}
+	return oauthmetadata.ServerLocations(u)
 }
 
 // CheckURL tells whether keys may be had from an address, or an issuer be
@@ -166,20 +161,7 @@ func withoutPort(err error) error {
 	return err
 }
 
-// lifetimeOf is how long Cache-Control lets an answer be kept (RFC 9111,
-// section 5.2.2), within our bounds.
+// lifetimeOf is how long keys may be kept.
 func lifetimeOf(header http.Header) time.Duration {
-	lifetime := usual
-	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch strings.ToLower(name) {
-		case "no-cache", "no-store":
-			return shortest
-		case "max-age":
-			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				lifetime = time.Duration(seconds) * time.Second
-			}
-		}
-	}
-	return min(max(lifetime, shortest), longest)
+	return cachecontrol.Lifetime(header, usual, shortest, longest)
 }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/oauthmetadata"
 )
 
 // Server is what an authorization server says about itself (RFC 8414, section
@@ -65,22 +67,14 @@ func (f *fetcher) discoverServer(ctx context.Context, issuer string) (*Server, e
 	return server, nil
 }
 
-// serverLocations lists where the metadata of an issuer may stand (MCP,
-// authorization, "Authorization Server Metadata Discovery"): for an issuer with
-// a path, the path behind the well-known part, in both forms, and then OpenID's
-// own form, with the well-known part at the end.
+// serverLocations lists where the metadata of an issuer may stand, if it is one
+// (RFC 8414, section 2).
 func serverLocations(issuer string) ([]string, error) {
 	u, err := url.Parse(issuer)
 	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(issuer, "?#") {
 		return nil, fmt.Errorf("%w: %.200q is no issuer: it must be a URL without query and fragment", ErrDiscovery, issuer)
 	}
-	base := u.Scheme + "://" + u.Host
-	path := strings.TrimSuffix(u.EscapedPath(), "/") // RFC 8414, section 3.1
-	const oauth, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
-	if path == "" {
-		return []string{base + oauth, base + openid}, nil
-	}
-	return []string{base + oauth + path, base + openid + path, base + path + openid}, nil
+	return oauthmetadata.ServerLocations(u), nil
 }
 
 func parseServer(body []byte) (*Server, error) {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 const (
@@ -63,6 +64,20 @@ func NewAuthorizationServer(issuer, jwksURI string, scopes ...string) Authorizat
 
 // ServerURL is where the document of an issuer stands (RFC 8414, section 3.1).
 func ServerURL(issuer string) string { return insert(serverPath, issuer) }
+
+// ServerLocations lists where the document of an issuer may stand, in the order
+// in which to try (MCP, authorization, "Authorization Server Metadata
+// Discovery"): for an issuer with a path, the path behind the well-known part,
+// in both forms (RFC 8414, section 3.1), and then OpenID's own form, with the
+// well-known part at the end (OpenID Connect Discovery 1.0, section 4).
+func ServerLocations(issuer *url.URL) []string {
+	const openID = "/.well-known/openid-configuration"
+	base, path := issuer.Scheme+"://"+issuer.Host, strings.TrimSuffix(issuer.EscapedPath(), "/")
+	if path == "" {
+		return []string{base + serverPath, base + openID}
+	}
+	return []string{base + serverPath + path, base + openID + path, base + path + openID}
+}
 
 // ResourceURL is where the document of a resource stands (RFC 9728, section
 // 3.1).
