@@ -36,7 +36,7 @@ scripts: tools
 
 ## docs: make the generated parts of the pages anew
 docs:
-	$(GO) test ./internal/pages -run TestPagesAreUpToDate -update
+	$(GO) test ./internal/tutorial/pages -run TestPagesAreUpToDate -update
 
 ## interop: MCP Inspector, Chromium and servers of other SDKs, which need npm
 interop:

@@ -18,7 +18,7 @@ import (
 	"github.com/joho/godotenv"
 	"go.yaml.in/yaml/v3"
 
-	"mcp-auth-step-by-step/internal/realmproxy"
+	"mcp-auth-step-by-step/internal/authserver/realmproxy"
 )
 
 // config is what the proxy needs of agentgateway's configuration; anything

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the client scenarios of MCP's conformance suite, at both revisions,
-# against interop/conformance-client: internal/mcpauth under mcp-go. The suite
+# against interop/conformance-client: internal/mcpclient/mcpauth under mcp-go. The suite
 # brings the servers.
 #
 # Everything that a revision requires is run, and every extension on both wires.

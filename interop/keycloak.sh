@@ -164,7 +164,7 @@ part "registration through the proxy" bash scripts/dcr_example.sh --issuer "http
 part "MCP Inspector through the proxy" bash interop/login.sh --issuer "http://$proxy/realms/mcp-realm"
 kill "${servers[-1]}"
 wait "${servers[-1]}" || true
-part "what the proxy answers" env PROXIED_KEYCLOAK="$KEYCLOAK_URL" go test -count=1 -v -run '^TestKeycloakBehindTheProxy$' ./internal/realmproxy
+part "what the proxy answers" env PROXIED_KEYCLOAK="$KEYCLOAK_URL" go test -count=1 -v -run '^TestKeycloakBehindTheProxy$' ./internal/authserver/realmproxy
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

@@ -24,9 +24,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"mcp-auth-step-by-step/internal/jwks"
-	"mcp-auth-step-by-step/internal/keys"
-	"mcp-auth-step-by-step/internal/mint"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/keys"
+	"mcp-auth-step-by-step/internal/tutorial/mint"
 )
 
 const maxLifetime = 24 * time.Hour

@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"mcp-auth-step-by-step/internal/accesstoken"
-	"mcp-auth-step-by-step/internal/jwks"
-	"mcp-auth-step-by-step/internal/keys"
-	"mcp-auth-step-by-step/internal/mint"
-	"mcp-auth-step-by-step/internal/principal"
+	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/keys"
+	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/tutorial/mint"
 )
 
 // asProgram makes the test binary gentoken itself.

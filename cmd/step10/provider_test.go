@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"mcp-auth-step-by-step/internal/manifest"
-	"mcp-auth-step-by-step/internal/serve"
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 // patience is how long anything may take on a busy machine.

@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"time"
 
-	"mcp-auth-step-by-step/internal/formlogin"
-	"mcp-auth-step-by-step/internal/mcpauth"
+	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
 // browserAgent opens the user's browser.

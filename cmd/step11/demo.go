@@ -16,9 +16,9 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/flowreport"
-	"mcp-auth-step-by-step/internal/formlogin"
-	"mcp-auth-step-by-step/internal/mcpauth"
+	"mcp-auth-step-by-step/internal/mcpclient/flowreport"
+	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
 // The demo user of the realm file. Everybody knows the password.

@@ -5,7 +5,7 @@
 //
 //	go run ./cmd/step11 --call echo --arg message=hi
 //
-// What does the work is internal/mcpauth, an http.RoundTripper under mcp-go's
+// What does the work is internal/mcpclient/mcpauth, an http.RoundTripper under mcp-go's
 // client. This program chooses how the client introduces itself, shows what
 // happens, and keeps what it got for the next run.
 //
@@ -26,9 +26,9 @@ import (
 	"strings"
 	"syscall"
 
-	"mcp-auth-step-by-step/internal/flowreport"
-	"mcp-auth-step-by-step/internal/formlogin"
-	"mcp-auth-step-by-step/internal/mcpauth"
+	"mcp-auth-step-by-step/internal/mcpclient/flowreport"
+	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
 // Exit statuses.

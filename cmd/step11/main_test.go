@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"mcp-auth-step-by-step/internal/formlogin"
-	"mcp-auth-step-by-step/internal/mcpauth"
+	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
 func TestUsage(t *testing.T) {

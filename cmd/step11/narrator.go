@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode"
 
-	"mcp-auth-step-by-step/internal/mcpauth"
+	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 )
 
 // narrator tells what happens, in numbered stages, and keeps it for the report.

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/formlogin"
-	"mcp-auth-step-by-step/internal/mcpauth"
+	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
 // errFlags says that package flag has already told what is wrong.

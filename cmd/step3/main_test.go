@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"mcp-auth-step-by-step/internal/matrix/steptest"
+	"mcp-auth-step-by-step/internal/tutorial/matrix/steptest"
 )
 
 func TestStep(t *testing.T) { steptest.Run(t, 3, newHandler) }

@@ -13,13 +13,13 @@ import (
 	"flag"
 	"net/http"
 
-	"mcp-auth-step-by-step/internal/features"
-	"mcp-auth-step-by-step/internal/health"
-	"mcp-auth-step-by-step/internal/jwks"
-	"mcp-auth-step-by-step/internal/keys"
-	"mcp-auth-step-by-step/internal/mcpendpoint"
-	"mcp-auth-step-by-step/internal/originguard"
-	"mcp-auth-step-by-step/internal/serve"
+	"mcp-auth-step-by-step/internal/mcpserver/features"
+	"mcp-auth-step-by-step/internal/mcpserver/health"
+	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/mcpserver/originguard"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/keys"
+	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 //go:embed main.go

@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/keycloak"
+	"mcp-auth-step-by-step/internal/authserver/keycloak"
 )
 
 // useKeycloak runs with --provider keycloak, where this program serves nothing

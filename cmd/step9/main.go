@@ -15,9 +15,9 @@ import (
 	"os"
 
 	"mcp-auth-step-by-step/internal/authserver"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/realm"
-	"mcp-auth-step-by-step/internal/serve"
+	"mcp-auth-step-by-step/internal/web/serve"
 	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 

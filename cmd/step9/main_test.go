@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"mcp-auth-step-by-step/internal/accesstoken"
-	"mcp-auth-step-by-step/internal/formlogin"
-	"mcp-auth-step-by-step/internal/jwks"
+	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
 // childName, set in the environment, makes the test binary be the program, as

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/realmproxy"
-	"mcp-auth-step-by-step/internal/serve"
+	"mcp-auth-step-by-step/internal/authserver/realmproxy"
+	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 // front is what clients see of the embedded server: itself, or the proxy.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 

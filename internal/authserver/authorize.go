@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientmetadata"
 )
 
 // authorization is an authorization request that was checked (OAuth 2.1,

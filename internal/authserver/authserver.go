@@ -21,12 +21,12 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/accesstoken"
+	"mcp-auth-step-by-step/internal/authserver/clientassertion"
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientassertion"
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/realm"
-	"mcp-auth-step-by-step/internal/safefetch"
+	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/web/safefetch"
 	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/authserver/clientassertion"
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientassertion"
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/jwks"
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
 )
 
 // Where a client is known from.

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/realm"
 	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 func TestJ05_NoDemoCredentialsOffLoopback(t *testing.T) {

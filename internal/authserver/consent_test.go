@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"mcp-auth-step-by-step/internal/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 )
 
 func TestF10_AS10_ConsentCantBeForgedTamperedOrRepeated(t *testing.T) {

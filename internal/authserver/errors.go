@@ -3,7 +3,7 @@ package authserver
 import (
 	"net/http"
 
-	"mcp-auth-step-by-step/internal/jsonreply"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // failure is an error as OAuth tells it to clients: a code for programs and a

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"mcp-auth-step-by-step/internal/accesstoken"
+	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 )
 
 // fuzzed is a server without a network, for fuzzing.

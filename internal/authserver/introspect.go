@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/accesstoken"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/jsonreply"
-	"mcp-auth-step-by-step/internal/principal"
+	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // tokenClaims are the claims of an own access token that was verified.

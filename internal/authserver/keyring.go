@@ -11,9 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"mcp-auth-step-by-step/internal/accesstoken"
-	"mcp-auth-step-by-step/internal/jwks"
-	"mcp-auth-step-by-step/internal/keys"
+	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/keys"
 )
 
 // KeyRing signs with one key and shows it, and beside it the keys that signed

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"slices"
 
-	"mcp-auth-step-by-step/internal/clientassertion"
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/jsonreply"
+	"mcp-auth-step-by-step/internal/authserver/clientassertion"
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // document is both the metadata of RFC 8414, section 2, and that of OpenID

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"mcp-auth-step-by-step/internal/jwks"
-	"mcp-auth-step-by-step/internal/keys"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/keys"
 )
 
 func TestAS01_AS02_AS06_AS09_MetadataAtEachPlace(t *testing.T) {

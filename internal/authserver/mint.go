@@ -9,7 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 // mint signs what was decided on.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 // PasswordCost is what one check of a password costs, with Argon2id (RFC

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientmetadata"
 )
 
 // family is what one login gave to one client: a line of refresh tokens of

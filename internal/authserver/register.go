@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/jsonreply"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // register lets a client make itself known (RFC 7591, section 3). Anybody may,

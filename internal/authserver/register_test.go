@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientmetadata"
 )
 
 func TestAS08_WhatIsReturnedIsWhatIsGranted(t *testing.T) {

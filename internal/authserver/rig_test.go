@@ -21,8 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 

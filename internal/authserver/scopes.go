@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 // openID is the scope that asks for an ID token (OpenID Connect Core, section

@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"time"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/jsonreply"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // tokenResponse is RFC 6749, section 5.1. scope is always there: it may be

@@ -15,9 +15,9 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"mcp-auth-step-by-step/internal/clientassertion"
-	"mcp-auth-step-by-step/internal/clientmetadata"
-	"mcp-auth-step-by-step/internal/realm"
+	"mcp-auth-step-by-step/internal/authserver/clientassertion"
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 func passwordForm(user string, changes ...string) url.Values {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 
-	"mcp-auth-step-by-step/internal/bearerauth"
-	"mcp-auth-step-by-step/internal/jsonreply"
-	"mcp-auth-step-by-step/internal/principal"
+	"mcp-auth-step-by-step/internal/oauth/bearerauth"
+	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // activeTokens are the access tokens that are in force, for this server's own

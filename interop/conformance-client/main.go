@@ -1,5 +1,5 @@
 // Command conformance-client is what MCP's conformance suite runs as the client
-// under test: mcp-go as the MCP client, internal/mcpauth as its authorization.
+// under test: mcp-go as the MCP client, internal/mcpclient/mcpauth as its authorization.
 //
 // It knows no scenario by name. What the suite hands over in
 // MCP_CONFORMANCE_CONTEXT decides what the client has; the servers decide the
@@ -24,7 +24,7 @@ import (
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"mcp-auth-step-by-step/internal/mcpauth"
+	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 )
 
 // metadataURL is the Client ID Metadata Document that the suite expects its

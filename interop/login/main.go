@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/formlogin"
+	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
 func main() {

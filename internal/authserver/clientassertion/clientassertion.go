@@ -1,0 +1,212 @@
+// Package clientassertion verifies private_key_jwt: a client proves who it is
+// at the token endpoint by a JWT that it signed itself (RFC 7523, section 3;
+// OpenID Connect Core, section 9). Unlike a secret it can't be replayed
+// elsewhere or later: it names one server, lives for minutes and counts once.
+package clientassertion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/jws"
+	"mcp-auth-step-by-step/internal/web/strictjson"
+)
+
+// Type is the client_assertion_type of such assertions (RFC 7523, section
+// 2.2).
+const Type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// Algorithms are those that are verified: none of them symmetric. Metadata
+// lists them as token_endpoint_auth_signing_alg_values_supported.
+var Algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
+
+const (
+	// MaxLifetime is how far ahead an assertion may end. For so long its jti
+	// must be remembered.
+	MaxLifetime = 5 * time.Minute
+	// Leeway is how far clocks may differ.
+	Leeway = 30 * time.Second
+
+	maxID         = 256     // bytes of a jti
+	defaultMemory = 100_000 // assertions
+)
+
+// What can be wrong with an assertion, besides the errors of package jws. The
+// text is for logs; the client gets invalid_client for all of them.
+var (
+	ErrType     = errors.New("not a client assertion")
+	ErrClient   = errors.New("issued by or for another client")
+	ErrAudience = errors.New("wrong audience")
+	ErrExpired  = errors.New("expired, or without expiry")
+	ErrNotYet   = errors.New("not valid yet")
+	ErrLifetime = errors.New("valid for too long")
+	ErrReplayed = errors.New("used before")
+	ErrNoID     = errors.New("no usable jti")
+	ErrFull     = errors.New("too many assertions at a time")
+)
+
+// Verifier checks the assertions of all clients of one authorization server.
+// Its zero value refuses everything, for want of an audience.
+type Verifier struct {
+	// Audience are the names of the server, of which an assertion must bear
+	// one and no other. The issuer identifier belongs here; it is all that
+	// draft-ietf-oauth-rfc7523bis, section 4, still allows. The URL of the
+	// token endpoint beside it is for clients of RFC 7523 and OpenID Connect;
+	// nothing else ever.
+	Audience []string
+	Now      func() time.Time // the clock; nil: the real one
+	Memory   int              // assertions that are remembered at a time; 0: 100,000
+
+	mu   sync.Mutex
+	used map[usedID]time.Time // until when it must be remembered
+}
+
+// usedID is a jti; each client has its own.
+type usedID struct{ client, id string }
+
+// Verify checks that an assertion is one of clientID, signed by one of its
+// registered keys, meant for this server, and not used before. It is then used
+// up.
+func (v *Verifier) Verify(ctx context.Context, assertion, clientID string, keys jwks.Set) error {
+	if clientID == "" {
+		return fmt.Errorf("%w: no client", ErrClient)
+	}
+	token, err := jws.Parse(assertion)
+	if err != nil {
+		return err
+	}
+	if err := token.Authenticate(ctx, keys, Algorithms); err != nil {
+		return err
+	}
+	// An explicit type is recommended and rarely sent; what says that it is
+	// something else, such as an access token, is something else (RFC 8725,
+	// section 3.11; rfc7523bis, section 4).
+	if err := checkType(token); err != nil {
+		return err
+	}
+	said, err := readClaims(token.Payload)
+	if err != nil {
+		return err
+	}
+	// RFC 7523, section 3: the client speaks for itself.
+	if said.issuer != clientID || said.subject != clientID {
+		return fmt.Errorf("%w: iss %.64q, sub %.64q", ErrClient, said.issuer, said.subject)
+	}
+	if !slices.Contains(v.Audience, said.audience) {
+		return fmt.Errorf("%w: %.100q", ErrAudience, said.audience)
+	}
+	if err := said.checkTimes(v.now()); err != nil {
+		return err
+	}
+	return v.use(usedID{clientID, said.id}, said.expires.Add(Leeway))
+}
+
+func (v *Verifier) now() time.Time {
+	if v.Now != nil {
+		return v.Now()
+	}
+	return time.Now()
+}
+
+func checkType(token *jws.Token) error {
+	if !token.Has("typ") {
+		return nil
+	}
+	typ, _ := token.Text("typ")
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "jwt", "client-authentication+jwt":
+		return nil
+	}
+	return fmt.Errorf("%w: typ %.32q", ErrType, typ)
+}
+
+// use remembers an assertion until nothing could come of sending it again.
+// When the memory is full of assertions that are still good, it refuses:
+// forgetting one would let it be used twice.
+func (v *Verifier) use(id usedID, until time.Time) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now, memory := v.now(), v.Memory
+	if memory == 0 {
+		memory = defaultMemory
+	}
+	if v.used == nil {
+		v.used = map[usedID]time.Time{}
+	}
+	if end, known := v.used[id]; known && now.Before(end) {
+		return ErrReplayed
+	}
+	if len(v.used) >= memory {
+		for old, end := range v.used {
+			if !now.Before(end) {
+				delete(v.used, old)
+			}
+		}
+	}
+	if len(v.used) >= memory {
+		return ErrFull
+	}
+	v.used[id] = until
+	return nil
+}
+
+// claims is the payload of an assertion (RFC 7523, section 3).
+type claims struct {
+	issuer, subject, audience, id string
+	expires, notBefore, issued    time.Time // zero where left out
+}
+
+// readClaims reads a payload. A claim that is there must have its type.
+func readClaims(payload []byte) (*claims, error) {
+	members, err := strictjson.Object(payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: payload: %w", jws.ErrMalformed, err)
+	}
+	c := &claims{}
+	for name, target := range map[string]*string{"iss": &c.issuer, "sub": &c.subject, "jti": &c.id} {
+		if raw, present := members[name]; present {
+			if *target, present = strictjson.String(raw); !present {
+				return nil, fmt.Errorf("%w: %s is not a string", jws.ErrMalformed, name)
+			}
+		}
+	}
+	for name, target := range map[string]*time.Time{"exp": &c.expires, "nbf": &c.notBefore, "iat": &c.issued} {
+		if raw, present := members[name]; present {
+			date := jws.Date(raw)
+			if date == nil {
+				return nil, fmt.Errorf("%w: %s is not a date", jws.ErrMalformed, name)
+			}
+			*target = date.Time
+		}
+	}
+	// One audience, as a string: not an array, even of one (rfc7523bis, section
+	// 4). Who is named beside the server could use the assertion there.
+	var single bool
+	if c.audience, single = strictjson.String(members["aud"]); !single {
+		return nil, fmt.Errorf("%w: not a string", ErrAudience)
+	}
+	return c, nil
+}
+
+// checkTimes checks what bounds the use of an assertion: exp and jti, which
+// are required (OpenID Connect Core, section 9; without exp it is the year 1),
+// and nbf and iat where they are.
+func (c *claims) checkTimes(now time.Time) error {
+	switch {
+	case c.id == "" || len(c.id) > maxID:
+		return ErrNoID
+	case !now.Before(c.expires.Add(Leeway)):
+		return ErrExpired
+	case c.expires.After(now.Add(MaxLifetime + Leeway)):
+		return ErrLifetime
+	case c.notBefore.After(now.Add(Leeway)) || c.issued.After(now.Add(Leeway)):
+		return ErrNotYet
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package clientmetadata
+
+import (
+	"fmt"
+	"mime"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/web/safefetch"
+	"mcp-auth-step-by-step/internal/web/strictjson"
+)
+
+// MaxDocument is the longest Client ID Metadata Document that is read, in
+// bytes (draft 02, section 8.7).
+const MaxDocument = 5 << 10
+
+// IsURL tells whether a client_id has the form of a URL at which a document
+// may be looked for: https, a path, no fragment, no userinfo, no dot segments
+// (draft 02, section 3). Whether there is one, and where the name leads, only
+// shows when it is fetched.
+func IsURL(clientID string) bool {
+	u, err := safefetch.CheckURL(clientID, safefetch.Policy{Loopback: true})
+	// A path of / alone names a site and no document.
+	return err == nil && u.Scheme == "https" && len(u.Path) > 1 && !hasDotSegments(u)
+}
+
+// parseDocument reads the document that stands at clientID.
+func parseDocument(clientID, contentType string, body []byte) (*Metadata, error) {
+	refuse := func(why string) (*Metadata, error) {
+		return nil, &Error{InvalidClient, "The document at the client_id " + why + "."}
+	}
+	// Section 4: application/json or a more specific type in JSON.
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil || media != "application/json" && !(strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")) {
+		return refuse("is not served as application/json")
+	}
+	members, err := strictjson.Object(body)
+	if err != nil {
+		return refuse("is not one JSON object without repeated members")
+	}
+	// Section 4: the same to the letter, so that nobody's document can speak
+	// for another client.
+	if id, _ := strictjson.String(members["client_id"]); id != clientID {
+		return refuse("says another client_id")
+	}
+	// Section 4.1: there is no way to share a secret in public.
+	for _, name := range []string{"client_secret", "client_secret_expires_at"} {
+		if _, present := members[name]; present {
+			return refuse("holds " + name)
+		}
+	}
+	m, err := read(members)
+	if err != nil {
+		return nil, err
+	}
+	m.ClientID = clientID
+	switch m.TokenEndpointAuthMethod {
+	case "":
+		m.TokenEndpointAuthMethod = AuthNone // RFC 7591's default would be a secret
+	case AuthNone, AuthPrivateKeyJWT:
+	default:
+		return refuse("asks for token_endpoint_auth_method " + quoted(m.TokenEndpointAuthMethod) + "; none and private_key_jwt are possible")
+	}
+	if strings.TrimSpace(m.ClientName) == "" {
+		return refuse("has no client_name, which MCP requires")
+	}
+	// Client credentials would be a key to whoever can publish a file.
+	if err := m.settle(GrantCode, GrantRefresh); err != nil {
+		return nil, fmt.Errorf("document of %.100q: %w", clientID, err)
+	}
+	return m, nil
+}

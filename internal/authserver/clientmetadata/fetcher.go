@@ -1,0 +1,146 @@
+package clientmetadata
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"mcp-auth-step-by-step/internal/web/cachecontrol"
+	"mcp-auth-step-by-step/internal/web/safefetch"
+)
+
+const (
+	// How long a document is kept: what its Cache-Control says, within these
+	// bounds (draft 02, section 5.2). The lower one also keeps the user's
+	// every request from showing at the client's site.
+	minFresh     = time.Minute
+	defaultFresh = 5 * time.Minute
+	maxFresh     = 24 * time.Hour
+
+	// retryAfter is the pause after a failure. Failures are not cached, says
+	// section 5.2; but whoever sends us somebody's URL over and over must not
+	// be able to send our requests there as often.
+	retryAfter = 10 * time.Second
+
+	maxDocuments = 1000 // kept at a time
+	maxInFlight  = 16   // fetches at a time
+	fetchTimeout = 10 * time.Second
+)
+
+// Fetcher gets Client ID Metadata Documents, and keeps them for a while. Many
+// may use it at a time: those who want the same document wait for one fetch.
+type Fetcher struct {
+	client *http.Client
+	now    func() time.Time
+
+	mu       sync.Mutex
+	known    map[string]*fetched
+	inFlight int
+}
+
+// fetched is one document, or its failure, from the moment that it is asked
+// for.
+type fetched struct {
+	done chan struct{} // closed when the rest is there
+	m    *Metadata
+	err  error
+	ends time.Time // of use; zero while the fetch runs
+}
+
+// NewFetcher makes a fetcher. The client should be one of
+// [safefetch.NewClient]: URLs come from strangers. now is the clock; nil: the
+// real one.
+func NewFetcher(client *http.Client, now func() time.Time) *Fetcher {
+	if now == nil {
+		now = time.Now
+	}
+	return &Fetcher{client: client, now: now, known: map[string]*fetched{}}
+}
+
+// Fetch returns the metadata of the client whose client_id is a URL. Errors
+// wrap an [*Error] that may be shown; their own text is for logs.
+func (f *Fetcher) Fetch(ctx context.Context, clientID string) (*Metadata, error) {
+	if !IsURL(clientID) {
+		return nil, &Error{InvalidClient, "The client_id " + quoted(clientID) + " is no URL of a client metadata document: https and a path are needed."}
+	}
+	entry, err := f.entry(ctx, clientID)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-entry.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if entry.err != nil {
+		return nil, entry.err
+	}
+	return entry.m.clone(), nil
+}
+
+// entry returns what is known or under way, or begins a fetch.
+func (f *Fetcher) entry(ctx context.Context, clientID string) (*fetched, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if entry := f.known[clientID]; entry != nil && (entry.ends.IsZero() || f.now().Before(entry.ends)) {
+		return entry, nil
+	}
+	if f.inFlight >= maxInFlight {
+		return nil, &Error{InvalidClient, "Too many client metadata documents are being fetched. Try again in a moment."}
+	}
+	f.makeRoom()
+	entry := &fetched{done: make(chan struct{})}
+	f.known[clientID] = entry
+	f.inFlight++
+	// Whoever came first may leave; the others still wait.
+	go f.fill(context.WithoutCancel(ctx), clientID, entry)
+	return entry, nil
+}
+
+func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	m, fresh, err := f.get(ctx, clientID)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil {
+		fresh = retryAfter
+	}
+	entry.m, entry.err, entry.ends = m, err, f.now().Add(fresh)
+	f.inFlight--
+	close(entry.done)
+}
+
+func (f *Fetcher) get(ctx context.Context, clientID string) (*Metadata, time.Duration, error) {
+	body, header, err := safefetch.Get(ctx, f.client, clientID, MaxDocument)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", &Error{InvalidClient, "The document at the client_id could not be fetched."}, err)
+	}
+	m, err := parseDocument(clientID, header.Get("Content-Type"), body)
+	return m, freshness(header), err
+}
+
+// makeRoom forgets what is over, and when that isn't enough what ends first:
+// failures before documents.
+func (f *Fetcher) makeRoom() {
+	var first string
+	for id, entry := range f.known {
+		switch {
+		case entry.ends.IsZero(): // under way
+		case !f.now().Before(entry.ends):
+			delete(f.known, id)
+		case first == "" || entry.ends.Before(f.known[first].ends):
+			first = id
+		}
+	}
+	if len(f.known) >= maxDocuments {
+		delete(f.known, first)
+	}
+}
+
+// freshness is how long a document may be kept.
+func freshness(header http.Header) time.Duration {
+	return cachecontrol.Lifetime(header, defaultFresh, minFresh, maxFresh)
+}

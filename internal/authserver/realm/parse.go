@@ -1,0 +1,297 @@
+package realm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mcp-auth-step-by-step/internal/web/strictjson"
+)
+
+// Load reads a realm file, with placeholders filled from the environment.
+func Load(path string) (*Realm, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the realm file can't be read: %w", err)
+	}
+	r, err := Parse(text, os.LookupEnv)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// Parse reads the text of a realm file, with placeholders filled by lookup.
+// Its errors name the member at fault.
+func Parse(text []byte, lookup func(string) (string, bool)) (*Realm, error) {
+	if _, err := strictjson.Object(text); err != nil {
+		return nil, err
+	}
+	expanded, err := expand(text, lookup)
+	if err != nil {
+		return nil, err
+	}
+	var file realmFile
+	if err := json.Unmarshal(expanded, &file); err != nil {
+		return nil, fmt.Errorf("not a realm file of Keycloak: %w", err)
+	}
+	if file.Realm == "" || strings.Trim(file.Realm, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
+		return nil, fmt.Errorf("realm: %q is no name that can stand in a URL", file.Realm)
+	}
+	if err := file.refuse(); err != nil {
+		return nil, err
+	}
+	return file.realm()
+}
+
+// refuse names what the embedded server would have to do and can't.
+func (f *realmFile) refuse() error {
+	for why, asked := range map[string]bool{
+		"enabled: the realm is switched off":                                                     f.Enabled != nil && !*f.Enabled,
+		"notBefore: tokens can't be revoked by date":                                             f.NotBefore != 0,
+		"browserFlow: the login is by user name and password, and no other flow is there":        f.BrowserFlow != "" && f.BrowserFlow != "browser",
+		"verifyEmail: no mail can be sent":                                                       f.VerifyEmail,
+		"defaultSignatureAlgorithm: tokens are signed with RS256":                                f.DefaultSignature != "" && f.DefaultSignature != "RS256",
+		`sslRequired: it is one of "all", "external" and "none"`:                                 f.SSLRequired != "" && !slices.Contains([]string{"all", "external", "none"}, strings.ToLower(f.SSLRequired)),
+		"accessTokenLifespan: at most 86400 seconds, since no resource server here takes longer": f.AccessTokenLifespan > 86400,
+	} {
+		if asked {
+			return errors.New(why)
+		}
+	}
+	for client, roles := range f.Roles.Client {
+		for _, role := range roles {
+			if len(role.Composites) > 0 {
+				return fmt.Errorf("roles.client.%s: %s is made of other roles; give users each of them", client, role.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (f *realmFile) realm() (*Realm, error) {
+	r := &Realm{
+		Name:                f.Realm,
+		DisplayName:         f.DisplayName,
+		AccessTokenLifetime: seconds(f.AccessTokenLifespan),
+		CodeLifetime:        seconds(f.AccessCodeLifespan),
+		LoginLifetime:       seconds(f.AccessCodeLifespanLogin),
+		SessionIdle:         seconds(f.SSOSessionIdleTimeout),
+		SessionMax:          seconds(f.SSOSessionMaxLifespan),
+		LoginTries:          f.FailureFactor,
+		RequireTLS:          strings.EqualFold(f.SSLRequired, "all"),
+		DefaultScopes:       f.DefaultScopes,
+		OptionalScopes:      f.OptionalScopes,
+	}
+	var err error
+	if r.Scopes, err = f.scopes(); err != nil {
+		return nil, err
+	}
+	if r.Registration, err = f.registration(); err != nil {
+		return nil, err
+	}
+	if r.Documents, err = f.documents(); err != nil {
+		return nil, err
+	}
+	for _, c := range f.Clients {
+		client, err := c.client()
+		if err != nil {
+			return nil, fmt.Errorf("clients: %s: %w", c.ClientID, err)
+		}
+		if client != nil {
+			r.Clients = append(r.Clients, *client)
+		}
+	}
+	for _, u := range f.Users {
+		user, err := u.user()
+		if err != nil {
+			return nil, fmt.Errorf("users: %s: %w", u.Username, err)
+		}
+		if user != nil {
+			r.Users = append(r.Users, *user)
+		}
+	}
+	return r, r.check()
+}
+
+func (f *realmFile) scopes() ([]Scope, error) {
+	var scopes []Scope
+	for _, s := range f.ClientScopes {
+		if s.Protocol != "" && s.Protocol != "openid-connect" {
+			continue
+		}
+		scope := Scope{
+			Name:        s.Name,
+			ConsentText: consentText(s.Attributes["consent.screen.text"], s.Name),
+			InToken:     s.Attributes["include.in.token.scope"] != "false",
+		}
+		for _, m := range s.Mappers {
+			if m.Mapper == "oidc-audience-mapper" && m.Config["access.token.claim"] != "false" && m.Config["included.custom.audience"] != "" {
+				scope.Audience = m.Config["included.custom.audience"]
+			}
+		}
+		scopes = append(scopes, scope)
+	}
+	for client, mappings := range f.ClientScopeMappings {
+		for _, mapping := range mappings {
+			if mapping.ClientScope == "" {
+				continue // of a client, which gives more roles and takes none
+			}
+			at := slices.IndexFunc(scopes, func(s Scope) bool { return s.Name == mapping.ClientScope })
+			if at < 0 {
+				return nil, fmt.Errorf("clientScopeMappings.%s: there is no client scope %q", client, mapping.ClientScope)
+			}
+			for _, role := range mapping.Roles {
+				scopes[at].Roles = append(scopes[at].Roles, Role{Client: client, Name: role})
+			}
+		}
+	}
+	return scopes, nil
+}
+
+// consentText is what people read. Keycloak's own message keys are given in
+// words here.
+func consentText(text, name string) string {
+	switch text {
+	case "${profileScopeConsentText}":
+		return "See your name and user name"
+	case "${emailScopeConsentText}":
+		return "See your email address"
+	case "":
+		return name
+	}
+	return text
+}
+
+// client returns nil for a client that can't do anything here.
+func (c *clientFile) client() (*Client, error) {
+	if c.Enabled != nil && !*c.Enabled || c.BearerOnly || c.Protocol != "" && c.Protocol != "openid-connect" {
+		return nil, nil
+	}
+	// What would bind tokens or requests more tightly than this server does.
+	for _, name := range []string{"tls.client.certificate.bound.access.tokens", "dpop.bound.access.tokens", "require.pushed.authorization.requests"} {
+		if c.Attributes[name] == "true" {
+			return nil, fmt.Errorf("attributes.%s: the embedded server can't do that", name)
+		}
+	}
+	switch {
+	case c.ClientID == "":
+		return nil, errors.New("clientId is missing")
+	case c.NotBefore != 0:
+		return nil, errors.New("notBefore: tokens can't be revoked by date")
+	case len(c.FlowOverrides) > 0:
+		return nil, errors.New("authenticationFlowBindingOverrides: the login is by user name and password, and no other flow is there")
+	case c.Public && c.ServiceAccounts:
+		return nil, errors.New("serviceAccountsEnabled: a public client can't prove who it is")
+	case !slices.Contains([]string{"", "client-secret", "client-jwt"}, c.Authenticator):
+		return nil, fmt.Errorf("clientAuthenticatorType: %q is none of client-secret and client-jwt", c.Authenticator)
+	case strings.Contains(c.Secret, "${"):
+		return nil, errors.New("secret: the variable in it is not set")
+	case c.Attributes["jwks.url"] != "" || c.Attributes["use.jwks.url"] == "true":
+		return nil, errors.New("attributes.jwks.url: no keys are fetched; give them in jwks.string")
+	}
+	lifetime, err := strconv.ParseInt(orZero(c.Attributes["access.token.lifespan"]), 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("attributes.access.token.lifespan: %w", err)
+	}
+	return &Client{
+		ID:                  c.ClientID,
+		Name:                c.Name,
+		Public:              c.Public,
+		Secret:              c.Secret,
+		SignedJWT:           !c.Public && c.Authenticator == "client-jwt",
+		Keys:                c.Attributes["jwks.string"],
+		RedirectURIs:        c.RedirectURIs,
+		StandardFlow:        c.StandardFlow == nil || *c.StandardFlow,
+		DirectAccess:        c.DirectAccess,
+		ServiceAccount:      c.ServiceAccounts,
+		RefreshTokens:       c.Attributes["use.refresh.tokens"] != "false",
+		ConsentRequired:     c.ConsentRequired,
+		FullScope:           c.FullScopeAllowed == nil || *c.FullScopeAllowed,
+		AccessTokenLifetime: seconds(lifetime),
+		DefaultScopes:       c.DefaultScopes,
+		OptionalScopes:      c.OptionalScopes,
+	}, nil
+}
+
+// user returns nil for a user who is switched off.
+func (u *userFile) user() (*User, error) {
+	if u.Enabled != nil && !*u.Enabled {
+		return nil, nil
+	}
+	user := &User{
+		ID: u.ID, Username: strings.ToLower(u.Username), // as Keycloak keeps it
+		FirstName: u.FirstName, LastName: u.LastName, Email: u.Email, EmailVerified: u.EmailVerified,
+		Roles: u.ClientRoles, ServiceAccountOf: u.ServiceAccountOf,
+	}
+	switch {
+	case u.Username == "":
+		return nil, errors.New("username is missing")
+	case len(u.RequiredActions) > 0:
+		return nil, fmt.Errorf("requiredActions: the embedded server can't ask for %s", u.RequiredActions[0])
+	case u.NotBefore != 0:
+		return nil, errors.New("notBefore: tokens can't be revoked by date")
+	}
+	for _, c := range u.Credentials {
+		switch {
+		case c.Type != "" && c.Type != "password":
+			return nil, fmt.Errorf("credentials: the embedded server can't ask for a %q", c.Type)
+		case c.Temporary:
+			return nil, errors.New("credentials: a temporary password would have to be changed, for which there is no page")
+		case c.Value == "":
+			return nil, errors.New("credentials: an empty password, or one that Keycloak has hashed, can't be used: give its value")
+		case strings.Contains(c.Value, "${"):
+			return nil, errors.New("credentials: the variable in the password is not set")
+		}
+		user.Password = c.Value
+	}
+	return user, nil
+}
+
+// check holds the parts against each other.
+func (r *Realm) check() error {
+	for _, s := range r.Scopes {
+		if s.Audience != "" && s.Audience != r.Audience() {
+			return fmt.Errorf("clientScopes: %s names the audience %q and another one %q: the embedded server guards one resource", s.Name, s.Audience, r.Audience())
+		}
+	}
+	seen := map[string]bool{}
+	for _, c := range r.Clients {
+		if seen["client "+c.ID] {
+			return fmt.Errorf("clients: %s is there twice", c.ID)
+		}
+		seen["client "+c.ID] = true
+		for _, name := range slices.Concat(c.DefaultScopes, c.OptionalScopes) {
+			if _, ok := r.Scope(name); !ok && !builtIn(name) {
+				return fmt.Errorf("clients: %s: there is no client scope %q", c.ID, name)
+			}
+		}
+	}
+	for _, u := range r.Users {
+		if seen["user "+u.Username] {
+			return fmt.Errorf("users: %s is there twice", u.Username)
+		}
+		seen["user "+u.Username] = true
+	}
+	return nil
+}
+
+// builtIn are the client scopes that Keycloak makes by itself where a file
+// declares none.
+func builtIn(name string) bool {
+	return slices.Contains([]string{"basic", "acr", "profile", "email", "roles", "web-origins", "address", "phone", "offline_access", "microprofile-jwt", "organization", "service_account"}, name)
+}
+
+func orZero(s string) string {
+	if s == "" {
+		return "0"
+	}
+	return s
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

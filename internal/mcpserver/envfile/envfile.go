@@ -1,0 +1,259 @@
+// Package envfile reads from a file, and from the environment, whom the server
+// trusts and what it is called. The environment wins over the file, and a flag
+// over both. What is missing has a default, and what is malformed ends the
+// start: a server that guesses whom to trust is worse than none.
+package envfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/joho/godotenv"
+
+	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/web/serve"
+)
+
+// Default is the file that is read where none is named.
+const Default = "keycloak_direct.env"
+
+// Settings are what a server needs to know of its identity provider.
+type Settings struct {
+	ServerURL   string        // MCP_SERVER_URL: base of what the server states about itself
+	Issuer      string        // JWT_ISSUER, or KEYCLOAK_URL and KEYCLOAK_REALM: who signs tokens, to the letter
+	Audience    string        // JWT_AUDIENCE: what tokens must be meant for
+	Algorithms  []string      // JWT_ALGORITHMS: signatures that are allowed
+	PlainJWT    bool          // JWT_TYPES: whether access tokens may say "JWT" for their type
+	RolesClient string        // JWT_ROLES_CLIENT: whose client roles are the user's roles here
+	MinInterval time.Duration // JWKS_MIN_INTERVAL: least time between two fetches of keys
+}
+
+// defaults are the values of variables that are nowhere set. Two more follow
+// from others: JWT_ISSUER and JWT_AUDIENCE.
+var defaults = map[string]string{
+	"KEYCLOAK_URL":      "http://localhost:8080",
+	"KEYCLOAK_REALM":    "mcp-realm",
+	"JWT_ALGORITHMS":    "RS256",
+	"JWT_TYPES":         "at+jwt,JWT",
+	"JWT_ROLES_CLIENT":  "echo-mcp-server",
+	"JWKS_MIN_INTERVAL": issuerkeys.DefaultMinInterval.String(),
+}
+
+// derived are the variables whose defaults follow from others.
+var derived = []string{"JWT_AUDIENCE", "JWT_ISSUER", "MCP_SERVER_URL"}
+
+// Read reads the settings of a site. file is what the user named, or empty for
+// [Default], which may be missing. The error names the file or the environment,
+// the variable, and what to do.
+func Read(file string, site serve.Site) (*Settings, error) {
+	v, err := load(file)
+	if err != nil {
+		return nil, err
+	}
+	s := &Settings{RolesClient: v.get("JWT_ROLES_CLIENT")}
+	for _, read := range []func(*variables) error{
+		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readInterval,
+	} {
+		if err := read(v); err != nil {
+			return nil, err
+		}
+	}
+	v.sayDefaults()
+	slog.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms, "roles_of", s.RolesClient, "url", s.ServerURL)
+	return s, nil
+}
+
+// readServerURL reads what the server is called. A flag wins: it was typed
+// last.
+func (s *Settings) readServerURL(v *variables, site serve.Site) error {
+	s.ServerURL = site.URL
+	if set := v.get("MCP_SERVER_URL"); set != "" {
+		if err := serve.CheckBase("the URL", set); err != nil {
+			return v.wrong("MCP_SERVER_URL", err)
+		}
+		switch {
+		case !site.Stated:
+			s.ServerURL = set
+			if u, _ := url.Parse(set); u.Hostname() == "localhost" && u.Port() != fmt.Sprint(site.Port) {
+				slog.Warn("MCP_SERVER_URL names another port than the one that is listened on", "MCP_SERVER_URL", set, "port", site.Port)
+			}
+		case set != site.URL:
+			slog.Warn("-url wins over MCP_SERVER_URL", "url", site.URL, "MCP_SERVER_URL", set)
+		}
+	}
+	if s.Audience = v.get("JWT_AUDIENCE"); s.Audience == "" {
+		s.Audience = s.ServerURL + "/mcp"
+	}
+	if strings.ContainsAny(s.Audience, " ,\t") {
+		return v.wrong("JWT_AUDIENCE", fmt.Errorf("%q is more than one word: a server has one audience", s.Audience))
+	}
+	return nil
+}
+
+// realmName is what a realm's name may look like: it becomes a part of a path.
+var realmName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+func (s *Settings) readIssuer(v *variables) error {
+	if s.Issuer = v.get("JWT_ISSUER"); s.Issuer != "" {
+		if err := issuerkeys.CheckURL(s.Issuer); err != nil {
+			return v.wrong("JWT_ISSUER", err)
+		}
+		// RFC 8414, section 2: an issuer has no query and no fragment.
+		if strings.ContainsAny(s.Issuer, "?#") {
+			return v.wrong("JWT_ISSUER", fmt.Errorf("%q has a query or a fragment: write it as the provider's metadata does", s.Issuer))
+		}
+		return nil
+	}
+	base, realm := strings.TrimSuffix(v.get("KEYCLOAK_URL"), "/"), v.get("KEYCLOAK_REALM")
+	if err := issuerkeys.CheckURL(base); err != nil {
+		return v.wrong("KEYCLOAK_URL", err)
+	}
+	if strings.ContainsAny(base, "?#") {
+		return v.wrong("KEYCLOAK_URL", fmt.Errorf("%q says too much: leave out everything after the path", base))
+	}
+	if !realmName.MatchString(realm) {
+		return v.wrong("KEYCLOAK_REALM", fmt.Errorf("%q is no name of a realm: use letters, digits and . _ -", realm))
+	}
+	s.Issuer = base + "/realms/" + realm
+	return nil
+}
+
+// algorithms are those that jwks knows; types those that accesstoken does.
+var (
+	algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
+	types      = []string{"at+jwt", "JWT"}
+)
+
+func (s *Settings) readTokens(v *variables) (err error) {
+	if s.Algorithms, err = v.subset("JWT_ALGORITHMS", algorithms); err != nil {
+		return err
+	}
+	given, err := v.subset("JWT_TYPES", types)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(given, types[0]) {
+		return v.wrong("JWT_TYPES", errors.New("at+jwt can't be left out: it is the type of RFC 9068"))
+	}
+	s.PlainJWT = slices.Contains(given, "JWT")
+	return nil
+}
+
+func (s *Settings) readInterval(v *variables) (err error) {
+	const least, most = 100 * time.Millisecond, time.Hour
+	s.MinInterval, err = time.ParseDuration(v.get("JWKS_MIN_INTERVAL"))
+	if err != nil || s.MinInterval < least || s.MinInterval > most {
+		return v.wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is no duration from %s to %s: write it like 5s", v.get("JWKS_MIN_INTERVAL"), least, most))
+	}
+	return nil
+}
+
+// variables are what is set, and where.
+type variables struct {
+	file string // that was read; empty: none
+	set  map[string]string
+}
+
+// load reads the file.
+func load(file string) (*variables, error) {
+	named := file != ""
+	if !named {
+		file = Default
+	}
+	text, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist) && !named:
+		slog.Info("there is no "+Default+" in this folder: what the environment doesn't set has its default", "see", "-env")
+		return &variables{}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("-env %s: there is no such file: name one that is there, such as %s, or leave the flag out for the defaults", file, Default)
+	default:
+		return nil, fmt.Errorf("-env %s can't be read: %w", file, err)
+	}
+	set, err := godotenv.UnmarshalBytes(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s, line %d: write NAME=value, one a line, and # before a comment", file, badLine(string(text)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if _, known := defaults[name]; !known && !slices.Contains(derived, name) {
+			slog.Warn("this variable isn't known and has no effect: is it a slip of the pen?", "file", file, "variable", name)
+		}
+	}
+	return &variables{file: file, set: set}, nil
+}
+
+// badLine is the number of the first line that can't be read. What stands in
+// it may be a secret in the wrong place, and isn't shown.
+func badLine(text string) int {
+	lines := strings.SplitAfter(text, "\n")
+	for i := range lines {
+		if _, err := godotenv.Unmarshal(strings.Join(lines[:i+1], "")); err != nil {
+			return i + 1
+		}
+	}
+	return len(lines)
+}
+
+// get returns a variable, or its default. Set to nothing is not set.
+func (v *variables) get(name string) string {
+	if value, where := v.find(name); where != "" {
+		return value
+	}
+	return defaults[name]
+}
+
+// find returns a variable and where it is set, if it is.
+func (v *variables) find(name string) (value, where string) {
+	if value = strings.TrimSpace(os.Getenv(name)); value != "" {
+		return value, "the environment"
+	}
+	if value = strings.TrimSpace(v.set[name]); value != "" {
+		return value, v.file
+	}
+	return "", ""
+}
+
+// wrong says where a variable is wrong, and how.
+func (v *variables) wrong(name string, err error) error {
+	_, where := v.find(name)
+	return fmt.Errorf("%s: %s: %w", where, name, err)
+}
+
+// subset reads a list with commas between, of allowed words.
+func (v *variables) subset(name string, allowed []string) ([]string, error) {
+	var list []string
+	for word := range strings.SplitSeq(v.get(name), ",") {
+		word = strings.TrimSpace(word)
+		if !slices.Contains(allowed, word) {
+			return nil, v.wrong(name, fmt.Errorf("%q is not one of %s: take some of them, with commas between", word, strings.Join(allowed, ", ")))
+		}
+		if !slices.Contains(list, word) {
+			list = append(list, word)
+		}
+	}
+	return list, nil
+}
+
+// sayDefaults tells which variables nobody has set, of those that matter.
+func (v *variables) sayDefaults() {
+	_, issuer := v.find("JWT_ISSUER")
+	var left []string
+	for _, name := range slices.Sorted(maps.Keys(defaults)) {
+		if _, where := v.find(name); where == "" && (issuer == "" || !strings.HasPrefix(name, "KEYCLOAK_")) {
+			left = append(left, name+"="+defaults[name])
+		}
+	}
+	if len(left) > 0 {
+		slog.Info("defaults are in force", "variables", left)
+	}
+}

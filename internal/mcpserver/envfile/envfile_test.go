@@ -1,0 +1,193 @@
+package envfile
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/web/serve"
+)
+
+var site = serve.Site{URL: "http://localhost:9000", Port: 9000}
+
+// read reads a file with this text, in an environment and for a site; no file
+// where the text is "-". It returns what was logged, too.
+func read(t *testing.T, text string, environment map[string]string, site serve.Site) (*Settings, string, error) {
+	t.Helper()
+	for _, name := range append(slices.Clone(derived), "KEYCLOAK_URL", "KEYCLOAK_REALM", "JWT_ALGORITHMS", "JWT_TYPES", "JWT_ROLES_CLIENT", "JWKS_MIN_INTERVAL") {
+		t.Setenv(name, environment[name])
+	}
+	log := &bytes.Buffer{}
+	restore := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+	defer slog.SetDefault(restore)
+	t.Chdir(t.TempDir())
+	file := ""
+	if text != "-" {
+		file = "some.env"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Read(file, site)
+	return s, log.String(), err
+}
+
+var byDefault = Settings{
+	ServerURL: "http://localhost:9000", Issuer: "http://localhost:8080/realms/mcp-realm", Audience: "http://localhost:9000/mcp",
+	Algorithms: []string{"RS256"}, PlainJWT: true, RolesClient: "echo-mcp-server", MinInterval: 5 * time.Second,
+}
+
+func TestRead(t *testing.T) {
+	stated := serve.Site{URL: "https://flag.example", Stated: true, Port: 9000}
+	for name, c := range map[string]struct {
+		file        string
+		environment map[string]string
+		site        serve.Site
+		change      func(*Settings)
+		says        string
+	}{
+		"nothing":           {"-", nil, site, func(*Settings) {}, "there is no keycloak_direct.env"},
+		"empty file":        {"", nil, site, func(*Settings) {}, "JWT_ALGORITHMS=RS256"},
+		"only comments":     {"# KEYCLOAK_URL=http://x\n\n", nil, site, func(*Settings) {}, "KEYCLOAK_URL=http://localhost:8080"},
+		"keycloak":          {"KEYCLOAK_URL=https://id.example/auth/\nKEYCLOAK_REALM=other", nil, site, func(s *Settings) { s.Issuer = "https://id.example/auth/realms/other" }, ""},
+		"issuer":            {"JWT_ISSUER=https://id.example/", nil, site, func(s *Settings) { s.Issuer = "https://id.example/" }, ""},
+		"issuer over parts": {"KEYCLOAK_URL=https://x.example\nJWT_ISSUER=https://id.example", nil, site, func(s *Settings) { s.Issuer = "https://id.example" }, ""},
+		"environment wins":  {"JWT_ISSUER=https://file.example", map[string]string{"JWT_ISSUER": "https://env.example"}, site, func(s *Settings) { s.Issuer = "https://env.example" }, ""},
+		"set to nothing":    {"JWT_ISSUER=\nJWT_AUDIENCE=\"\"\nJWT_ALGORITHMS= ", nil, site, func(*Settings) {}, "JWT_ALGORITHMS=RS256"},
+		"audience":          {"JWT_AUDIENCE=echo-mcp-server", nil, site, func(s *Settings) { s.Audience = "echo-mcp-server" }, ""},
+		"server URL":        {"MCP_SERVER_URL=https://mcp.example", nil, site, func(s *Settings) { s.ServerURL, s.Audience = "https://mcp.example", "https://mcp.example/mcp" }, ""},
+		"flag wins":         {"MCP_SERVER_URL=https://mcp.example", nil, stated, func(s *Settings) { s.ServerURL, s.Audience = "https://flag.example", "https://flag.example/mcp" }, "-url wins over MCP_SERVER_URL"},
+		"flag agrees":       {"MCP_SERVER_URL=https://flag.example", nil, stated, func(s *Settings) { s.ServerURL, s.Audience = "https://flag.example", "https://flag.example/mcp" }, ""},
+		"other port":        {"MCP_SERVER_URL=http://localhost:9001", nil, site, func(s *Settings) { s.ServerURL, s.Audience = "http://localhost:9001", "http://localhost:9001/mcp" }, "names another port"},
+		"algorithms":        {"JWT_ALGORITHMS=ES256, EdDSA,ES256", nil, site, func(s *Settings) { s.Algorithms = []string{"ES256", "EdDSA"} }, ""},
+		"strict types":      {"JWT_TYPES=at+jwt", nil, site, func(s *Settings) { s.PlainJWT = false }, ""},
+		"interval":          {"JWKS_MIN_INTERVAL=1m30s", nil, site, func(s *Settings) { s.MinInterval = 90 * time.Second }, ""},
+		"roles":             {"export JWT_ROLES_CLIENT='mine'", nil, site, func(s *Settings) { s.RolesClient = "mine" }, ""},
+		"unknown":           {"JWT_ISUER=https://id.example", nil, site, func(*Settings) {}, "variable=JWT_ISUER"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := byDefault
+			c.change(&want)
+			got, log, err := read(t, c.file, c.environment, c.site)
+			if err != nil || !reflect.DeepEqual(*got, want) {
+				t.Errorf("%+v, %v, want %+v", got, err, want)
+			}
+			if !strings.Contains(log, c.says) || name == "flag agrees" && strings.Contains(log, "wins") {
+				t.Errorf("the log doesn't say %q, or too much:\n%s", c.says, log)
+			}
+			if strings.Contains(log, "KEYCLOAK_URL=http://localhost:8080") && want.Issuer != byDefault.Issuer {
+				t.Errorf("the log tells a default that has no effect:\n%s", log)
+			}
+		})
+	}
+}
+
+// What is malformed ends the start, by name, and with what to do.
+func TestMalformed(t *testing.T) {
+	for variable, says := range map[string]string{
+		"KEYCLOAK_URL=localhost:8080":            "KEYCLOAK_URL",
+		"KEYCLOAK_URL=http://id.example":         "not https",
+		"KEYCLOAK_URL=https://id.example?x":      "leave out",
+		"KEYCLOAK_REALM=a/../b":                  "letters, digits",
+		"KEYCLOAK_REALM=..":                      "letters, digits",
+		"MCP_SERVER_URL=http://localhost:9000/":  "last slash",
+		"MCP_SERVER_URL=localhost:9000":          "give a scheme",
+		"MCP_SERVER_URL=http://LOCALHOST:9000":   "lower case",
+		"JWT_ISSUER=http://id.example":           "not https",
+		"JWT_ISSUER=ftp://localhost":             "not https",
+		"JWT_ISSUER=https://id.example/?realm=1": "query",
+		"JWT_ISSUER=mcp-realm":                   "no URL",
+		"JWT_AUDIENCE=a b":                       "one audience",
+		"JWT_AUDIENCE=a,b":                       "one audience",
+		"JWT_ALGORITHMS=HS256":                   "RS256, PS256, ES256, EdDSA",
+		"JWT_ALGORITHMS=none":                    "RS256, PS256, ES256, EdDSA",
+		"JWT_ALGORITHMS=RS256,":                  "RS256, PS256, ES256, EdDSA",
+		"JWT_ALGORITHMS=rs256":                   "RS256, PS256, ES256, EdDSA",
+		"JWT_TYPES=JWT":                          "at+jwt",
+		"JWT_TYPES=at+jwt,id":                    "at+jwt, JWT",
+		"JWKS_MIN_INTERVAL=5":                    "like 5s",
+		"JWKS_MIN_INTERVAL=0s":                   "like 5s",
+		"JWKS_MIN_INTERVAL=-1s":                  "like 5s",
+		"JWKS_MIN_INTERVAL=48h":                  "like 5s",
+	} {
+		name, value, _ := strings.Cut(variable, "=")
+		for where, c := range map[string]struct {
+			file        string
+			environment map[string]string
+		}{
+			"some.env":        {variable, nil},
+			"the environment": {"-", map[string]string{name: value}},
+		} {
+			s, _, err := read(t, c.file, c.environment, site)
+			if err == nil || s != nil || !strings.HasPrefix(err.Error(), where+": "+name+": ") || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s in %s: %v", variable, where, err)
+			}
+		}
+	}
+}
+
+// A line that can't be read is named by its number: what stands in it may be a
+// secret in the wrong place.
+func TestBrokenFile(t *testing.T) {
+	for text, line := range map[string]string{
+		"hunter2-is-my-password":                   "line 1",
+		"KEYCLOAK_REALM=a\n\nhunter2\nJWT_TYPES=x": "line 3",
+		"KEYCLOAK_REALM=\"hunter2":                 "line 1",
+		"hunter-2=x":                               "line 1",
+	} {
+		_, log, err := read(t, text, nil, site)
+		if err == nil || !strings.Contains(err.Error(), "some.env, "+line+":") || strings.Contains(err.Error()+log, "hunter") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestNamedFileMustBeThere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, err := Read("no.env", site)
+	if err == nil || !strings.Contains(err.Error(), "-env no.env") || !strings.Contains(err.Error(), Default) {
+		t.Error(err)
+	}
+	if _, err := Read(".", site); err == nil || !strings.Contains(err.Error(), "can't be read") {
+		t.Error(err)
+	}
+}
+
+// The files of this repository say what they seem to.
+func TestCommittedFiles(t *testing.T) {
+	root, err := manifest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, issuer := range map[string]string{
+		Default:              "http://localhost:8080/realms/mcp-realm",
+		"keycloak_proxy.env": "http://localhost:9090/realms/mcp-realm",
+	} {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := byDefault
+		want.Issuer = issuer
+		got, log, err := read(t, string(text), nil, site)
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("%s: %+v, %v", file, got, err)
+		}
+		if strings.Contains(log, "level=WARN") {
+			t.Errorf("%s: %s", file, log)
+		}
+		for name := range defaults {
+			if !strings.Contains(string(text), name+"=") {
+				t.Errorf("%s doesn't explain %s", file, name)
+			}
+		}
+	}
+}

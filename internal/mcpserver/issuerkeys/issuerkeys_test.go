@@ -1,0 +1,437 @@
+package issuerkeys
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+)
+
+// Time in these tests is that of synctest: it stands still while anybody
+// works, and jumps when all wait.
+
+const interval = 10 * time.Second
+
+// wire hands requests to a provider in this very process; nil: it is away.
+type wire struct {
+	mu       sync.Mutex
+	provider *stubprovider.Provider
+	takes    time.Duration // how long an answer takes
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	provider, takes := w.provider, w.takes
+	w.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if provider == nil {
+		return nil, errors.New("connection refused")
+	}
+	recorder := httptest.NewRecorder()
+	provider.ServeHTTP(recorder, r)
+	return recorder.Result(), nil
+}
+
+func (w *wire) set(provider *stubprovider.Provider, takes time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.provider, w.takes = provider, takes
+}
+
+func key(name string) stubprovider.Key { return stubprovider.Keys()[name] }
+
+// bubble runs a test with its own time, against a provider with one key. The
+// source ends with it, and all that it started.
+func bubble(t *testing.T, test func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source)) {
+	t.Helper()
+	stubprovider.Keys() // made outside, where time runs
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		p := stubprovider.New("http://localhost:8080", key("rs256"))
+		w := &wire{provider: p}
+		test(t, p, w, func() *Source { return start(ctx, p.Issuer(), interval, w) })
+	})
+}
+
+// has tells whether a source knows a key.
+func has(s *Source, id string) bool {
+	found, err := s.Key(context.Background(), id)
+	return err == nil && found.ID == id
+}
+
+func TestKeysAreThereFromTheFirstRequestOn(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func() *Source) {
+		s := begin()
+		if !s.Ready() || !has(s, "rs256") || p.Fetches() != 1 {
+			t.Errorf("ready: %t, %d fetches", s.Ready(), p.Fetches())
+		}
+	})
+}
+
+// D02: the provider starts after its resource server.
+func TestD02_StartsBeforeItsProvider(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+		w.set(nil, 0)
+		s := begin()
+		if _, err := s.Key(t.Context(), "rs256"); !errors.Is(err, ErrNoKeys) || s.Ready() {
+			t.Errorf("without keys: %v, ready: %t", err, s.Ready())
+		}
+		w.set(p, 0)
+		time.Sleep(interval)
+		synctest.Wait()
+		if !s.Ready() || !has(s, "rs256") {
+			t.Error("the provider is there, and isn't found")
+		}
+	})
+}
+
+// A provider that doesn't answer delays the start by a moment, and no more.
+func TestD02_HangingProvider(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+		w.set(p, time.Hour)
+		before := time.Now()
+		s := begin()
+		if took := time.Since(before); took != patience || s.Ready() {
+			t.Errorf("took %s", took)
+		}
+		w.set(p, 0)
+		time.Sleep(answerTime + interval)
+		synctest.Wait()
+		if !s.Ready() {
+			t.Error("not ready once it answers")
+		}
+	})
+}
+
+// D02, D03: an outage, in every way, costs no key that was there.
+func TestD02_D03_OutageKeepsTheKeys(t *testing.T) {
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
+	for name, instead := range map[string]http.HandlerFunc{
+		"404": status(404), "500": status(500), "503": status(503), "204": status(204),
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://localhost:8080/elsewhere", http.StatusFound)
+		},
+		"HTML":    func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>Be right back</html>") },
+		"empty":   func(http.ResponseWriter, *http.Request) {},
+		"endless": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), maxDocument+1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+				s := begin()
+				p.Answer(instead)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if !s.Ready() || !has(s, "rs256") || has(s, "next") {
+					t.Error("the outage changed what is known")
+				}
+				p.Answer(nil)
+				p.Publish(key("next"))
+				time.Sleep(interval)
+				if !has(s, "next") || has(s, "rs256") {
+					t.Error("the provider is back, and its new key isn't used, or its old one is")
+				}
+			})
+		})
+	}
+	// An error page is no key set, whatever stands in it.
+	for _, code := range []int{201, 206, 302, 404, 500, 503} {
+		t.Run(fmt.Sprintf("%d with keys", code), func(t *testing.T) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+				s := begin()
+				other := stubprovider.New("http://localhost:8080", key("next"))
+				p.Answer(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.URL.Path, "/certs") {
+						w.WriteHeader(code)
+					}
+					other.ServeHTTP(w, r)
+				})
+				time.Sleep(time.Hour)
+				if has(s, "next") || !has(s, "rs256") {
+					t.Error("keys of an error page are used")
+				}
+			})
+		})
+	}
+	t.Run("gone", func(t *testing.T) {
+		bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+			s := begin()
+			w.set(nil, 0)
+			time.Sleep(time.Hour)
+			if !has(s, "rs256") || has(s, "next") {
+				t.Error("the outage changed what is known")
+			}
+		})
+	})
+}
+
+// poisoned are key sets that must replace nothing.
+func poisoned() map[string]string {
+	rs, next := key("rs256").JWK, key("next").JWK
+	return map[string]string{
+		"HTML":          "<html></html>",
+		"empty object":  `{}`,
+		"no keys":       `{"keys":[]}`,
+		"truncated":     `{"keys":[` + next,
+		"bare key":      next,
+		"keys twice":    `{"keys":[],"keys":[` + next + `]}`,
+		"trailing":      `{"keys":[` + next + `]}x`,
+		"keys in case":  `{"Keys":[` + next + `]}`,
+		"object":        `{"keys":` + next + `}`,
+		"null":          `{"keys":null}`,
+		"too long":      `{"keys":[` + next + `]}` + strings.Repeat(" ", maxDocument),
+		"only unusable": `{"keys":[{"kty":"oct","kid":"next","k":"c2VjcmV0"}]}`,
+		"private":       `{"keys":[` + strings.TrimSuffix(rs, "}") + `,"d":"AQAB"}]}`,
+	}
+}
+
+// D03: nonsense replaces nothing, and is said once.
+func TestD03_PoisonedSet(t *testing.T) {
+	for name, text := range poisoned() {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func() *Source) {
+				log := &bytes.Buffer{}
+				restore := slog.Default()
+				slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+				defer slog.SetDefault(restore)
+				s := begin()
+				p.PublishText(text)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if !has(s, "rs256") || has(s, "next") {
+					t.Error("it replaced the good set")
+				}
+				if n := strings.Count(log.String(), "can't be fetched"); n != 1 {
+					t.Errorf("said %d times:\n%.600s", n, log)
+				}
+			})
+		})
+	}
+}
+
+// D04, D05: what can't be used is left out, and what stands beside it works.
+func TestD04_D05_OddKeysBesideAGoodOne(t *testing.T) {
+	n := key("next").JWK[strings.Index(key("next").JWK, `"n":`):]
+	for name, odd := range map[string]string{
+		"unknown type":  `{"kty":"AKP","kid":"odd","alg":"ML-DSA-44","pub":"AA"}`,
+		"no modulus":    `{"kty":"RSA","kid":"odd","e":"AQAB"}`,
+		"null":          `null`,
+		"text":          `"odd"`,
+		"symmetric":     `{"kty":"oct","kid":"odd","k":"c2VjcmV0","alg":"HS256"}`,
+		"private":       `{"kty":"RSA","kid":"odd","d":"AQAB",` + n,
+		"encryption":    `{"kty":"RSA","kid":"odd","use":"enc",` + n,
+		"not to verify": `{"kty":"RSA","kid":"odd","key_ops":["encrypt"],` + n,
+		"weak":          `{"kty":"RSA","kid":"odd","n":"` + strings.Repeat("_", 171) + `","e":"AQAB"}`,
+		"e is 1":        `{"kty":"RSA","kid":"odd","e":"AQ",` + strings.Replace(n, `,"e":"AQAB"`, "", 1),
+		"off the curve": `{"kty":"EC","crv":"P-256","kid":"odd","x":"` + strings.Repeat("A", 43) + `","y":"` + strings.Repeat("A", 43) + `"}`,
+		"unlike curve":  `{"kty":"RSA","kid":"odd","alg":"ES256",` + n,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func() *Source) {
+				p.PublishText(`{"keys":[` + odd + `,` + key("es256").JWK + `]}`)
+				if s := begin(); !has(s, "es256") || has(s, "odd") {
+					t.Errorf("good key: %t, odd key: %t", has(s, "es256"), has(s, "odd"))
+				}
+			})
+		})
+	}
+}
+
+// D01: ids that are made up lead to one fetch an interval, however many ask.
+func TestD01_UnknownIDs(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+		s := begin()
+		w.set(p, time.Second) // so that many meet a fetch under way
+		const callers, each = 50, 200
+		before, begun := p.Fetches(), time.Now()
+		var group sync.WaitGroup
+		for caller := range callers {
+			group.Go(func() {
+				for i := range each {
+					if _, err := s.Key(t.Context(), fmt.Sprintf("made-up-%d-%d", caller, i)); !errors.Is(err, jwks.ErrUnknownKey) {
+						t.Errorf("made-up id: %v", err)
+					}
+					time.Sleep(250 * time.Millisecond)
+				}
+			})
+		}
+		group.Wait()
+		took := time.Since(begun)
+		if got, most := p.Fetches()-before, int(took/interval)+1; got > most || got == 0 {
+			t.Errorf("%d fetches in %s, at most %d are allowed", got, took, most)
+		}
+	})
+}
+
+// D08: the first token with a new key is accepted after one fetch, and all
+// that arrive meanwhile wait for the same one.
+func TestD08_NewKeyIsFetchedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+		s := begin()
+		time.Sleep(interval)
+		p.Publish(key("rs256"), key("next"))
+		w.set(p, time.Second)
+		before := p.Fetches()
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() {
+				if !has(s, "next") || !has(s, "rs256") {
+					t.Error("a published key is refused")
+				}
+			})
+		}
+		group.Wait()
+		if got := p.Fetches() - before; got != 1 {
+			t.Errorf("%d fetches", got)
+		}
+	})
+}
+
+// D08: rotation every 50 ms under 100 callers. Whatever is found is right, and
+// once it rests the last key is found. Run with -race.
+func TestD08_RotationRace(t *testing.T) {
+	stubprovider.Keys()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		names := []string{"rs256", "next", "ps256", "es256", "eddsa"}
+		p := stubprovider.New("http://localhost:8080", key("rs256"))
+		s := start(ctx, p.Issuer(), time.Millisecond, &wire{provider: p})
+		var group sync.WaitGroup
+		group.Go(func() {
+			for i := range 40 {
+				p.Publish(key(names[i%len(names)]))
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+		for caller := range 100 {
+			group.Go(func() {
+				for i := range 80 {
+					name := names[(caller+i)%len(names)]
+					if found, err := s.Key(ctx, name); err == nil && (found.ID != name || found.Algorithm != key(name).Algorithm) {
+						t.Errorf("asked for %s, got %s of %s", name, found.ID, found.Algorithm)
+					}
+					time.Sleep(23 * time.Millisecond)
+				}
+			})
+		}
+		group.Wait()
+		p.Publish(key("next"))
+		before := p.Fetches()
+		time.Sleep(interval)
+		if !has(s, "next") || p.Fetches()-before > 1 {
+			t.Errorf("not found, or only after %d fetches", p.Fetches()-before)
+		}
+		for _, gone := range []string{"rs256", "ps256", "es256", "eddsa"} {
+			if has(s, gone) {
+				t.Errorf("%s was withdrawn and is still used", gone)
+			}
+		}
+	})
+}
+
+// Keys are fetched anew after the time that the provider states, within
+// bounds; and so a withdrawn key ends.
+func TestRefreshFollowsCacheControl(t *testing.T) {
+	for control, want := range map[string]time.Duration{
+		"":                        usual,
+		"public":                  usual,
+		"max-age=120":             2 * time.Minute,
+		"public, Max-Age=\"120\"": 2 * time.Minute,
+		"max-age=0":               shortest,
+		"max-age=1":               shortest,
+		"max-age=86400":           longest,
+		"max-age=99999999999":     usual,
+		"max-age=-1":              usual,
+		"max-age=120, no-cache":   shortest,
+		"no-store":                shortest,
+		"s-maxage=1, max-age=120": 2 * time.Minute,
+	} {
+		t.Run(control, func(t *testing.T) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+				plain := p
+				proxy := stubprovider.New("http://localhost:8080")
+				proxy.Answer(func(w http.ResponseWriter, r *http.Request) {
+					if control != "" {
+						w.Header().Set("Cache-Control", control)
+					}
+					plain.ServeHTTP(w, r)
+				})
+				w.set(proxy, 0)
+				s := begin()
+				p.Publish(key("next"))
+				time.Sleep(want - time.Second)
+				synctest.Wait()
+				if p.Fetches() != 1 || !has(s, "rs256") {
+					t.Errorf("%d fetches before the time", p.Fetches())
+				}
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if p.Fetches() != 2 || has(s, "rs256") {
+					t.Errorf("%d fetches after the time, or the withdrawn key still there", p.Fetches())
+				}
+			})
+		})
+	}
+}
+
+// A caller that goes away doesn't end the fetch for the others, and needn't
+// wait for it.
+func TestCallersMayGoAway(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+		s := begin()
+		time.Sleep(interval)
+		p.Publish(key("next"))
+		w.set(p, time.Second)
+		hasty, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := s.Key(hasty, "next"); err == nil {
+			t.Error("found before it was fetched")
+		}
+		if !has(s, "next") {
+			t.Error("the fetch ended with the caller who caused it")
+		}
+	})
+}
+
+// When the server ends, so does all that runs here; synctest would complain.
+func TestCleanStop(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"between fetches": 0, "during one": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			stubprovider.Keys()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				p := stubprovider.New("http://localhost:8080", key("rs256"))
+				s := start(ctx, p.Issuer(), interval, &wire{provider: p, takes: takes})
+				cancel()
+				synctest.Wait()
+				fetches := p.Fetches()
+				time.Sleep(time.Hour)
+				if p.Fetches() != fetches {
+					t.Error("fetched after the end")
+				}
+				if s.Ready() != has(s, "rs256") {
+					t.Error("keys that were there are gone")
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,79 @@
+package mcpendpoint
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"mcp-auth-step-by-step/internal/web/strictjson"
+)
+
+// Versions are the protocol versions that are served, newest first.
+var Versions = []string{mcp.ProtocolVersion20260728, mcp.ProtocolVersion20251125, mcp.ProtocolVersion20250618}
+
+// operation is what is known of one method. Nothing else is handed on to
+// mcp-go, which answers more than is wanted here: subscriptions/listen holds a
+// connection open, notifications/cancelled ends calls of other callers.
+type operation struct {
+	legacy, modern bool     // offered up to 2025-11-25; offered in 2026-07-28
+	named          bool     // has a params.name, mirrored in Mcp-Name
+	members        []string // of params; others are dropped
+	fits           func(params []byte) error
+}
+
+var operations = map[string]operation{
+	"initialize":      {legacy: true, members: []string{"protocolVersion", "capabilities", "clientInfo"}, fits: fits[mcp.InitializeParams]},
+	"server/discover": {modern: true, fits: fits[mcp.DiscoverParams]},
+	"ping":            {legacy: true, fits: fits[struct{}]},
+	"tools/list":      {legacy: true, modern: true, members: []string{"cursor"}, fits: fits[mcp.PaginatedParams]},
+	"tools/call":      {legacy: true, modern: true, named: true, members: []string{"name", "arguments"}, fits: fits[mcp.CallToolParams]},
+	"prompts/list":    {legacy: true, modern: true, members: []string{"cursor"}, fits: fits[mcp.PaginatedParams]},
+	"prompts/get":     {legacy: true, modern: true, named: true, members: []string{"name", "arguments"}, fits: fits[mcp.GetPromptParams]},
+}
+
+// fits tells whether mcp-go can read params as P, so that its own words about
+// Go types never reach a caller.
+func fits[P any](params []byte) error {
+	var p P
+	return json.Unmarshal(params, &p)
+}
+
+// maxName is the longest name of a tool or prompt, in bytes (MCP 2025-11-25,
+// tools, "Tool Names": up to 128 characters).
+const maxName = 128
+
+// admit finds the operation of a message and reduces its params to what that
+// operation knows.
+func admit(m *Message) *rpcError {
+	op, known := operations[m.Method]
+	if !known || m.Modern && !op.modern || !m.Modern && !op.legacy {
+		return &rpcError{code: codeMethodNotFound, message: "Method not found: this server doesn't offer it in this protocol version"}
+	}
+	members := append([]string{"_meta"}, op.members...)
+	if refusal := onlyExactNames(m.params, members...); refusal != nil {
+		return refusal
+	}
+	for name := range m.params {
+		if !slices.Contains(members, name) {
+			delete(m.params, name)
+		}
+	}
+	for _, name := range []string{"_meta", "arguments", "capabilities", "clientInfo"} {
+		if raw, ok := m.params[name]; ok {
+			if _, err := strictjson.Object(raw); err != nil {
+				return &rpcError{code: codeInvalidParams, message: "Invalid params: " + name + " must be an object"}
+			}
+		}
+	}
+	if op.named {
+		if json.Unmarshal(m.params["name"], &m.Name) != nil || m.Name == "" || len(m.Name) > maxName {
+			return &rpcError{code: codeInvalidParams, message: "Invalid params: name must be a string of 1 to 128 bytes"}
+		}
+	}
+	params, err := json.Marshal(m.params)
+	if err != nil || op.fits(params) != nil {
+		return &rpcError{code: codeInvalidParams, message: "Invalid params: a member has the wrong type; see the MCP schema of " + m.Method}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package scopepolicy
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"mcp-auth-step-by-step/internal/mcpserver/auditlog"
+	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/oauth/bearerauth"
+	"mcp-auth-step-by-step/internal/oauth/principal"
+)
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // thousands of refusals are to come
+	os.Exit(m.Run())
+}
+
+// expected is the policy as the design states it, written down a second time:
+// the scope to ask for, or "role" where the user may not, or "" for yes.
+func expected(scopes, roles []string, method, name string, optional bool) string {
+	has := func(list []string, any ...string) bool {
+		return slices.ContainsFunc(any, func(s string) bool { return slices.Contains(list, s) })
+	}
+	switch method {
+	case "initialize", "server/discover", "ping":
+		return ""
+	case "tools/list":
+		if !has(scopes, "mcp:read", "mcp:tools") {
+			return "mcp:read"
+		}
+		return ""
+	case "prompts/list", "prompts/get":
+		if !has(scopes, "mcp:read", "mcp:prompts") {
+			return "mcp:read"
+		}
+		return ""
+	case "tools/call":
+		switch {
+		case !has(scopes, "mcp:tools"):
+			return "mcp:tools"
+		case name == "audit" && !has(roles, "admin"):
+			return "role"
+		case !has(roles, "admin", "user") && !(optional && !has(roles, "guest")):
+			return "role"
+		}
+		return ""
+	}
+	return "role"
+}
+
+// subsets are all selections from a list.
+func subsets(list ...string) [][]string {
+	all := [][]string{{}}
+	for _, s := range list {
+		for _, smaller := range all {
+			all = append(all, append(slices.Clone(smaller), s))
+		}
+	}
+	return all
+}
+
+// request writes a message of the era in which the method exists.
+func request(method, name string) *http.Request {
+	version, params := "2025-11-25", fmt.Sprintf(`"name":%q`, name)
+	if method == "server/discover" {
+		version = "2026-07-28"
+		params = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}`
+	}
+	r := httptest.NewRequest("POST", "/mcp", strings.NewReader(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{%s}}`, method, params)))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("MCP-Protocol-Version", version)
+	return r
+}
+
+var challenge = bearerauth.Challenge{Realm: "mcp", ResourceMetadata: "http://localhost:9000/.well-known/oauth-protected-resource/mcp", Scope: "mcp:read"}
+
+// Every set of scopes × every set of roles × every operation × every tool, on
+// the wire and in the log; and all of it where roles are optional.
+func TestRS11_RS12_E04_E05_Product(t *testing.T) {
+	log := auditlog.New(1)
+	guarded := Require(challenge, log, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "inside")
+	}))
+	for _, optional := range []bool{false, true} {
+		h := mcpendpoint.Decode(guarded)
+		if optional {
+			h = mcpendpoint.Decode(RolesOptional(guarded))
+		}
+		product(t, h, log, optional)
+	}
+}
+
+func product(t *testing.T, h http.Handler, log *auditlog.Log, optional bool) {
+	t.Helper()
+	cases := [][2]string{{"initialize", ""}, {"server/discover", ""}, {"ping", ""}, {"tools/list", ""}, {"prompts/list", ""}, {"prompts/get", "help"}, {"prompts/get", "audit"}}
+	for _, tool := range []string{"echo", "whoami", "audit", "Audit", "audit ", "nobody"} {
+		cases = append(cases, [2]string{"tools/call", tool})
+	}
+	for _, scopes := range subsets("mcp:read", "mcp:tools", "mcp:prompts", "openid") {
+		for _, roles := range subsets("admin", "user", "guest", "auditor") {
+			for _, c := range cases {
+				method, name := c[0], c[1]
+				caller := &principal.Principal{Subject: "s", ClientID: "c", Username: "admin", Scopes: scopes, Roles: roles}
+				r := request(method, name)
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r.WithContext(principal.NewContext(r.Context(), caller)))
+
+				want := expected(scopes, roles, method, name, optional)
+				status, code, scope := 200, "", ""
+				switch want {
+				case "":
+				case "role":
+					status, code = 403, "access_denied"
+				default:
+					status, code, scope = 403, "insufficient_scope", want
+				}
+				var body struct{ Error string }
+				if w.Body.String() != "inside" {
+					_ = json.Unmarshal(w.Body.Bytes(), &body)
+				}
+				if w.Code != status || body.Error != code {
+					t.Fatalf("%s %q with %q as %q: %d %s, want %d %s", method, name, scopes, roles, w.Code, w.Body, status, code)
+				}
+				// A role gets no challenge: no new token would mend it.
+				header := w.Header().Get("WWW-Authenticate")
+				if (header != "") != (scope != "") || scope != "" && !(strings.Contains(header, `error="insufficient_scope"`) && strings.Contains(header, `scope="`+scope+`"`) &&
+					strings.Contains(header, `resource_metadata="`+challenge.ResourceMetadata+`"`) && strings.Contains(header, "error_description=")) {
+					t.Fatalf("%s %q with %q: challenge %s", method, name, scopes, header)
+				}
+				d := log.Last()[0]
+				if d.Subject != "s" || d.ClientID != "c" || d.Operation != method || d.Name != loggedName(method, name) || d.Allowed != (want == "") || d.Reason == "" || d.Time.IsZero() {
+					t.Fatalf("%s %q with %q as %q is in the log as %+v", method, name, scopes, roles, d)
+				}
+			}
+		}
+	}
+}
+
+// loggedName is the name of the tool or prompt; other methods have none.
+func loggedName(method, name string) string {
+	if strings.HasSuffix(method, "/call") || strings.HasSuffix(method, "/get") {
+		return name
+	}
+	return ""
+}
+
+// What isn't in the table is refused to everybody.
+func TestUnknownOperation(t *testing.T) {
+	all := &principal.Principal{Scopes: []string{Read, Tools, Prompts}, Roles: []string{Admin, User, Guest}}
+	for _, method := range []string{"", "tools", "tools/", "tools/Call", "TOOLS/CALL", "tools/call ", "resources/read", "completion/complete", "tasks/list", "notifications/cancelled"} {
+		if missing, reason := decide(all, &mcpendpoint.Message{Method: method, Name: "echo"}, false); missing != "" || reason == "" {
+			t.Errorf("%q: missing %q, reason %q", method, missing, reason)
+		}
+	}
+}
+
+// E03: a scope is a word, compared whole and in its case.
+func TestE03_LookAlikeScopes(t *testing.T) {
+	for _, scope := range []string{
+		"", " ", "*", "mcp", "mcp:", "mcp:*", "mcp:tool", "mcp:toolsX", "mcp:tools:call", "not-mcp:tools", "Xmcp:tools", "MCP:TOOLS", "Mcp:Tools",
+		"mcp:tools ", " mcp:tools", "mcp:tools\t", "\tmcp:tools", "mcp:read,mcp:tools", "mcp:read mcp:tools", "mcp:read\tmcp:tools", "mcp:read\u00a0mcp:tools",
+		"mcp:tools\u200b", "mcp:tools\x00", "mcp\uff1atools", "mcp:tool\u017f", "mcp.tools", "tools", "admin", `["mcp:tools"]`, `"mcp:tools"`, "mcp:tools;mcp:read",
+	} {
+		caller := &principal.Principal{Scopes: []string{scope, scope}, Roles: []string{User, Admin}}
+		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}, false); missing != Tools {
+			t.Errorf("%q is taken for mcp:tools (missing: %q)", scope, missing)
+		}
+		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/list"}, false); missing != Read {
+			t.Errorf("%q is taken for mcp:read or mcp:tools (missing: %q)", scope, missing)
+		}
+	}
+}
+
+// E05: only the roles say what a user may do, whatever the names say.
+func TestE05_LookAlikeAdmins(t *testing.T) {
+	for _, role := range []string{"", "*", "Admin", "ADMIN", "admin ", " admin", "admins", "administrator", "root", "user,admin", "user admin", "realm:admin", "admin\x00", "аdmin" /* Cyrillic */} {
+		caller := &principal.Principal{Issuer: "admin", Subject: "admin", Username: "admin", ClientID: "admin", Scopes: []string{Tools, "admin", "audit"}, Roles: []string{User, role}}
+		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: auditlog.Tool}, false); reason == "" {
+			t.Errorf("the role %q is taken for admin", role)
+		}
+		caller.Roles = []string{Guest, role}
+		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}, false); reason == "" {
+			t.Errorf("the role %q is taken for one that allows calls", role)
+		}
+	}
+}
+
+// Without a caller, or without a message, nothing is decided, and nothing let
+// through.
+func TestRequireNeedsTheLayersBefore(t *testing.T) {
+	inside := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("let through") })
+	guarded := Require(challenge, auditlog.New(1), inside)
+	r := request("ping", "")
+	for name, call := range map[string]func(){
+		"no caller": func() { mcpendpoint.Decode(guarded).ServeHTTP(httptest.NewRecorder(), r) },
+		"no message": func() {
+			guarded.ServeHTTP(httptest.NewRecorder(), r.WithContext(principal.NewContext(r.Context(), &principal.Principal{})))
+		},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			call()
+		}()
+	}
+}

@@ -1,0 +1,144 @@
+// Package bearerauth asks every request for an access token (RFC 6750) and
+// tells the handlers behind it who calls.
+package bearerauth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
+)
+
+// A Verifier turns a token into the principal that it stands for, or says in
+// an error, meant for logs, why it stands for nobody.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (*principal.Principal, error)
+}
+
+// Challenge is what a refused client is told in WWW-Authenticate (RFC 6750,
+// section 3). Its values are the server's own and must not hold quotes.
+type Challenge struct {
+	Realm string
+	// ResourceMetadata is the URL of the RFC 9728 document: where a client
+	// without a token learns whom to ask for one.
+	ResourceMetadata string
+	// Scope is the least that gets a client going, with blanks between.
+	Scope string
+}
+
+// Require lets requests through to next that carry a valid access token, with
+// their principal in the context. It reads nothing but the Authorization
+// header: a token in the query, the body or a cookie is not looked at.
+//
+// It answers 401 without an error code when no token was sent, 401
+// invalid_token when one was and is no good, whatever the reason, and 400
+// invalid_request when two were sent (RFC 6750, section 3.1).
+func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, sent := credentials(r.Header.Values("Authorization"))
+		switch sent {
+		case nothing:
+			challenge.refuse(w, http.StatusUnauthorized, "", "This server needs an access token: send it as 'Authorization: Bearer …'.")
+			return
+		case several:
+			slog.InfoContext(r.Context(), "token refused", "why", "two credentials")
+			challenge.refuse(w, http.StatusBadRequest, "invalid_request", "Send one Authorization header with one token.")
+			return
+		}
+		who, err := verifier.Verify(r.Context(), token)
+		if err != nil || who == nil {
+			// The reason is for the log. Told to the caller, it would tell a
+			// forger how far he got.
+			slog.InfoContext(r.Context(), "token refused", "why", err)
+			challenge.refuse(w, http.StatusUnauthorized, "invalid_token", "The access token is not valid for this server, or no longer. Get a new one for this server.")
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(principal.NewContext(r.Context(), who)))
+	})
+}
+
+// refuse answers with the challenge and a body that says the same.
+func (c Challenge) refuse(w http.ResponseWriter, status int, code, description string) {
+	c.write(w, code, description, c.Scope)
+	if code == "" {
+		code = "missing_token"
+	}
+	jsonreply.Error(w, status, code, description)
+}
+
+// InsufficientScope answers 403: the token is good and allows too little.
+// scope is all that the operation needs, so that one step-up is enough (RFC
+// 6750, section 3.1; MCP, authorization, "Scope Challenge Handling").
+func (c Challenge) InsufficientScope(w http.ResponseWriter, scope, description string) {
+	c.write(w, "insufficient_scope", description, scope)
+	jsonreply.Error(w, http.StatusForbidden, "insufficient_scope", description)
+}
+
+// write sets WWW-Authenticate. Every value is quoted: some clients read no
+// other form.
+func (c Challenge) write(w http.ResponseWriter, code, description, scope string) {
+	var b strings.Builder
+	b.WriteString(`Bearer realm="` + c.Realm + `"`)
+	add := func(name, value string) {
+		if value != "" {
+			b.WriteString(", " + name + `="` + value + `"`)
+		}
+	}
+	add("error", code)
+	if code != "" {
+		add("error_description", ascii(description))
+	}
+	add("scope", scope)
+	add("resource_metadata", c.ResourceMetadata)
+	w.Header().Set("WWW-Authenticate", b.String())
+}
+
+// ascii leaves out what RFC 6750, section 3, doesn't allow in a description.
+func ascii(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+type sent int
+
+const (
+	nothing sent = iota // or another scheme than Bearer
+	one
+	several
+)
+
+// bearer is the form of the header: the scheme, one blank, one b64token (RFC
+// 6750, section 2.1). The scheme's case doesn't matter (RFC 9110, section 11.1).
+var bearer = regexp.MustCompile(`^(?i:bearer) ([A-Za-z0-9\-._~+/]+=*)$`)
+
+// credentials reads the Authorization headers of a request. What names the
+// scheme Bearer and has another form is a token too, the empty one, which no
+// verifier accepts.
+func credentials(headers []string) (token string, s sent) {
+	// A comma is in no token: it joins two headers into one.
+	if len(headers) > 1 || len(headers) == 1 && strings.Contains(headers[0], ",") {
+		return "", several
+	}
+	if len(headers) == 0 {
+		return "", nothing
+	}
+	scheme := headers[0]
+	if end := strings.IndexAny(scheme, " \t"); end >= 0 {
+		scheme = scheme[:end]
+	}
+	if !strings.EqualFold(scheme, "bearer") {
+		return "", nothing
+	}
+	if match := bearer.FindStringSubmatch(headers[0]); match != nil {
+		token = match[1]
+	}
+	return token, one
+}

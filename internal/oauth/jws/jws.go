@@ -1,0 +1,158 @@
+// Package jws reads JSON Web Signatures in their compact form (RFC 7515) and
+// tells who signed them. What the payload says is for others: access tokens
+// and client assertions are both signed like this, and mean different things.
+//
+// golang-jwt computes the signatures; what it leaves open is closed here. It
+// takes repeated and case-varied members, ignores crit, and never sees which
+// algorithm a key is for.
+package jws
+
+import (
+	"context"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/web/strictjson"
+)
+
+// What can be wrong before the payload is read. The text of these errors is
+// for logs and never for callers.
+var (
+	ErrMalformed = errors.New("malformed token")
+	ErrAlgorithm = errors.New("algorithm not allowed")
+	ErrKey       = errors.New("no key for the token")
+	ErrSignature = errors.New("bad signature")
+)
+
+// A KeySource finds the keys of one signer. It says who can have signed, and
+// nothing about what was signed.
+type KeySource interface {
+	// Key returns the key with an id, or an error where there isn't exactly
+	// one.
+	Key(ctx context.Context, id string) (jwks.Key, error)
+}
+
+// MaxSize is the longest token that is looked at, in bytes. Base64 and JSON
+// are read before the signature is known to be good, so they must stay cheap.
+const MaxSize = 16 << 10
+
+// Token is a JWS in its compact form, taken apart and not yet verified.
+type Token struct {
+	Payload   []byte
+	header    map[string]json.RawMessage
+	input     string // what was signed: header and payload as they arrived
+	signature []byte
+}
+
+// Parse takes a token apart. Each part must be base64url to the letter: with
+// no padding and no stray bits, so that one token has one spelling.
+func Parse(token string) (*Token, error) {
+	parts := strings.Split(token, ".")
+	if len(token) > MaxSize || len(parts) != 3 {
+		return nil, fmt.Errorf("%w: %d bytes in %d parts", ErrMalformed, len(token), len(parts))
+	}
+	var decoded [3][]byte
+	for i, part := range parts {
+		var err error
+		// Strict checks the unused bits; it still skips line breaks.
+		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil || strings.ContainsAny(part, "\r\n") {
+			return nil, fmt.Errorf("%w: part %d is not base64url", ErrMalformed, i+1)
+		}
+	}
+	header, err := strictjson.Object(decoded[0])
+	if err != nil {
+		return nil, fmt.Errorf("%w: header: %w", ErrMalformed, err)
+	}
+	return &Token{Payload: decoded[1], header: header, input: parts[0] + "." + parts[1], signature: decoded[2]}, nil
+}
+
+// Text reads a member of the header that must be a string.
+func (t *Token) Text(name string) (string, bool) { return strictjson.String(t.header[name]) }
+
+// Has tells whether the header has a member.
+func (t *Token) Has(name string) bool {
+	_, present := t.header[name]
+	return present
+}
+
+// Authenticate tells who signed: it succeeds when the signature is by a key of
+// the source, with one of the algorithms. What the payload says is unknown
+// territory until then.
+func (t *Token) Authenticate(ctx context.Context, source KeySource, algorithms []string) error {
+	// The algorithm comes from our list; the token only says which of them
+	// it used (RFC 8725, section 3.1).
+	algorithm, ok := t.Text("alg")
+	if !ok || !slices.Contains(algorithms, algorithm) {
+		return fmt.Errorf("%w: %.32q", ErrAlgorithm, algorithm)
+	}
+	// An extension that must be understood isn't (RFC 7515, section 4.1.11);
+	// unencoded payloads, compression and nesting are not for tokens like ours.
+	for _, name := range []string{"crit", "b64", "zip", "cty", "enc"} {
+		if t.Has(name) {
+			return fmt.Errorf("%w: header member %q", ErrMalformed, name)
+		}
+	}
+	// The key is found by its id alone. What the header brings along or
+	// points to (jwk, x5c, jku, x5u) is the sender's word, and not read.
+	id, ok := t.Text("kid")
+	if !ok || id == "" {
+		return fmt.Errorf("%w: no kid", ErrKey)
+	}
+	key, err := source.Key(ctx, id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return t.verify(algorithm, key)
+}
+
+// verify checks the signature with a key, by the one algorithm that the key is
+// for.
+func (t *Token) verify(algorithm string, key jwks.Key) error {
+	if algorithm != key.Algorithm {
+		return fmt.Errorf("%w: the key is for %s, the token says %.32q", ErrAlgorithm, key.Algorithm, algorithm)
+	}
+	if err := method(algorithm).Verify(t.input, t.signature, key.Public); err != nil {
+		return fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	return nil
+}
+
+// ps256 is golang-jwt's, but with the salt as long as the hash, as RFC 7518,
+// section 3.5, wants it; the library accepts any.
+var ps256 = &jwt.SigningMethodRSAPSS{
+	SigningMethodRSA: jwt.SigningMethodPS256.SigningMethodRSA,
+	Options:          &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: jwt.SigningMethodPS256.Hash},
+}
+
+// method is golang-jwt's implementation of an algorithm that jwks knows.
+func method(algorithm string) jwt.SigningMethod {
+	if algorithm == "PS256" {
+		return ps256
+	}
+	return jwt.GetSigningMethod(algorithm)
+}
+
+// lastSecond is the end of the year 9999: what lies beyond is no date but an
+// attempt to overflow one.
+const lastSecond = 253402300799
+
+// Date reads a NumericDate (RFC 7519, section 2): a number of seconds after
+// 1970. Anything else is nil.
+func Date(raw json.RawMessage) *jwt.NumericDate {
+	var seconds float64
+	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || json.Unmarshal(raw, &seconds) != nil || seconds <= 0 || seconds > lastSecond {
+		return nil
+	}
+	whole, fraction := math.Modf(seconds)
+	return jwt.NewNumericDate(time.Unix(int64(whole), int64(fraction*1e9)))
+}

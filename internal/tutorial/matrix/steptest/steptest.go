@@ -1,0 +1,107 @@
+// Package steptest runs the table of behaviours against a step.
+package steptest
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+	"mcp-auth-step-by-step/internal/web/serve"
+)
+
+// Run runs every row against a step. It is all that a step's own test does.
+// The names of the tests say the layer that a failing row belongs to.
+func Run(t *testing.T, step int, build serve.Builder) {
+	log := &syncBuffer{}
+	slog.SetDefault(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+
+	dir := t.TempDir()
+	if flag.Lookup("keys") != nil {
+		if err := flag.Set("keys", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	options := matrix.Options{Keys: dir, Limits: serve.DefaultLimits}
+	if flag.Lookup("env") != nil {
+		// What the tester's own environment says is not meant for this.
+		for _, name := range []string{"MCP_SERVER_URL", "JWT_AUDIENCE", "JWT_TYPES", "JWT_ROLES_CLIENT"} {
+			t.Setenv(name, "")
+		}
+		provider, err := stubprovider.Start(stubprovider.Published()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer provider.Close()
+		options.Provider = provider
+	}
+	target, stop, err := matrix.Start(build, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	// Refusals of bad tokens, by their body.
+	refusals := map[string]string{}
+	for _, row := range matrix.Rows {
+		for _, era := range row.Eras() {
+			name := fmt.Sprintf("layer%d_%s/%s", row.Layer, strings.ReplaceAll(manifest.Steps[row.Layer-1].Name, " ", "_"),
+				strings.Join(append(row.Refs, row.ID, string(era)), "_"))
+			t.Run(name, func(t *testing.T) {
+				answer, err := target.Run(row, era)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := row.At(step, era)
+				if err := want.Check(answer); err != nil {
+					t.Errorf("%s: %v\n%s\nanswer: %d %s%s%s", row.Title, err, row.Request.Curl(target.URL, era),
+						answer.Status, answer.HeaderText(), answer.Body, answer.Text)
+				}
+				if want.Error == "invalid_token" {
+					refusals[answer.Body+answer.Header.Get("WWW-Authenticate")] = row.ID
+				}
+			})
+		}
+	}
+	t.Run("J02_refusals_don't_tell_how_far_a_forger_got", func(t *testing.T) {
+		if len(refusals) > 1 {
+			t.Errorf("refused tokens are answered in %d ways: %q", len(refusals), refusals)
+		}
+	})
+	t.Run("J01_RS14_no_token_in_the_log", func(t *testing.T) {
+		minted := target.Minted()
+		if len(minted) == 0 || log.String() == "" {
+			t.Fatalf("nothing to look for: %d tokens, %d bytes of log", len(minted), len(log.String()))
+		}
+		for _, token := range minted {
+			for _, part := range strings.Split(token, ".") {
+				if len(part) > 20 && strings.Contains(log.String(), part) {
+					t.Fatalf("the log holds a part of a token: %.20s…", part)
+				}
+			}
+		}
+	})
+}
+
+// syncBuffer is a buffer that many goroutines may write to.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

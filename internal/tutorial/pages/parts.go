@@ -1,0 +1,220 @@
+package pages
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/providertest"
+)
+
+// link is the way from a page to a file, both relative to the root.
+func link(page, file string) string {
+	return strings.Repeat("../", strings.Count(page, "/")) + file
+}
+
+func (w *Writer) stepTable(page string) string {
+	var b strings.Builder
+	b.WriteString("| step | what it adds | read | run | see it tested |\n|---|---|---|---|---|\n")
+	for _, s := range manifest.Steps {
+		fmt.Fprintf(&b, "| %d | [%s](%s) | [main.go](%s) | `go run ./%s` | `bash %s` |\n",
+			s.Number, s.Name, link(page, s.Page()), link(page, s.Folder()+"/main.go"), s.Folder(), s.Script())
+	}
+	return b.String()
+}
+
+// context is how many unchanged lines are shown around a change.
+const context = 2
+
+func (w *Writer) diff(number int) (string, error) {
+	lines, err := manifest.Changes(w.root, number)
+	if err != nil {
+		return "", err
+	}
+	if step := manifest.Steps[number-1]; step.After == 0 {
+		source, err := step.Source(w.root)
+		return fence("go", strings.Join(source, "\n")), err
+	}
+	near := func(i int) bool {
+		for j := max(0, i-context); j <= min(len(lines)-1, i+context); j++ {
+			if lines[j].Op != ' ' {
+				return true
+			}
+		}
+		return false
+	}
+	var b strings.Builder
+	skipped := false
+	for i, line := range lines {
+		if !near(i) {
+			skipped = true
+			continue
+		}
+		if skipped {
+			b.WriteString("@@\n")
+			skipped = false
+		}
+		b.WriteString(strings.TrimRight(string(line.Op)+line.Text, " \t") + "\n")
+	}
+	return fence("diff", b.String()), nil
+}
+
+func fence(language, text string) string {
+	return "```" + language + "\n" + strings.TrimSuffix(text, "\n") + "\n```\n"
+}
+
+// code shows a declaration with its comment. name is Function or Type.Method.
+func (w *Writer) code(page, folder, name string) (string, error) {
+	files := token.NewFileSet()
+	var found string
+	err := filepath.WalkDir(filepath.Join(w.root, folder), func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		parsed, err := parser.ParseFile(files, file, text, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		for _, declaration := range parsed.Decls {
+			if !declares(declaration, name) {
+				continue
+			}
+			begin, end := declaration.Pos(), declaration.End()
+			if doc := docOf(declaration); doc != nil {
+				begin = doc.Pos()
+			}
+			where := path.Join(folder, filepath.Base(file))
+			found = fmt.Sprintf("[%s](%s)\n\n", where, link(page, where)) +
+				fence("go", string(text[files.Position(begin).Offset:files.Position(end).Offset]))
+		}
+		return nil
+	})
+	if err == nil && found == "" {
+		err = fmt.Errorf("%s has no declaration %s", folder, name)
+	}
+	return found, err
+}
+
+func declares(declaration ast.Decl, name string) bool {
+	switch d := declaration.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			return d.Name.Name == name
+		}
+		receiver := d.Recv.List[0].Type
+		if star, ok := receiver.(*ast.StarExpr); ok {
+			receiver = star.X
+		}
+		ident, ok := receiver.(*ast.Ident)
+		return ok && ident.Name+"."+d.Name.Name == name
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				if s.Name.Name == name {
+					return true
+				}
+			case *ast.ValueSpec:
+				if s.Names[0].Name == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func docOf(declaration ast.Decl) *ast.CommentGroup {
+	switch d := declaration.(type) {
+	case *ast.FuncDecl:
+		return d.Doc
+	case *ast.GenDecl:
+		return d.Doc
+	}
+	return nil
+}
+
+// rowTable shows the rows of one layer, wholeTable all of them.
+func rowTable(layer int) string {
+	var b bytes.Buffer
+	b.WriteString("| what is tried | shows |")
+	servers := manifest.Servers()
+	for _, s := range servers {
+		fmt.Fprintf(&b, " %d |", s.Number)
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(servers)) + "\n")
+	for _, row := range matrix.Rows {
+		if row.Layer != layer {
+			continue
+		}
+		title := row.Title
+		if row.Attack {
+			title = "⚔ " + title
+		}
+		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s |", row.ID, cell(title), strings.Join(row.Refs, " "))
+		before := ""
+		for _, s := range servers {
+			word := outcome(row, s.Number)
+			if word == before {
+				b.WriteString(" · |")
+				continue
+			}
+			b.WriteString(" " + cell(word) + " |")
+			before = word
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// outcome is what a step answers, in both eras where they differ.
+func outcome(row matrix.Row, step int) string {
+	var words []string
+	for _, era := range row.Eras() {
+		want := row.At(step, era)
+		word := want.Says()
+		if want.Works {
+			word = "**works** " + word
+		}
+		if len(words) == 0 || words[0] != word {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " / ")
+}
+
+func wholeTable() string {
+	var b strings.Builder
+	for _, s := range manifest.Servers() {
+		fmt.Fprintf(&b, "## Layer %d: %s\n\n%s\n", s.Number, s.Name, rowTable(s.Number))
+	}
+	return b.String()
+}
+
+// differenceTable shows where the embedded authorization server and Keycloak
+// differ, and why that is all right.
+func differenceTable() string {
+	var b strings.Builder
+	b.WriteString("| what is tried | embedded | Keycloak | why |\n|---|---|---|---|\n")
+	for _, d := range providertest.Differences {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(d.What), cell(d.Embedded), cell(d.Keycloak), cell(d.Why))
+	}
+	return b.String()
+}
+
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "@", "&#64;").Replace(text)
+}

@@ -1,0 +1,209 @@
+package pages
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+)
+
+// What the programs state about themselves on the pages, wherever they really
+// listen, and the provider that they trust.
+const (
+	base   = "http://localhost:9000"
+	issuer = "http://localhost:8080/realms/mcp-realm"
+)
+
+// provided is the first step that trusts a provider, and has no keys.
+const provided = 10
+
+// programs are the steps, built and started as they are needed.
+type programs struct {
+	root    string
+	dir     string // binaries and keys
+	running map[int]*program
+	// provider stands in for the real one, for the steps that trust one.
+	provider *stubprovider.Provider
+}
+
+type program struct {
+	command *exec.Cmd
+	target  *matrix.Target
+}
+
+func newPrograms(root string) *programs {
+	return &programs{root: root, running: map[int]*program{}}
+}
+
+func (p *programs) close() {
+	for _, running := range p.running {
+		_ = running.command.Process.Kill()
+		_ = running.command.Wait()
+	}
+	if p.provider != nil {
+		p.provider.Close()
+	}
+	if p.dir != "" {
+		_ = os.RemoveAll(p.dir)
+	}
+}
+
+// target returns a running step.
+func (p *programs) target(step int) (*matrix.Target, error) {
+	if running, ok := p.running[step]; ok {
+		return running.target, nil
+	}
+	if p.dir == "" {
+		dir, err := os.MkdirTemp("", "pages")
+		if err != nil {
+			return nil, err
+		}
+		p.dir = dir
+	}
+	binary := filepath.Join(p.dir, fmt.Sprintf("step%d", step))
+	build := exec.Command("go", "build", "-o", binary, "./"+manifest.Steps[step-1].Folder())
+	build.Dir = p.root
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, output)
+	}
+	keyDir := filepath.Join(p.dir, "keys")
+	arguments := []string{"-addr", "localhost:0", "-url", base}
+	if step >= 5 && step < provided {
+		arguments = append(arguments, "-keys", keyDir)
+	}
+	command := exec.Command(binary, arguments...)
+	command.Dir = p.dir // where there is no environment file
+	if step >= provided {
+		if err := p.startProvider(); err != nil {
+			return nil, err
+		}
+		command.Env = append(os.Environ(), append(p.provider.Env(), "MCP_SERVER_URL=", "JWT_AUDIENCE=")...)
+	}
+	stderr, err := command.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	addr, ready := "", make(chan struct{})
+	go func() {
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			if at, ok := strings.CutPrefix(lines.Text(), "listening on http://"); ok && addr == "" {
+				addr = at
+				close(ready)
+			}
+		}
+		if addr == "" {
+			close(ready)
+		}
+	}()
+	<-ready
+	if addr == "" {
+		_ = command.Wait()
+		return nil, fmt.Errorf("step %d ended before it was ready", step)
+	}
+	target := &matrix.Target{Addr: addr, URL: base, Keys: keyDir}
+	if step >= provided {
+		target.Provider = p.provider
+	}
+	p.running[step] = &program{command, target}
+	return target, nil
+}
+
+func (p *programs) startProvider() (err error) {
+	if p.provider == nil {
+		p.provider, err = stubprovider.Start(stubprovider.Published()...)
+	}
+	return err
+}
+
+// compare shows a request of the table and what steps answer to it.
+func (w *Writer) compare(id string, era matrix.Era, steps ...int) (string, error) {
+	index := slices.IndexFunc(matrix.Rows, func(r matrix.Row) bool { return r.ID == id })
+	if index < 0 {
+		return "", errors.New("no such row")
+	}
+	row := matrix.Rows[index]
+	if row.Exchange != nil || !slices.Contains(row.Eras(), era) {
+		return "", fmt.Errorf("the row can't be shown in the era %q", era)
+	}
+	var command strings.Builder
+	if token := row.Request.Token; token != nil && strings.Contains(row.Request.Curl(base, era), "$TOKEN") {
+		switch {
+		case steps[len(steps)-1] < provided:
+			command.WriteString("TOKEN=$(" + token.Command() + ")\n")
+		case token.Plain():
+			command.WriteString("# TOKEN: one that the provider gave to " + token.Username + "\n")
+		default: // nobody can make it by a command
+			command.WriteString("# TOKEN: " + row.Title + "\n")
+		}
+	}
+	command.WriteString(row.Request.Curl(base, era))
+	shown := fence("sh", command.String())
+	for i, step := range steps {
+		target, err := w.steps.target(step)
+		if err != nil {
+			return "", err
+		}
+		answer, err := target.Send(row.Request, era)
+		if err != nil {
+			return "", err
+		}
+		if err := row.At(step, era).Check(answer); err != nil {
+			return "", err
+		}
+		if len(steps) > 1 {
+			word := "now"
+			if i < len(steps)-1 {
+				word = "before"
+			}
+			shown += fmt.Sprintf("\nStep %d, %s:\n\n", step, word)
+		}
+		page := text(answer)
+		if target.Provider != nil {
+			page = strings.ReplaceAll(page, target.Provider.Issuer(), issuer)
+		}
+		shown += fence("http", page)
+	}
+	return shown, nil
+}
+
+// worth are the headers that pages show.
+var worth = []string{"Content-Type", "Allow", "Location", "Cache-Control", "Www-Authenticate",
+	"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Expose-Headers"}
+
+// changing is what differs from run to run.
+var changing = regexp.MustCompile(`"(n|kid|expires_at|time|duration)": "[^"]*"`)
+
+func text(a *matrix.Answer) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", a.Status, http.StatusText(a.Status))
+	for _, name := range worth {
+		for _, value := range a.Header.Values(name) {
+			b.WriteString(strings.ReplaceAll(name, "Www", "WWW") + ": " + value + "\n")
+		}
+	}
+	var pretty bytes.Buffer
+	body := a.Body
+	if json.Indent(&pretty, []byte(strings.TrimSpace(a.Body)), "", "  ") == nil {
+		body = pretty.String()
+	}
+	if body != "" {
+		b.WriteString("\n" + changing.ReplaceAllString(body, `"$1": "…"`))
+	}
+	return b.String()
+}
