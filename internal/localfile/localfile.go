@@ -1,0 +1,57 @@
+// Package localfile writes files whole: a reader sees the old content or the
+// new one and never a part, a crash leaves one of the two, and no symbolic
+// link is followed.
+package localfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces a file, or makes it, with the given mode from its first byte.
+func Write(path string, content []byte, mode fs.FileMode) error {
+	temporary, err := write(path, content, mode)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	return nil
+}
+
+// Create is [Write] for a file that may be there already and then stays as it
+// is: of several programs that start at once, the first one's content counts.
+func Create(path string, content []byte, mode fs.FileMode) error {
+	temporary, err := write(path, content, mode)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(temporary) }()
+	// Link, unlike Rename, never replaces what is there.
+	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// write puts the content into a new file beside path and returns its name.
+func write(path string, content []byte, mode fs.FileMode) (name string, err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Chmod(mode)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	return file.Name(), nil
+}
