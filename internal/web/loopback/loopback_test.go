@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// E3: one rule for what counts as this machine.
-func TestE3_Host(t *testing.T) {
+// WE3: one rule for what counts as this machine.
+func TestWE3_Host(t *testing.T) {
 	for host, want := range map[string]struct{ host, canonical bool }{
 		"localhost":             {true, true},
 		"LOCALHOST":             {true, false},
@@ -39,8 +39,8 @@ func TestE3_Host(t *testing.T) {
 	}
 }
 
-// E3: the address is checked when it is dialled, whatever its name was.
-func TestE3_ControlChecksTheAddress(t *testing.T) {
+// WE3: the address is checked when it is dialled, whatever its name was.
+func TestWE3_ControlChecksTheAddress(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
