@@ -22,10 +22,12 @@ func refuse(code, description string) *failure {
 	return &failure{status: http.StatusBadRequest, code: code, description: description}
 }
 
-// because adds what only the log may know.
+// because returns a copy that also has what only the log may know. It must not
+// write into the receiver, which may be one of the values below.
 func (f *failure) because(why string) *failure {
-	f.why = why
-	return f
+	detailed := *f
+	detailed.why = why
+	return &detailed
 }
 
 // The failures that do not depend on where they happen.

@@ -1,0 +1,29 @@
+package authserver
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Many clients ask for a scope that they can't get, each for a reason of its
+// own. With -race this found that the reason was written into a value that all
+// requests shared.
+func TestWE1_AReasonBelongsToOneRequest(t *testing.T) {
+	r := start(t)
+	granted := make([]reply, 20)
+	for i := range granted {
+		granted[i] = r.login("mcp-user")
+	}
+	var all sync.WaitGroup
+	for _, got := range granted {
+		all.Go(func() {
+			refused := r.tokens(refreshForm(got.RefreshToken, "scope=mcp:prompts"))
+			if refused.status != http.StatusBadRequest || refused.Error != "invalid_scope" || strings.Contains(refused.text, "more than") {
+				t.Errorf("%d %s", refused.status, refused.text)
+			}
+		})
+	}
+	all.Wait()
+}
