@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// flight is a flow that is going on.
+// A flight is work that several requests wait for: a flow, or a renewal.
 type flight struct {
 	done    chan struct{}
-	err     error
+	err     error // of the work, once done is closed
 	waiting int
+	left    bool // all that waited have gone, so the work was cancelled
 	cancel  context.CancelFunc
 }
 
@@ -38,9 +39,9 @@ func (t *Transport) authorize(ctx context.Context, why reason) error {
 		return f.err
 	}
 	t.mu.Unlock()
-	return t.share(ctx, func() bool { return t.session.token() == why.refused }, func(ctx context.Context) error {
+	return t.share(ctx, &t.flowing, why.refused, func(ctx context.Context) error {
 		err := t.flow(ctx, why)
-		if !errors.Is(err, context.Canceled) { // which is the callers' doing
+		if !errors.Is(err, context.Canceled) { // then nobody waits any more
 			t.mu.Lock()
 			t.failure = failure{err, t.now()}
 			t.mu.Unlock()
@@ -49,41 +50,66 @@ func (t *Transport) authorize(ctx context.Context, why reason) error {
 	})
 }
 
-// share runs work once for all that call it at the same time, while needed
-// (which is called under the lock) holds. The work goes on while one caller
-// waits, and ends with the last.
-func (t *Transport) share(ctx context.Context, needed func() bool, work func(context.Context) error) error {
-	t.mu.Lock()
-	if t.flight == nil {
-		if !needed() {
-			t.mu.Unlock()
-			return nil
-		}
-		workCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.config.Timeout)
-		f := &flight{done: make(chan struct{}), cancel: cancel}
-		t.flight = f
-		go func() {
-			defer cancel()
-			err := work(workCtx)
-			t.mu.Lock()
-			f.err = err
-			t.flight = nil
-			t.mu.Unlock()
-			close(f.done)
-		}()
-	}
-	f := t.flight
-	f.waiting++
-	t.mu.Unlock()
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
+// share runs work in a slot, once for all requests that need it at the same
+// time, as long as the session still has the old token. A flow and a renewal
+// have a slot each and never run side by side: both would use the same refresh
+// token. Work goes on while one request waits for it. Work that all requests
+// have left is cancelled, and a new request waits for its end and starts afresh.
+func (t *Transport) share(ctx context.Context, slot **flight, old *Token, work func(context.Context) error) error {
+	for {
 		t.mu.Lock()
-		if f.waiting--; f.waiting == 0 {
-			f.cancel()
+		running := t.flowing
+		if running == nil {
+			running = t.renewing
+		}
+		if running == nil {
+			if t.session.token() != old {
+				t.mu.Unlock()
+				return nil
+			}
+			running = t.start(ctx, slot, work)
+		}
+		joined := running == *slot && !running.left
+		if joined {
+			running.waiting++
 		}
 		t.mu.Unlock()
-		return ctx.Err()
+		select {
+		case <-running.done:
+			if joined {
+				return running.err
+			}
+		case <-ctx.Done():
+			if joined {
+				t.leave(running)
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// start begins work in a slot. The caller holds the lock.
+func (t *Transport) start(ctx context.Context, slot **flight, work func(context.Context) error) *flight {
+	workCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.config.Timeout)
+	f := &flight{done: make(chan struct{}), cancel: cancel}
+	*slot = f
+	go func() {
+		defer cancel()
+		err := work(workCtx)
+		t.mu.Lock()
+		f.err, *slot = err, nil
+		t.mu.Unlock()
+		close(f.done)
+	}()
+	return f
+}
+
+// leave is called by a request that no longer waits.
+func (t *Transport) leave(f *flight) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f.waiting--; f.waiting == 0 {
+		f.left = true
+		f.cancel()
 	}
 }

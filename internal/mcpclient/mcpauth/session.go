@@ -58,7 +58,7 @@ func (t *Transport) ready(ctx context.Context) (session, error) {
 	if token == nil || token.fresh(t.now()) {
 		return s, nil
 	}
-	err := t.share(ctx, func() bool { return t.session.token() == token }, func(ctx context.Context) error {
+	err := t.share(ctx, &t.renewing, token, func(ctx context.Context) error {
 		return t.renew(ctx, s)
 	})
 	t.mu.Lock()

@@ -30,7 +30,8 @@ type Transport struct {
 
 	mu       sync.Mutex
 	session  session
-	flight   *flight
+	flowing  *flight // nil while there is none
+	renewing *flight // likewise
 	failure  failure
 	lastErr  error             // of a request that ended for lack of authorization
 	hopeless map[string]*Token // by scope: the token that a step-up for it led to, in vain

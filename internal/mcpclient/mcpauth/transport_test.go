@@ -142,10 +142,10 @@ func TestMC12_AFlowThatWasLeft(t *testing.T) {
 func (t *Transport) waiting() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.flight == nil {
+	if t.flowing == nil {
 		return -1
 	}
-	return t.flight.waiting
+	return t.flowing.waiting
 }
 
 // A server that redirects takes nothing with it: neither the token nor the
