@@ -37,7 +37,8 @@ type Row struct {
 	// Exchange stands in for Request where one request can't show it.
 	Exchange func(*Target) (*Answer, error)
 	// Want is what the steps answer: each entry from its step on, until the
-	// next. Modern is the same for 2026-07-28 where that differs.
+	// next. Modern is the same for 2026-07-28, where that differs by more than
+	// the statuses of modernStatus.
 	Want, Modern []Want
 }
 
@@ -61,8 +62,15 @@ func (r Row) At(step int, era Era) Want {
 			found = want
 		}
 	}
+	if status, ok := modernStatus[found.RPC]; ok && era == Modern && found.Status == http.StatusOK {
+		found.Status = status
+	}
 	return found
 }
+
+// modernStatus is the HTTP status of JSON-RPC errors in 2026-07-28, which are
+// 200 in 2025-11-25.
+var modernStatus = map[int]int{-32601: http.StatusNotFound, -32602: http.StatusBadRequest}
 
 // Request is one HTTP request, written as it goes over the wire.
 type Request struct {
@@ -281,7 +289,8 @@ func (w Want) Check(a *Answer) error {
 			return fmt.Errorf("error code in the challenge: %t, want %t: %q", inChallenge, wanted, challenge)
 		}
 	}
-	if (w.Status == http.StatusUnauthorized) != (strings.HasPrefix(challenge, "Bearer ") && w.Error != "insufficient_scope" && w.Error != "invalid_request") {
+	asks := strings.HasPrefix(challenge, "Bearer ") && w.Error != "insufficient_scope" && w.Error != "invalid_request"
+	if asks != (w.Status == http.StatusUnauthorized) {
 		return fmt.Errorf("status %d with the challenge %q", a.Status, challenge)
 	}
 	whole := a.HeaderText() + a.Body

@@ -115,7 +115,10 @@ func lateProvider(t *Target) error {
 		return err
 	}
 	defer stop()
-	none := Want{Status: http.StatusServiceUnavailable, Error: "temporarily_unavailable", Has: []string{"Retry-After: "}, Lacks: []string{"structuredContent"}}
+	none := Want{
+		Status: http.StatusServiceUnavailable, Error: "temporarily_unavailable",
+		Has: []string{"Retry-After: "}, Lacks: []string{"structuredContent"},
+	}
 	for _, token := range []*Token{nil, alice, {Username: "alice", Flaw: "alg-none"}} {
 		answer, err := early.Send(Request{Call: echoCall, Token: token}, Modern)
 		if err := first(err, check(none, answer)); err != nil {
@@ -123,7 +126,10 @@ func lateProvider(t *Target) error {
 		}
 	}
 	health, err := early.Send(get("/health"), None)
-	degraded := Want{Status: http.StatusServiceUnavailable, Has: []string{`"status":"degraded"`, `"jwks_available":false`, "Retry-After: "}}
+	degraded := Want{
+		Status: http.StatusServiceUnavailable,
+		Has:    []string{`"status":"degraded"`, `"jwks_available":false`, "Retry-After: "},
+	}
 	if err := first(err, check(degraded, health)); err != nil {
 		return err
 	}
@@ -132,7 +138,8 @@ func lateProvider(t *Target) error {
 		return err
 	}
 	health, err = early.Send(get("/health"), None)
-	return first(err, check(Want{Status: http.StatusOK, Has: []string{`"status":"healthy"`, `"jwks_available":true`}}, health), early.calls(Token{Flaw: "alg-none"}, http.StatusUnauthorized))
+	healthy := Want{Status: http.StatusOK, Has: []string{`"status":"healthy"`, `"jwks_available":true`}}
+	return first(err, check(healthy, health), early.calls(Token{Flaw: "alg-none"}, http.StatusUnauthorized))
 }
 
 func check(want Want, answer *Answer) error {
@@ -156,7 +163,11 @@ func providerAway(t *Target) error {
 			}
 			return errors.New("the provider wasn't asked")
 		})
-		if err := first(err, t.calls(Token{}, http.StatusOK), t.calls(Token{Key: "next"}, http.StatusUnauthorized), t.calls(Token{Flaw: "bad-signature"}, http.StatusUnauthorized)); err != nil {
+		err = first(err,
+			t.calls(Token{}, http.StatusOK),
+			t.calls(Token{Key: "next"}, http.StatusUnauthorized),
+			t.calls(Token{Flaw: "bad-signature"}, http.StatusUnauthorized))
+		if err != nil {
 			return err
 		}
 	}
@@ -192,7 +203,10 @@ func unknownKeys(t *Target) error {
 
 func poisonedKeys(t *Target) error {
 	next := stubprovider.Keys()["next"].JWK
-	for _, text := range []string{"<html>", "{}", `{"keys":[]}`, `{"keys":[` + next, next, `{"keys":[],"keys":[` + next + `]}`, `{"keys":[` + next + `]}x`} {
+	for _, text := range []string{
+		"<html>", "{}", `{"keys":[]}`, `{"keys":[` + next, next,
+		`{"keys":[],"keys":[` + next + `]}`, `{"keys":[` + next + `]}x`,
+	} {
 		t.Provider.PublishText(text)
 		before := t.Provider.Fetches()
 		err := soon(func() error {
@@ -211,7 +225,12 @@ func poisonedKeys(t *Target) error {
 func oddKeys(t *Target) error {
 	// The private half beside a public key makes it everybody's.
 	private := strings.TrimSuffix(stubprovider.Keys()["ps256"].JWK, "}") + `,"d":"AQAB"}`
-	odd := []string{`null`, `{"kty":"AKP","kid":"odd","alg":"ML-DSA-44","pub":"AA"}`, `{"kty":"RSA","kid":"odd","e":"AQAB"}`, `{"kty":"oct","kid":"odd","k":"c2VjcmV0","alg":"HS256"}`, private}
+	odd := []string{
+		`null`, private,
+		`{"kty":"AKP","kid":"odd","alg":"ML-DSA-44","pub":"AA"}`,
+		`{"kty":"RSA","kid":"odd","e":"AQAB"}`,
+		`{"kty":"oct","kid":"odd","k":"c2VjcmV0","alg":"HS256"}`,
+	}
 	t.Provider.PublishText(`{"keys":[` + strings.Join(odd, ",") + "," + stubprovider.Keys()["next"].JWK + `]}`)
 	return first(
 		soon(func() error { return t.calls(Token{Key: "next"}, http.StatusOK) }),
@@ -267,7 +286,11 @@ const calledByEnv = "https://mcp.example"
 
 func namedByEnv(t *Target) error {
 	refused, err := t.Send(Request{Call: echoCall}, Modern)
-	if err := first(err, check(Want{Status: http.StatusUnauthorized, Error: "missing_token", Has: []string{`resource_metadata="` + calledByEnv + `/.well-known/oauth-protected-resource/mcp"`}}, refused)); err != nil {
+	want := Want{
+		Status: http.StatusUnauthorized, Error: "missing_token",
+		Has: []string{`resource_metadata="` + calledByEnv + `/.well-known/oauth-protected-resource/mcp"`},
+	}
+	if err := first(err, check(want, refused)); err != nil {
 		return err
 	}
 	return t.calls(Token{}, http.StatusOK)

@@ -78,7 +78,9 @@ func (t *Target) Send(q Request, era Era) (*Answer, error) {
 		b.WriteString(strings.ReplaceAll(header, "{token}", token) + "\r\n")
 	}
 	// A body that is cut short is still announced: the server must not wait for it.
-	if !strings.Contains(strings.ToLower(b.String()), "content-length:") && !strings.Contains(strings.ToLower(b.String()), "transfer-encoding:") && (q.Body != "" || q.Method == http.MethodPost) {
+	head := strings.ToLower(b.String())
+	announced := strings.Contains(head, "content-length:") || strings.Contains(head, "transfer-encoding:")
+	if !announced && (q.Body != "" || q.Method == http.MethodPost) {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(q.Body))
 	}
 	b.WriteString("\r\n" + q.Body)

@@ -76,7 +76,8 @@ func newEC(id string) Key {
 	point := must(private.PublicKey.Bytes()) // 4, x, y
 	return Key{
 		ID: id, Algorithm: "ES256",
-		JWK: fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":%q,"alg":"ES256","use":"sig","x":%q,"y":%q}`, id, encode(point[1:33]), encode(point[33:])),
+		JWK: fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":%q,"alg":"ES256","use":"sig","x":%q,"y":%q}`,
+			id, encode(point[1:33]), encode(point[33:])),
 		Sign: func(input []byte) ([]byte, error) {
 			sum := sha256.Sum256(input)
 			r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
