@@ -1,10 +1,10 @@
-// Package keycloakrealm holds the realm file that Keycloak imports, and with
-// which the embedded authorization server starts.
-package keycloakrealm
+// Package keycloak holds the realm file that Keycloak imports, and with which
+// the embedded authorization server starts.
+package keycloak
 
 import _ "embed"
 
-// File is the text of mcp-realm.json.
+// RealmFile is the text of mcp-realm.json.
 //
 //go:embed mcp-realm.json
-var File []byte
+var RealmFile []byte

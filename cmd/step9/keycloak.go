@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/keycloak"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 // useKeycloak runs with --provider keycloak, where this program serves nothing
@@ -23,7 +24,7 @@ func useKeycloak(ctx context.Context) (done bool, err error) {
 	case *provider != "keycloak":
 		return false, fmt.Errorf("--provider %q is none: say embedded or keycloak", *provider)
 	}
-	r, err := readRealm()
+	r, err := realm.Load(*realmFile, os.LookupEnv)
 	if err != nil {
 		return true, err
 	}

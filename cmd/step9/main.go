@@ -18,7 +18,6 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/web/serve"
-	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 
 //go:embed main.go
@@ -46,7 +45,7 @@ func main() {
 
 // newHandler is the embedded authorization server.
 func newHandler(site serve.Site) (http.Handler, error) {
-	r, err := readRealm()
+	r, err := realm.Load(*realmFile, os.LookupEnv)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +75,4 @@ func newHandler(site serve.Site) (http.Handler, error) {
 	}
 	welcome(os.Stdout, config.Issuer, r)
 	return server, nil
-}
-
-// readRealm reads the realm file, or else the one that is built in.
-func readRealm() (*realm.Realm, error) {
-	if *realmFile != "" {
-		return realm.Load(*realmFile)
-	}
-	return realm.Parse(keycloakrealm.File, os.LookupEnv)
 }

@@ -5,24 +5,17 @@ import (
 	"io"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
-	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 
 // welcome prints what one needs next. The passwords of the demo users are in
 // this repository for everybody to read, and so they are shown; others never.
 func welcome(out io.Writer, issuer string, r *realm.Realm) {
-	demo := map[string]string{}
-	if original, err := realm.Parse(keycloakrealm.File, func(string) (string, bool) { return "", false }); err == nil {
-		for _, user := range original.Users {
-			demo[user.Username] = user.Password
-		}
-	}
 	fmt.Fprintf(out, "issuer  %s\n", issuer)
 	example, password := "USER", "PASSWORD"
 	for _, user := range r.Users {
 		switch {
 		case user.Password == "":
-		case user.Password == demo[user.Username]:
+		case realm.KnownFromDemo(user.Password):
 			fmt.Fprintf(out, "user    %s, demo password %s\n", user.Username, user.Password)
 			if example == "USER" || user.Username == "mcp-user" {
 				example, password = user.Username, user.Password

@@ -17,15 +17,15 @@ import (
 // authorization is an authorization request that was checked (OAuth 2.1,
 // section 4.1.1).
 type authorization struct {
-	ClientID    string   `json:"client_id"`
-	RedirectURI string   `json:"redirect_uri"`
-	State       string   `json:"state,omitempty"`
-	Nonce       string   `json:"nonce,omitempty"`
-	Challenge   string   `json:"challenge"`
-	Resource    string   `json:"resource"`
-	Scopes      []string `json:"scopes"`
-	Prompt      []string `json:"prompt,omitempty"`
-	MaxAge      int64    `json:"max_age"` // seconds; -1: any
+	ClientID    string                  `json:"client_id"`
+	RedirectURI clientmetadata.Redirect `json:"redirect_uri"`
+	State       string                  `json:"state,omitempty"`
+	Nonce       string                  `json:"nonce,omitempty"`
+	Challenge   string                  `json:"challenge"`
+	Resource    string                  `json:"resource"`
+	Scopes      []string                `json:"scopes"`
+	Prompt      []string                `json:"prompt,omitempty"`
+	MaxAge      int64                   `json:"max_age"` // seconds; -1: any
 }
 
 // challengeForm is the form of an S256 challenge: 256 bits in base64url (RFC
@@ -61,7 +61,10 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 func (a *authorization) prompts(what string) bool { return slices.Contains(a.Prompt, what) }
 
 // target is where an authorization response goes.
-type target struct{ uri, state string }
+type target struct {
+	uri   clientmetadata.Redirect
+	state string
+}
 
 // identify finds the client and where to answer it. Until both are known to
 // belong together nothing may be sent anywhere: a problem is for the user
@@ -84,11 +87,12 @@ func (s *Server) identify(r *http.Request) (c *client, to target, problem string
 		}
 		return nil, to, "This server does not know the application. It may have been forgotten: let the application register again."
 	}
-	if !c.AllowsRedirect(uri[0]) {
+	asked, ok := c.MatchRedirect(uri[0])
+	if !ok {
 		slog.InfoContext(r.Context(), "authorization refused", "client_id", c.id, "why", "redirect URI not registered")
 		return nil, to, "The application asks for the answer at an address that is not registered for it. It was not sent there."
 	}
-	to = target{uri: uri[0]}
+	to = target{uri: asked}
 	if state := values["state"]; len(state) == 1 {
 		to.state = state[0]
 	}
@@ -219,10 +223,10 @@ func (s *Server) sendBack(w http.ResponseWriter, to target, says response) {
 		query.Set(name, value)
 	}
 	separator := "?"
-	if strings.Contains(to.uri, "?") {
+	if strings.Contains(to.uri.String(), "?") {
 		separator = "&"
 	}
-	s.redirect(w, to.uri+separator+query.Encode())
+	s.redirect(w, to.uri.String()+separator+query.Encode())
 }
 
 // redirect uses 303, after which every browser forgets the body that it sent:

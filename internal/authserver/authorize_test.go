@@ -58,7 +58,7 @@ var redirectTricks = []string{
 	"http://127.0.0.1.evil.example/callback", "http://127.0.0.1:7777.evil.example/callback", "http://evil.example/127.0.0.1:7777/callback",
 	"http://127.0.0.1:0/callback", "http://127.0.0.1:65536/callback", "http://127.0.0.1:/callback", "http://127.0.0.1:07777/callback", "http://127.0.0.1:+1/callback",
 	"http://127.1:7777/callback", "http://2130706433:7777/callback", "http://0x7f.0.0.1:7777/callback", "http://127.0.0.1.:7777/callback", "http://127.0.0.2:7777/callback",
-	"https://127.0.0.1:7777/callback", "http://localhost:7777/callback", "http://[::ffff:127.0.0.1]:7777/callback", "http://[::1%25lo]:7777/callback", "http://[0:0:0:0:0:0:0:1]:7777/callback",
+	"https://127.0.0.1:7777/callback", "http://localhost:7777/call", "http://[::ffff:127.0.0.1]:7777/callback", "http://[::1%25lo]:7777/callback", "http://[0:0:0:0:0:0:0:1]:7777/callback",
 	"//127.0.0.1:7777/callback", "/callback", "callback", "javascript:alert(1)", "data:text/html,x", "http:127.0.0.1:7777/callback", "http:///127.0.0.1:7777/callback",
 	" http://127.0.0.1:7777/callback", "http://127.0.0.1:7777/callback ", "http://127.0.0.1:7777/call\tback", "http://①②⑦.⓪.⓪.①:7777/callback",
 }
@@ -73,7 +73,7 @@ func TestF02_AS03_RedirectVariantsAreRefused(t *testing.T) {
 	}
 }
 
-func TestF03_AS03_OnlyTheLoopbackPortIsFree(t *testing.T) {
+func TestF03_AS03_WA4_OnlyTheLoopbackPortIsFree(t *testing.T) {
 	r := start(t)
 	for uri, good := range map[string]bool{
 		"http://127.0.0.1/callback":              true,
@@ -81,8 +81,8 @@ func TestF03_AS03_OnlyTheLoopbackPortIsFree(t *testing.T) {
 		"http://127.0.0.1:65535/callback":        true,
 		"http://[::1]:4000/callback":             true,
 		"http://localhost:3000/callback":         true,
-		"http://localhost:3001/callback":         false, // a name has no free port
-		"http://localhost/callback":              false,
+		"http://localhost:3001/callback":         true,
+		"http://localhost/callback":              true,
 		"http://127.0.0.1:4000/other":            false,
 		"https://127.0.0.1:4000/callback":        false,
 		"http://127.0.0.1.evil.com/callback":     false,

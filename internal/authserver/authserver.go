@@ -27,7 +27,6 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/web/safefetch"
-	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 
 // Server is the authorization server of one realm. It is an [http.Handler].
@@ -80,11 +79,7 @@ const (
 // the configuration can't be served, or not safely.
 func New(c Config) (*Server, error) {
 	if c.Realm == nil {
-		demo, err := realm.Parse(keycloakrealm.File, noVariables)
-		if err != nil {
-			return nil, err
-		}
-		c.Realm = demo
+		c.Realm = realm.Demo()
 	}
 	issuer, err := checkIssuer(c.Issuer, c.Realm)
 	if err != nil {

@@ -60,7 +60,7 @@ func fileClients(r *realm.Realm) (map[string]*client, error) {
 	clients := map[string]*client{}
 	for _, c := range r.Clients {
 		m := &clientmetadata.Metadata{
-			ClientID: c.ID, ClientName: c.Name, RedirectURIs: c.RedirectURIs,
+			ClientID: c.ID, ClientName: c.Name, RedirectURIs: redirects(c.RedirectURIs),
 			TokenEndpointAuthMethod: clientmetadata.AuthSecretBasic,
 		}
 		switch {
@@ -93,6 +93,18 @@ func fileClients(r *realm.Realm) (map[string]*client, error) {
 		clients[c.ID] = known
 	}
 	return clients, nil
+}
+
+// redirects are the URIs of a client in the realm file to which codes may be
+// sent. Others, such as those with wildcards, are left out.
+func redirects(uris []string) []clientmetadata.Redirect {
+	var list []clientmetadata.Redirect
+	for _, uri := range uris {
+		if r, err := clientmetadata.ParseRedirect(uri); err == nil {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // errUnknownClient says that nobody knows the client.
@@ -136,7 +148,7 @@ func (s *Server) documented(ctx context.Context, id string) (*client, error) {
 		return nil, err
 	}
 	for _, uri := range m.RedirectURIs {
-		if to, err := url.Parse(uri); err != nil || to.Scheme == "https" && !s.realm.Documents.Allows(to.Hostname()) {
+		if uri.Scheme() == "https" && !s.realm.Documents.Allows(uri.Host()) {
 			return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient, Description: "The document at the client_id names a redirect URI at a host that this server does not permit."}
 		}
 	}

@@ -91,7 +91,7 @@ func (s *Server) checkBinding(grant codeGrant, c *client, verifier, redirect str
 	switch {
 	case ask.ClientID != c.id:
 		return badCode("issued to another client")
-	case ask.RedirectURI != redirect:
+	case ask.RedirectURI.String() != redirect:
 		return badCode("sent to another redirect URI")
 	case subtle.ConstantTimeCompare([]byte(challenge), []byte(ask.Challenge)) != 1:
 		return badCode("wrong verifier")

@@ -14,7 +14,6 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
-	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 
 // Documents gets Client ID Metadata Documents; [clientmetadata.Fetcher] is one.
@@ -113,31 +112,13 @@ func checkExposed(c Config, issuer *url.URL) error {
 	if !c.Exposed && isLoopback(issuer.Hostname()) {
 		return nil
 	}
-	demo, err := realm.Parse(keycloakrealm.File, noVariables)
-	if err != nil {
-		return err
-	}
-	known := map[string]bool{}
-	for _, u := range demo.Users {
-		known[u.Password] = u.Password != ""
-	}
-	for _, client := range demo.Clients {
-		known[client.Secret] = client.Secret != ""
-	}
-	for _, u := range c.Realm.Users {
-		if known[u.Password] {
-			return fmt.Errorf("user %s has a demo password, which everybody knows: set another before others can reach this server", u.Username)
-		}
-	}
 	for _, client := range c.Realm.Clients {
-		if confidential := !client.Public && !client.SignedJWT; confidential && (client.Secret == "" || known[client.Secret]) {
-			return fmt.Errorf("client %s has an empty or a demo secret: set another before others can reach this server", client.ID)
+		if !client.Public && !client.SignedJWT && client.Secret == "" {
+			return fmt.Errorf("client %s has no secret: set one before others can reach this server", client.ID)
 		}
 	}
-	return nil
+	return c.Realm.RefuseDemoCredentials()
 }
-
-func noVariables(string) (string, bool) { return "", false }
 
 // hostsOf are the Host headers by which an issuer is addressed: its own, and
 // where it is loopback the other names of that, with the same port.

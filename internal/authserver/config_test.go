@@ -13,7 +13,7 @@ func TestJ05_NoDemoCredentialsOffLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := func() *realm.Realm {
-		r := demoRealm(t)
+		r := realm.Demo()
 		for i := range r.Users {
 			if r.Users[i].Password != "" {
 				r.Users[i].Password = "long and unknown " + r.Users[i].Username
@@ -36,10 +36,10 @@ func TestJ05_NoDemoCredentialsOffLoopback(t *testing.T) {
 		"public, own credentials":       {public, true, nil, ""},
 		"public, demo password":         {public, false, func(r *realm.Realm) { r.Users[1].Password = "user123" }, "mcp-user has a demo password"},
 		"public, demo password swapped": {public, false, func(r *realm.Realm) { r.Users[0].Password = "readonly123" }, "mcp-admin has a demo password"},
-		"public, demo secret":           {public, false, func(r *realm.Realm) { r.Clients[1].Secret = serverSecret }, "echo-mcp-server has an empty or a demo secret"},
-		"public, empty secret":          {public, false, func(r *realm.Realm) { r.Clients[1].Secret = "" }, "echo-mcp-server has an empty or a demo secret"},
-		"local, demo":                   {local, false, func(r *realm.Realm) { *r = *demoRealm(t) }, ""},
-		"local, but exposed":            {local, true, func(r *realm.Realm) { *r = *demoRealm(t) }, "demo"},
+		"public, demo secret":           {public, false, func(r *realm.Realm) { r.Clients[1].Secret = serverSecret }, "echo-mcp-server has a demo secret"},
+		"public, empty secret":          {public, false, func(r *realm.Realm) { r.Clients[1].Secret = "" }, "echo-mcp-server has no secret"},
+		"local, demo":                   {local, false, func(r *realm.Realm) { *r = *realm.Demo() }, ""},
+		"local, but exposed":            {local, true, func(r *realm.Realm) { *r = *realm.Demo() }, "demo"},
 		"public over http":              {"http://auth.example.com/realms/mcp-realm", false, nil, "must be https"},
 		"another realm":                 {"https://auth.example.com/realms/other", false, nil, "must end with /realms/mcp-realm"},
 		"a slash at the end":            {public + "/", false, nil, "must end with"},
@@ -97,7 +97,7 @@ func TestH06_DocumentsFromLoopbackOnlyWhereNothingElseIsPermitted(t *testing.T) 
 		{"http://localhost:8080/realms/mcp-realm", nil, false},
 		{"https://auth.example.com/realms/mcp-realm", []string{"localhost"}, false},
 	} {
-		r := demoRealm(t)
+		r := realm.Demo()
 		r.Documents.Hosts = test.hosts
 		for i := range r.Users {
 			r.Users[i].Password = ""

@@ -3,7 +3,6 @@ package authserver
 import (
 	"log/slog"
 	"net/http"
-	"net/url"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
 )
@@ -59,15 +58,14 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 // consentKey is what a consent is for: one user, one client, one place to send
 // codes to.
 func consentKey(subject string, ask authorization) string {
-	return digest(subject + "\n" + ask.ClientID + "\n" + ask.RedirectURI)
+	return digest(subject + "\n" + ask.ClientID + "\n" + ask.RedirectURI.String())
 }
 
 // rememberable reports whether a consent counts for the next time. It does
 // where the redirect is https, and so can't be taken by another program: one
 // on the user's machine is confirmed each time (RFC 8252, section 8.6).
 func rememberable(ask authorization) bool {
-	u, err := url.Parse(ask.RedirectURI)
-	return err == nil && u.Scheme == "https" && !isLoopback(u.Hostname())
+	return !ask.RedirectURI.Local()
 }
 
 // remembers reports whether the user has consented to all that is asked for.

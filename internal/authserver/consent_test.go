@@ -136,7 +136,7 @@ func TestH09_AS10_LocalClientsAreConfirmedEachTimeWithAWarning(t *testing.T) {
 	const id = "https://app.example/client.json"
 	r := start(t, open, func(c *Config) {
 		c.Documents = published{id: {
-			ClientID: id, ClientName: "Honest App", RedirectURIs: []string{"http://127.0.0.1/cb", "http://localhost:3000/cb"},
+			ClientID: id, ClientName: "Honest App", RedirectURIs: clientmetadata.MustRedirects("http://127.0.0.1/cb", "http://localhost:3000/cb"),
 			TokenEndpointAuthMethod: "none", GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},
 		}}
 	})
@@ -202,7 +202,7 @@ func TestF13_NothingOfStrangersIsMarkup(t *testing.T) {
 	r := start(t, open, func(c *Config) {
 		c.Documents = published{id: &clientmetadata.Metadata{
 			ClientID: id, ClientName: hostile + "\u202egnp.exe\u200b", ClientURI: "javascript:alert(3)",
-			RedirectURIs: []string{"https://app.example/cb"}, TokenEndpointAuthMethod: "none", GrantTypes: []string{"authorization_code"},
+			RedirectURIs: clientmetadata.MustRedirects("https://app.example/cb"), TokenEndpointAuthMethod: "none", GrantTypes: []string{"authorization_code"},
 		}}
 	})
 	b := r.browser()

@@ -50,8 +50,8 @@ func FuzzF02_Redirect(f *testing.F) {
 		if err != nil || u.User != nil || u.Scheme != "http" || u.Fragment != "" {
 			t.Fatalf("%q leads to %q", uri, location)
 		}
-		where, registered := u.Hostname()+u.Path, []string{"127.0.0.1/callback", "::1/callback"}
-		if !slices.Contains(registered, where) && !slices.Contains([]string{"http://localhost:3000/callback", "http://localhost:6274/oauth/callback"}, u.Scheme+"://"+u.Host+u.Path) {
+		where, registered := u.Hostname()+u.Path, []string{"127.0.0.1/callback", "::1/callback", "localhost/callback", "localhost/oauth/callback"}
+		if !slices.Contains(registered, where) {
 			t.Fatalf("%q leads to %q", uri, location)
 		}
 	})

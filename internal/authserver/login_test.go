@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 )
 
 func loginForm(request, user, password string, changes ...string) url.Values {
@@ -187,7 +189,7 @@ func TestF14_FormTargets(t *testing.T) {
 		"com.example.app:/cb":           "com.example.app:",
 		"https://app.example:1/;script": "https://app.example:1",
 	} {
-		if got := formTarget(redirect); got != want {
+		if got := formTarget(clientmetadata.MustRedirects(redirect)[0]); got != want {
 			t.Errorf("%s: %q", redirect, got)
 		}
 	}

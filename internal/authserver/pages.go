@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 )
 
 //go:embed templates/*.html
@@ -63,14 +65,14 @@ func (s *Server) loginPage(w http.ResponseWriter, status int, v visit, c *client
 		shown.Title = "Log in: try again"
 	}
 	shown.Action, shown.Client, shown.Login = s.base+pathLogin, c.name(), login
-	shown.Destination = destination(v.Request.RedirectURI)
+	shown.Destination = v.Request.RedirectURI.Destination()
 	s.render(w, status, "login", shown, v.Request.RedirectURI)
 }
 
 func (s *Server) consentPage(w http.ResponseWriter, v visit, c *client, user *account, id string) {
 	shown := s.view("Allow access?")
 	shown.Action, shown.Request, shown.Client = s.base+pathConsent, id, c.name()
-	shown.Destination, shown.Local = destination(v.Request.RedirectURI), isLocal(v.Request.RedirectURI) || c.LoopbackOnly()
+	shown.Destination, shown.Local = v.Request.RedirectURI.Destination(), v.Request.RedirectURI.Local() || c.LoopbackOnly()
 	shown.User = visible(user.Username)
 	if u, err := url.Parse(c.ClientURI); err == nil && u.Scheme == "https" {
 		shown.Website = c.ClientURI
@@ -107,10 +109,10 @@ func (s *Server) problemPage(w http.ResponseWriter, r *http.Request, status int,
 	slog.InfoContext(r.Context(), "page refused", "path", r.URL.Path, "status", status)
 	shown := s.view("This did not work")
 	shown.Problem = problem
-	s.render(w, status, "problem", shown, "")
+	s.render(w, status, "problem", shown, clientmetadata.Redirect{})
 }
 
-func (s *Server) render(w http.ResponseWriter, status int, name string, shown view, redirect string) {
+func (s *Server) render(w http.ResponseWriter, status int, name string, shown view, redirect clientmetadata.Redirect) {
 	var body bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&body, "layout.html", shown); err != nil {
 		slog.Error("page not rendered", "page", name, "why", err)
@@ -132,15 +134,15 @@ func pageHeaders(w http.ResponseWriter) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", policy(""))
+	h.Set("Content-Security-Policy", policy(clientmetadata.Redirect{}))
 }
 
 // policy lets a page use the style sheet and its form, and nothing else. The
 // client's address is in form-action because browsers hold the redirect that
 // answers a form against it too (CSP 3, section 6.3.1).
-func policy(redirect string) string {
+func policy(redirect clientmetadata.Redirect) string {
 	form := "'none'"
-	if redirect != "" {
+	if redirect != (clientmetadata.Redirect{}) {
 		form = "'self' " + formTarget(redirect)
 	}
 	return "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " + form
@@ -148,33 +150,11 @@ func policy(redirect string) string {
 
 // formTarget is a redirect URI as a source of CSP: its origin, or only its
 // scheme where that can't be written as one.
-func formTarget(redirect string) string {
-	u, err := url.Parse(redirect)
-	switch {
-	case err != nil:
-		return ""
-	case u.Scheme != "https" && u.Scheme != "http" || strings.Contains(u.Hostname(), ":"):
-		return u.Scheme + ":"
+func formTarget(redirect clientmetadata.Redirect) string {
+	if strings.HasPrefix(redirect.Host(), "[") {
+		return redirect.Scheme() + ":"
 	}
-	return u.Scheme + "://" + u.Host
-}
-
-// destination is where a code would go, as people should see it.
-func destination(redirect string) string {
-	u, err := url.Parse(redirect)
-	switch {
-	case err != nil:
-		return ""
-	case u.Host == "":
-		return u.Scheme + ":"
-	}
-	return u.Host
-}
-
-// isLocal reports whether a redirect leads to a program on the user's machine.
-func isLocal(redirect string) bool {
-	u, err := url.Parse(redirect)
-	return err == nil && (isLoopback(u.Hostname()) || u.Scheme != "https")
+	return redirect.Origin()
 }
 
 // visible drops what can't be seen, or turns the direction of the text around

@@ -6,9 +6,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
@@ -52,7 +50,7 @@ func (s *Server) registerClient(r *http.Request) (*clientmetadata.Metadata, *fai
 	// Client credentials would be a key to whoever asks for one.
 	m.GrantTypes = slices.DeleteFunc(m.GrantTypes, func(g string) bool { return g == clientmetadata.GrantClientCredentials })
 	for _, uri := range m.RedirectURIs {
-		if u, err := url.Parse(uri); err != nil || s.realm.Registration.Hosts != nil && !slices.Contains(s.realm.Registration.Hosts, registrable(u)) {
+		if s.realm.Registration.Hosts != nil && !slices.Contains(s.realm.Registration.Hosts, uri.Host()) {
 			return nil, refuse(clientmetadata.InvalidRedirectURI, "This server registers no clients with that redirect host. Its administrator can permit it in the realm file (trusted-hosts).")
 		}
 	}
@@ -60,14 +58,6 @@ func (s *Server) registerClient(r *http.Request) (*clientmetadata.Metadata, *fai
 		return nil, refuse(clientmetadata.InvalidClientMetadata, "Clients that act for themselves are set up by the administrator. Registration is for authorization_code.")
 	}
 	return s.keepClient(m)
-}
-
-// registrable is a host as trusted-hosts names it.
-func registrable(u *url.URL) string {
-	if strings.Contains(u.Hostname(), ":") {
-		return "[" + u.Hostname() + "]"
-	}
-	return u.Hostname()
 }
 
 // keepClient gives the client an id, and a secret if it needs one, and writes

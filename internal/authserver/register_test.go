@@ -139,11 +139,11 @@ func TestH03_TheRateOfOneAddressIsBounded(t *testing.T) {
 func TestAS09_ClientIDMetadataDocuments(t *testing.T) {
 	const id, elsewhere = "https://app.example/client.json", "https://app.example/elsewhere.json"
 	document := clientmetadata.Metadata{
-		ClientID: id, ClientName: "App", RedirectURIs: []string{"https://app.example/cb", testRedirect},
+		ClientID: id, ClientName: "App", RedirectURIs: clientmetadata.MustRedirects("https://app.example/cb", testRedirect),
 		TokenEndpointAuthMethod: "none", GrantTypes: []string{"authorization_code", "refresh_token"},
 	}
 	away := document
-	away.ClientID, away.RedirectURIs = elsewhere, []string{testRedirect, "https://evil.example/cb"}
+	away.ClientID, away.RedirectURIs = elsewhere, clientmetadata.MustRedirects(testRedirect, "https://evil.example/cb")
 	r := start(t, func(c *Config) {
 		c.Realm.Documents.Hosts = []string{"app.example"}
 		c.Documents = published{id: &document, elsewhere: &away}
@@ -181,7 +181,7 @@ func TestAS09_ClientIDMetadataDocuments(t *testing.T) {
 func TestAS09_TheRealmFileCanTurnDocumentsOff(t *testing.T) {
 	r := start(t, func(c *Config) {
 		c.Realm.Documents = nil
-		c.Documents = published{"https://app.example/c.json": {ClientID: "https://app.example/c.json", RedirectURIs: []string{testRedirect}}}
+		c.Documents = published{"https://app.example/c.json": {ClientID: "https://app.example/c.json", RedirectURIs: clientmetadata.MustRedirects(testRedirect)}}
 	})
 	r.wantPage(t, r.browser().get(r.ask("client_id=https://app.example/c.json")))
 	if !strings.Contains(r.browser().get(r.issuer+wellKnownOAuth).text, `"client_id_metadata_document_supported": false`) {

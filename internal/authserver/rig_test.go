@@ -23,7 +23,6 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/realm"
-	keycloakrealm "mcp-auth-step-by-step/keycloak"
 )
 
 // cheap is a password cost for tests that are about something else.
@@ -75,7 +74,7 @@ func start(t *testing.T, options ...func(*Config)) *rig {
 	}
 	web := httptest.NewUnstartedServer(nil)
 	c := &clock{at: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
-	config := Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, Now: c.now, PasswordCost: cheap, Realm: demoRealm(t)}
+	config := Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, Now: c.now, PasswordCost: cheap, Realm: realm.Demo()}
 	for _, option := range options {
 		option(&config)
 	}
@@ -87,15 +86,6 @@ func start(t *testing.T, options ...func(*Config)) *rig {
 	web.Start()
 	t.Cleanup(web.Close)
 	return &rig{T: t, Server: s, clock: c, base: web.URL}
-}
-
-func demoRealm(t testing.TB) *realm.Realm {
-	t.Helper()
-	r, err := realm.Parse(keycloakrealm.File, noVariables)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 // open lets every host register and publish clients.

@@ -207,7 +207,7 @@ func TestG09_GrantsAndRequestsThatAreNone(t *testing.T) {
 }
 
 func TestG09_OnlyOneClientOfTheDemoHasThePasswordGrant(t *testing.T) {
-	for _, c := range demoRealm(t).Clients {
+	for _, c := range realm.Demo().Clients {
 		if c.DirectAccess != (c.ID == testClient) {
 			t.Errorf("%s: direct access is %v", c.ID, c.DirectAccess)
 		}

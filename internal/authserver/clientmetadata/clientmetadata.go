@@ -57,7 +57,7 @@ type Metadata struct {
 	ClientSecret          string `json:"client_secret,omitempty"`            // shown once, to its owner
 	ClientSecretExpiresAt *int64 `json:"client_secret_expires_at,omitempty"` // required beside a secret; 0: never
 
-	RedirectURIs            []string        `json:"redirect_uris,omitempty"`
+	RedirectURIs            []Redirect      `json:"redirect_uris,omitempty"`
 	TokenEndpointAuthMethod string          `json:"token_endpoint_auth_method"`
 	GrantTypes              []string        `json:"grant_types"`
 	ResponseTypes           []string        `json:"response_types"`

@@ -1,12 +1,12 @@
 package clientmetadata
 
 import (
-	"net/netip"
 	"net/url"
 	"path"
 	"slices"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/web/loopback"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 )
 
@@ -27,45 +27,144 @@ const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 // of them.
 var responseParameters = []string{"code", "state", "iss", "error", "error_description", "error_uri"}
 
-// CheckRedirectURI tells whether codes may be sent to a URI: https to any
-// host, http to this machine (MCP, "Communication Security"), or a private-use
-// scheme of a native app, which is a domain name in reverse and so has a dot
-// (RFC 8252, section 7.1). The error is an [*Error].
-func CheckRedirectURI(uri string) error {
-	refuse := func(why string) error {
-		return &Error{InvalidRedirectURI, "The redirect URI " + quoted(uri) + " " + why + "."}
+// Redirect is a redirect URI that [ParseRedirect] accepted. It is comparable:
+// two are equal exactly if their texts are. The zero value is the absence of
+// one.
+type Redirect struct {
+	uri          string
+	scheme, host string // host without brackets
+	authority    string // host and port as they stand in the URI
+}
+
+// ParseRedirect reads a URI to which codes may be sent: https to any host, http
+// to this machine (MCP, "Communication Security"), or a private-use scheme of a
+// native app, which is a domain name in reverse and so has a dot (RFC 8252,
+// section 7.1). The error is an [*Error].
+func ParseRedirect(uri string) (Redirect, error) {
+	refuse := func(why string) (Redirect, error) {
+		return Redirect{}, &Error{InvalidRedirectURI, "The redirect URI " + quoted(uri) + " " + why + "."}
 	}
 	if uri == "" || len(uri) > maxRedirectURI {
 		return refuse("must have 1 to 1024 characters")
 	}
 	for _, c := range []byte(uri) {
 		if strings.IndexByte(uriCharacters, c) < 0 {
-			return refuse("has a character that it must not have: fragments, wildcards, blanks and backslashes are refused")
+			return refuse("has a character that is not allowed: remove fragments, wildcards, blanks and backslashes")
 		}
 	}
 	u, err := url.Parse(uri)
 	if err != nil || !strings.HasPrefix(uri, u.Scheme+":") {
-		return refuse("is no absolute URI with a scheme in lower case")
+		return refuse("is not an absolute URI with a scheme in lower case")
 	}
 	private := isPrivateUse(u.Scheme)
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http" && !private:
-		return refuse("must use https, http to this machine, or a scheme of your own such as com.example.app:/callback")
+		return refuse("must use https, http to localhost, or a private-use scheme with a dot such as com.example.app:/callback")
 	case u.Opaque != "" || !strings.HasPrefix(uri, u.Scheme+":/"):
 		return refuse("must have a slash after the scheme")
 	case u.User != nil || strings.Contains(u.Host, "@"):
-		return refuse("must not have userinfo")
+		return refuse("must not have user information")
 	case hasDotSegments(u):
 		return refuse("must not have the path segments . or ..")
 	case hasResponseParameter(u):
-		return refuse("must not have a parameter that the response adds")
+		return refuse("must not have a parameter that the authorization response adds, such as code or state")
 	// A private-use scheme needs no host; one that is there must be one.
 	case !safefetch.ValidAuthority(u) && (!private || strings.HasPrefix(uri, u.Scheme+"://")):
-		return refuse("has no valid host and port")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return refuse("must use https; http is for localhost, 127.0.0.1 and [::1]")
+		return refuse("does not have a valid host and port")
+	case u.Scheme == "http" && !loopback.Canonical(u.Hostname()):
+		return refuse("must use https; http is only allowed for localhost, 127.0.0.1 and [::1]")
 	}
-	return nil
+	return Redirect{uri: uri, scheme: u.Scheme, host: u.Hostname(), authority: u.Host}, nil
+}
+
+// MustRedirects parses URIs that are known to be good, and panics if one isn't.
+func MustRedirects(uris ...string) []Redirect {
+	list, err := parseRedirects(uris)
+	if err != nil {
+		panic(err)
+	}
+	return list
+}
+
+func parseRedirects(uris []string) ([]Redirect, error) {
+	list := make([]Redirect, len(uris))
+	for i, uri := range uris {
+		var err error
+		if list[i], err = ParseRedirect(uri); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// String is the URI as it was registered or asked for.
+func (r Redirect) String() string { return r.uri }
+
+// MarshalText makes a JSON string of the URI.
+func (r Redirect) MarshalText() ([]byte, error) { return []byte(r.uri), nil }
+
+// UnmarshalText reads what MarshalText wrote, the zero value too.
+func (r *Redirect) UnmarshalText(text []byte) (err error) {
+	*r = Redirect{}
+	if len(text) > 0 {
+		*r, err = ParseRedirect(string(text))
+	}
+	return err
+}
+
+// Scheme is https, http or a private-use scheme.
+func (r Redirect) Scheme() string { return r.scheme }
+
+// Private reports whether the scheme is a private-use one.
+func (r Redirect) Private() bool { return r.scheme != "https" && r.scheme != "http" }
+
+// Host is the host without port, as realm files name it: IPv6 addresses in
+// brackets, and empty where a private-use URI has none.
+func (r Redirect) Host() string {
+	if strings.Contains(r.host, ":") {
+		return "[" + r.host + "]"
+	}
+	return r.host
+}
+
+// Origin is scheme://host[:port] as it stands in the URI, and for private-use
+// schemes the scheme with its colon: what stands after that is the app's own,
+// and proves nothing.
+func (r Redirect) Origin() string {
+	if r.Private() {
+		return r.scheme + ":"
+	}
+	return r.scheme + "://" + r.authority
+}
+
+// Destination is where a code goes, as people should see it: host[:port], or
+// the private-use scheme with its colon.
+func (r Redirect) Destination() string {
+	if r.Private() {
+		return r.scheme + ":"
+	}
+	return r.authority
+}
+
+// Loopback reports whether the URI leads to this machine by http or https.
+func (r Redirect) Loopback() bool { return !r.Private() && loopback.Host(r.host) }
+
+// Local reports whether a program on the user's machine takes the code: one
+// that listens on loopback, or that has claimed a private-use scheme.
+func (r Redirect) Local() bool { return r.Private() || r.Loopback() }
+
+// matches reports whether a URI that was asked for is this registered one:
+// byte by byte, but for the port of http to this machine. A native app takes
+// the port that is free (RFC 8252, section 7.3; RFC 9700, sections 2.1 and
+// 4.1.3). Host names are not exchanged for each other.
+func (r Redirect) matches(asked Redirect) bool {
+	free := r.scheme == "http" && loopback.Canonical(r.host)
+	return r == asked || free && r.withoutPort() == asked.withoutPort()
+}
+
+// withoutPort is the URI without its port.
+func (r Redirect) withoutPort() string {
+	return r.scheme + "://" + r.Host() + strings.TrimPrefix(r.uri, r.Origin())
 }
 
 // isPrivateUse tells whether a scheme is a domain name in reverse: at least two
@@ -75,67 +174,21 @@ func isPrivateUse(scheme string) bool {
 	return len(words) > 1 && !slices.Contains(words, "")
 }
 
-// AllowsRedirect compares a redirect URI to the letter with those of the
-// client. Where one of these is http to a literal loopback address, the port
-// may differ, since a native app takes the one that is free (RFC 8252, section
-// 7.3); localhost is a name and has no such freedom (section 8.3).
-func (m *Metadata) AllowsRedirect(uri string) bool {
-	if slices.Contains(m.RedirectURIs, uri) {
-		return true
+// MatchRedirect finds the redirect URI that a request asks for among those of
+// the client. ok is false if it is none of them, or not a redirect URI at all.
+func (m *Metadata) MatchRedirect(uri string) (asked Redirect, ok bool) {
+	asked, err := ParseRedirect(uri)
+	if err != nil || !slices.ContainsFunc(m.RedirectURIs, func(r Redirect) bool { return r.matches(asked) }) {
+		return Redirect{}, false
 	}
-	free, ok := withoutPort(uri)
-	return ok && slices.ContainsFunc(m.RedirectURIs, func(registered string) bool {
-		known, ok := withoutPort(registered)
-		return ok && known == free
-	})
+	return asked, true
 }
 
-// LoopbackOnly tells whether all redirect URIs lead to the user's own machine.
-// Any program there can take such a client's place, which the user should be
-// told (MCP, "Localhost Redirect URI Risks").
+// LoopbackOnly reports whether all redirect URIs lead to the user's own
+// machine. Any program there can impersonate such a client, which the user
+// should be told (MCP, "Localhost Redirect URI Risks").
 func (m *Metadata) LoopbackOnly() bool {
-	return len(m.RedirectURIs) > 0 && !slices.ContainsFunc(m.RedirectURIs, func(uri string) bool {
-		u, err := url.Parse(uri)
-		return err != nil || u.Scheme != "http" && u.Scheme != "https" || !isLoopback(u.Hostname())
-	})
-}
-
-// withoutPort takes the port out of an http URI whose host is a literal
-// loopback address, written in its one canonical form; others it refuses.
-func withoutPort(uri string) (string, bool) {
-	rest, ok := strings.CutPrefix(uri, "http://")
-	if !ok {
-		return "", false
-	}
-	authority, tail := rest, ""
-	if end := strings.IndexAny(rest, "/?"); end >= 0 {
-		authority, tail = rest[:end], rest[end:]
-	}
-	addr, err := netip.ParseAddr(strings.Trim(authority, "[]"))
-	if withPort, portErr := netip.ParseAddrPort(authority); portErr == nil {
-		if withPort.Port() == 0 || withPort.String() != authority {
-			return "", false
-		}
-		addr = withPort.Addr()
-	} else if err != nil || authority != bracketed(addr) {
-		return "", false
-	}
-	return "http://" + bracketed(addr) + tail, isLoopback(addr.String())
-}
-
-func bracketed(addr netip.Addr) string {
-	if addr.Is4() {
-		return addr.String()
-	}
-	return "[" + addr.String() + "]"
-}
-
-// isLoopback knows localhost and the literal loopback addresses, each in one
-// spelling.
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" ||
-		err == nil && addr.IsLoopback() && !addr.Is4In6() && addr.Zone() == "" && addr.String() == host
+	return len(m.RedirectURIs) > 0 && !slices.ContainsFunc(m.RedirectURIs, func(r Redirect) bool { return !r.Loopback() })
 }
 
 // hasDotSegments looks for . and .. in a path, also in their percent-encoded

@@ -1,7 +1,9 @@
 package clientmetadata
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -46,23 +48,34 @@ var badRedirects = []string{
 	"https://app.example.com./cb", "https://app..example.com/cb", "https://" + strings.Repeat("a", 64) + ".com/", "https://app.example.com/" + strings.Repeat("x", maxRedirectURI),
 }
 
-func TestH01_AS08_CheckRedirectURI(t *testing.T) {
+func TestH01_AS08_ParseRedirect(t *testing.T) {
 	for _, uri := range goodRedirects {
-		if err := CheckRedirectURI(uri); err != nil {
+		if _, err := ParseRedirect(uri); err != nil {
 			t.Errorf("%q: %v", uri, err)
 		}
 	}
 	for _, uri := range badRedirects {
 		var refusal *Error
-		if err := CheckRedirectURI(uri); !errors.As(err, &refusal) || refusal.Code != InvalidRedirectURI || refusal.Description == "" {
+		if _, err := ParseRedirect(uri); !errors.As(err, &refusal) || refusal.Code != InvalidRedirectURI || refusal.Description == "" {
 			t.Errorf("%.80q: %v", uri, err)
 		}
 	}
 }
 
-func client(uris ...string) *Metadata { return &Metadata{RedirectURIs: uris} }
+func client(uris ...string) *Metadata { return &Metadata{RedirectURIs: MustRedirects(uris...)} }
 
-func TestF03_AS03_LoopbackPort(t *testing.T) {
+// allows reports whether a client may have its answer at a URI, which must then
+// come back as it was asked for.
+func allows(t *testing.T, m *Metadata, uri string) bool {
+	t.Helper()
+	asked, ok := m.MatchRedirect(uri)
+	if ok && asked.String() != uri || !ok && asked != (Redirect{}) {
+		t.Errorf("asked for %q, got %q", uri, asked)
+	}
+	return ok
+}
+
+func TestF03_AS03_WA4_LoopbackPort(t *testing.T) {
 	for registered, cases := range map[string]map[string]bool{
 		"http://127.0.0.1/cb": {
 			"http://127.0.0.1/cb": true, "http://127.0.0.1:1/cb": true, "http://127.0.0.1:65535/cb": true, "http://127.0.0.1:80/cb": true,
@@ -77,19 +90,20 @@ func TestF03_AS03_LoopbackPort(t *testing.T) {
 		},
 		"http://127.0.0.1:8080/cb?a=b": {"http://127.0.0.1/cb?a=b": true, "http://127.0.0.1:9/cb?a=b": true, "http://127.0.0.1:9/cb": false, "http://127.0.0.1:9/cb?a=c": false, "http://127.0.0.1:9?a=b": false},
 		"http://[::1]/cb":              {"http://[::1]:5/cb": true, "http://[::1]/cb": true, "http://[0:0:0:0:0:0:0:1]:5/cb": false, "http://[::2]:5/cb": false, "http://::1:5/cb": false, "http://[::1%25lo]:5/cb": false, "http://127.0.0.1:5/cb": false},
-		"http://localhost:3000/cb":     {"http://localhost:3000/cb": true, "http://localhost:3001/cb": false, "http://localhost/cb": false, "http://127.0.0.1:3000/cb": false},
+		"http://localhost:3000/cb":     {"http://localhost:3000/cb": true, "http://localhost:3001/cb": true, "http://localhost/cb": true, "http://localhost:3000/": false, "http://LOCALHOST:3000/cb": false, "http://127.0.0.1:3000/cb": false},
+		"http://localhost/callback":    {"http://localhost:58135/callback": true, "http://localhost:58135/callback/": false, "http://localhost:58135/call": false, "http://127.0.0.1:58135/callback": false, "http://[::1]:58135/callback": false},
+		"https://localhost/cb":         {"https://localhost/cb": true, "https://localhost:8443/cb": false},
 		"https://127.0.0.1:3000/cb":    {"https://127.0.0.1:3000/cb": true, "https://127.0.0.1:3001/cb": false, "http://127.0.0.1:3000/cb": false},
 		"http://127.0.0.1":             {"http://127.0.0.1:7": true, "http://127.0.0.1:7/": false, "http://127.0.0.1:7x": false},
-		"http://10.0.0.1/cb":           {"http://10.0.0.1/cb": true, "http://10.0.0.1:5/cb": false}, // can't be registered, would have no freedom either
 		"com.example.app:/cb":          {"com.example.app:/cb": true, "com.example.app:80/cb": false, "com.example.app:/cb/x": false},
 	} {
 		for uri, want := range cases {
-			if got := client("https://other.example/", registered).AllowsRedirect(uri); got != want {
+			if got := allows(t, client("https://other.example/", registered), uri); got != want {
 				t.Errorf("registered %s, asked for %s: %v", registered, uri, got)
 			}
 		}
 	}
-	if client().AllowsRedirect("") || client().AllowsRedirect("http://127.0.0.1/cb") {
+	if allows(t, client(), "") || allows(t, client(), "http://127.0.0.1/cb") {
 		t.Error("a client without redirect URIs has one")
 	}
 }
@@ -125,7 +139,7 @@ func tricks(good string) []string {
 		list = append(list, "http://"+host+rest, scheme+name+":443"+rest, scheme+name+":8443"+rest, scheme+name+":80"+rest)
 	}
 	if name == "localhost" {
-		list = append(list, scheme+"127.0.0.1"+rest, scheme+"[::1]"+rest, scheme+name+rest, scheme+name+":1"+rest)
+		list = append(list, scheme+"127.0.0.1"+rest, scheme+"[::1]"+rest)
 	}
 	return slices.DeleteFunc(list, func(uri string) bool { return uri == good }) // numbers have no capitals
 }
@@ -137,11 +151,11 @@ func TestF02_AS03_OpenRedirectTricks(t *testing.T) {
 			t.Fatalf("%d tricks only", len(list))
 		}
 		for _, uri := range list {
-			if client(good).AllowsRedirect(uri) {
+			if allows(t, client(good), uri) {
 				t.Errorf("registered %s, taken for it: %q", good, uri)
 			}
 		}
-		if !client(good).AllowsRedirect(good) {
+		if !allows(t, client(good), good) {
 			t.Errorf("%s isn't taken for itself", good)
 		}
 	}
@@ -166,9 +180,38 @@ func TestH09_AS10_LoopbackOnly(t *testing.T) {
 	}
 }
 
-// FuzzAllowsRedirect: what is allowed is a registered URI to the letter, or it
-// is one but for the port, on a literal loopback address.
-func FuzzAllowsRedirect(f *testing.F) {
+func TestRedirectParts(t *testing.T) {
+	for uri, want := range map[string][]string{
+		"https://app.example:8443/cb?x=1":   {"app.example", "https://app.example:8443", "app.example:8443", "false false"},
+		"https://localhost/cb":              {"localhost", "https://localhost", "localhost", "true true"},
+		"http://[::1]:8123/cb":              {"[::1]", "http://[::1]:8123", "[::1]:8123", "true true"},
+		"http://127.0.0.1":                  {"127.0.0.1", "http://127.0.0.1", "127.0.0.1", "true true"},
+		"https://10.0.0.1/":                 {"10.0.0.1", "https://10.0.0.1", "10.0.0.1", "false false"},
+		"com.example.app:/cb":               {"", "com.example.app:", "com.example.app:", "false true"},
+		"com.example.app://github.com/oath": {"github.com", "com.example.app:", "com.example.app:", "false true"}, // it does not go to github.com
+	} {
+		r := MustRedirects(uri)[0]
+		got := []string{r.Host(), r.Origin(), r.Destination(), fmt.Sprint(r.Loopback(), " ", r.Local())}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", uri, got, want)
+		}
+		var again Redirect
+		if text := must(json.Marshal(r)); json.Unmarshal(text, &again) != nil || again != r || string(text) != `"`+uri+`"` {
+			t.Errorf("%s, as JSON %s, read again %v", uri, text, again)
+		}
+	}
+	var none, bad Redirect
+	if err := json.Unmarshal([]byte(`""`), &none); err != nil || none != (Redirect{}) {
+		t.Errorf("nothing was read as %v, %v", none, err)
+	}
+	if err := json.Unmarshal([]byte(`"http://evil.com/"`), &bad); err == nil || bad != (Redirect{}) {
+		t.Errorf("a bad one was read as %v", bad)
+	}
+}
+
+// FuzzMatchRedirect: what is allowed is a registered URI to the letter, or it
+// is one but for the port, on this machine.
+func FuzzMatchRedirect(f *testing.F) {
 	for _, good := range goodRedirects {
 		f.Add(good, good)
 		f.Add(good, strings.Replace(good, "127.0.0.1", "127.0.0.1:99", 1))
@@ -177,30 +220,38 @@ func FuzzAllowsRedirect(f *testing.F) {
 		f.Add("http://127.0.0.1/cb", uri)
 	}
 	f.Fuzz(func(t *testing.T, registered, uri string) {
-		if CheckRedirectURI(registered) != nil || !client(registered).AllowsRedirect(uri) || uri == registered {
+		known, err := ParseRedirect(registered)
+		if err != nil || uri == registered {
 			return
 		}
-		if err := CheckRedirectURI(uri); err != nil {
+		if _, ok := (&Metadata{RedirectURIs: []Redirect{known}}).MatchRedirect(uri); !ok {
+			return
+		}
+		if _, err := ParseRedirect(uri); err != nil {
 			t.Fatalf("registered %q, allowed %q: %v", registered, uri, err)
 		}
 		a, b := must(url.Parse(registered)), must(url.Parse(uri))
-		addr, err := netip.ParseAddr(b.Hostname())
-		if err != nil || !addr.IsLoopback() || b.Scheme != "http" || b.User != nil || b.Hostname() != a.Hostname() ||
+		addr, _ := netip.ParseAddr(b.Hostname())
+		if b.Hostname() != "localhost" && !addr.IsLoopback() || b.Scheme != "http" || b.User != nil || b.Hostname() != a.Hostname() ||
 			b.EscapedPath() != a.EscapedPath() || b.RawQuery != a.RawQuery || b.ForceQuery != a.ForceQuery || b.Fragment != "" {
 			t.Fatalf("registered %q, allowed %q", registered, uri)
 		}
 	})
 }
 
-// FuzzCheckRedirectURI: what may be registered leads a browser to where Go's
+// FuzzParseRedirect: what may be registered leads a browser to where Go's
 // parser says, and only by the schemes that are meant.
-func FuzzCheckRedirectURI(f *testing.F) {
+func FuzzParseRedirect(f *testing.F) {
 	for _, uri := range slices.Concat(goodRedirects, badRedirects) {
 		f.Add(uri)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		if CheckRedirectURI(uri) != nil {
+		r, err := ParseRedirect(uri)
+		if err != nil {
 			return
+		}
+		if again, err := ParseRedirect(r.String()); err != nil || again != r || r.String() != uri {
+			t.Fatalf("%q was read as %q", uri, r)
 		}
 		u, err := url.Parse(uri)
 		if err != nil || u.User != nil || u.Fragment != "" || u.Opaque != "" || u.String() != uri && u.Host != "" {

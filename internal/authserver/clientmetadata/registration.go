@@ -56,6 +56,7 @@ func invalid(description string) *Error { return &Error{InvalidClientMetadata, d
 // for left out. Names are compared to the letter, as encoding/json wouldn't.
 func read(members map[string]json.RawMessage) (*Metadata, error) {
 	m := &Metadata{}
+	var redirects []string
 	present := func(name string) (json.RawMessage, bool) {
 		raw := members[name]
 		return raw, len(raw) > 0 && string(raw) != "null"
@@ -72,7 +73,7 @@ func read(members map[string]json.RawMessage) (*Metadata, error) {
 		}
 	}
 	for name, target := range map[string]*[]string{
-		"redirect_uris": &m.RedirectURIs, "grant_types": &m.GrantTypes, "response_types": &m.ResponseTypes,
+		"redirect_uris": &redirects, "grant_types": &m.GrantTypes, "response_types": &m.ResponseTypes,
 	} {
 		if raw, ok := present(name); ok {
 			if *target, ok = strictjson.Strings(raw); !ok {
@@ -85,7 +86,12 @@ func read(members map[string]json.RawMessage) (*Metadata, error) {
 		}
 	}
 	m.JWKS, _ = present("jwks")
-	return m, nil
+	if len(redirects) > maxRedirectURIs {
+		return nil, &Error{InvalidRedirectURI, "redirect_uris must hold at most 20 URIs."}
+	}
+	var err error
+	m.RedirectURIs, err = parseRedirects(redirects)
+	return m, err
 }
 
 // settle checks what was read, and brings it into the form that is granted.
@@ -179,13 +185,8 @@ func (m *Metadata) settleRedirects() error {
 		m.RedirectURIs = nil
 		return nil
 	}
-	if len(m.RedirectURIs) == 0 || len(m.RedirectURIs) > maxRedirectURIs {
-		return &Error{InvalidRedirectURI, "redirect_uris must hold one to twenty URIs."}
-	}
-	for _, uri := range m.RedirectURIs {
-		if err := CheckRedirectURI(uri); err != nil {
-			return err
-		}
+	if len(m.RedirectURIs) == 0 {
+		return &Error{InvalidRedirectURI, "redirect_uris must hold at least one URI."}
 	}
 	return nil
 }
@@ -194,7 +195,7 @@ func (m *Metadata) settleRedirects() error {
 // the redirect URIs: OpenID Connect's default, web, would refuse most clients
 // of MCP, which says nothing of the kind for servers of plain OAuth.
 func (m *Metadata) settleType() error {
-	native := slices.ContainsFunc(m.RedirectURIs, func(uri string) bool { return !strings.HasPrefix(uri, "https://") })
+	native := slices.ContainsFunc(m.RedirectURIs, func(r Redirect) bool { return r.scheme != "https" })
 	switch {
 	case m.ApplicationType == "" && native:
 		m.ApplicationType = Native

@@ -20,6 +20,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 // Options say which Keycloak is meant and what shall be in it. The zero value
@@ -81,7 +83,8 @@ type setup struct {
 	Options
 	url    string // of Keycloak, without a slash at the end
 	public string // base of the issuer
-	file
+	wanted object // the realm file, for Keycloak
+	realm  *realm.Realm
 	client *http.Client
 	out    io.Writer
 }
@@ -108,12 +111,11 @@ func newSetup(o Options, out io.Writer) (*setup, error) {
 		return nil, err
 	}
 	var err error
-	s.file, err = readFile(o)
-	if err != nil {
+	if s.wanted, s.realm, err = readFile(o); err != nil {
 		return nil, err
 	}
 	if !isLoopback(s.url) || !isLoopback(s.public) {
-		return s, s.file.refuseDemo()
+		return s, s.realm.RefuseDemoCredentials()
 	}
 	return s, nil
 }

@@ -3,32 +3,35 @@ package realm
 import (
 	"encoding/json"
 	"regexp"
+
+	"mcp-auth-step-by-step/internal/web/strictjson"
 )
 
 // placeholder is what Keycloak replaces in a file that it imports:
 // ${NAME} and ${NAME:default}.
 var placeholder = regexp.MustCompile(`\$\{([^${}:]+)(:[^{}]*)?\}`)
 
-// Expand returns the text of a realm file with its placeholders replaced, for
-// whoever hands it on to Keycloak's REST API, which replaces none.
-func Expand(text []byte, lookup func(string) (string, bool)) ([]byte, error) {
-	return expand(text, lookup)
-}
-
-// expand replaces placeholders in the strings of a JSON text, by the
-// environment or else by their default. One with neither stays as it is, as
-// with Keycloak: its message keys, ${profileScopeConsentText} for one, have
-// the same form.
+// expand reads the members of a realm file, with placeholders in its strings
+// replaced by lookup or else by their defaults. A placeholder with neither stays
+// as it is, as with Keycloak: its message keys, such as
+// ${profileScopeConsentText}, have the same form.
 //
-// Keycloak replaces in the text before it reads the JSON. Here it is done
-// after, so that a quote in a variable can't become part of the file's
+// Keycloak replaces in the text before it reads the JSON. Here the JSON is read
+// first, so that a quote in a variable can't become part of the file's
 // structure.
-func expand(text []byte, lookup func(string) (string, bool)) ([]byte, error) {
-	var value any
-	if err := json.Unmarshal(text, &value); err != nil {
+func expand(text []byte, lookup func(string) (string, bool)) (map[string]any, error) {
+	if _, err := strictjson.Object(text); err != nil {
 		return nil, err
 	}
-	return json.Marshal(expandValue(value, lookup))
+	if lookup == nil {
+		lookup = func(string) (string, bool) { return "", false }
+	}
+	var members map[string]any
+	if err := json.Unmarshal(text, &members); err != nil {
+		return nil, err
+	}
+	expandValue(members, lookup)
+	return members, nil
 }
 
 func expandValue(value any, lookup func(string) (string, bool)) any {

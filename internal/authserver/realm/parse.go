@@ -1,53 +1,13 @@
 package realm
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"mcp-auth-step-by-step/internal/web/strictjson"
 )
-
-// Load reads a realm file, with placeholders filled from the environment.
-func Load(path string) (*Realm, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("the realm file can't be read: %w", err)
-	}
-	r, err := Parse(text, os.LookupEnv)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
-}
-
-// Parse reads the text of a realm file, with placeholders filled by lookup.
-// Its errors name the member at fault.
-func Parse(text []byte, lookup func(string) (string, bool)) (*Realm, error) {
-	if _, err := strictjson.Object(text); err != nil {
-		return nil, err
-	}
-	expanded, err := expand(text, lookup)
-	if err != nil {
-		return nil, err
-	}
-	var file realmFile
-	if err := json.Unmarshal(expanded, &file); err != nil {
-		return nil, fmt.Errorf("not a realm file of Keycloak: %w", err)
-	}
-	if file.Realm == "" || strings.Trim(file.Realm, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
-		return nil, fmt.Errorf("realm: %q is no name that can stand in a URL", file.Realm)
-	}
-	if err := file.refuse(); err != nil {
-		return nil, err
-	}
-	return file.realm()
-}
 
 // refuse names what the embedded server would have to do and can't.
 func (f *realmFile) refuse() error {
@@ -211,7 +171,6 @@ func (c *clientFile) client() (*Client, error) {
 		DirectAccess:        c.DirectAccess,
 		ServiceAccount:      c.ServiceAccounts,
 		RefreshTokens:       c.Attributes["use.refresh.tokens"] != "false",
-		ConsentRequired:     c.ConsentRequired,
 		FullScope:           c.FullScopeAllowed == nil || *c.FullScopeAllowed,
 		AccessTokenLifetime: seconds(lifetime),
 		DefaultScopes:       c.DefaultScopes,

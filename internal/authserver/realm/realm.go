@@ -101,7 +101,6 @@ type Client struct {
 	RedirectURIs                               []string
 	StandardFlow, DirectAccess, ServiceAccount bool
 	RefreshTokens                              bool
-	ConsentRequired                            bool
 	// FullScope puts all roles of the user into a token; without it only those
 	// that its scopes map.
 	FullScope                     bool

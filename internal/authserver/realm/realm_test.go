@@ -9,22 +9,11 @@ import (
 	"testing"
 	"time"
 
-	keycloakrealm "mcp-auth-step-by-step/keycloak"
+	"mcp-auth-step-by-step/keycloak"
 )
 
-func none(string) (string, bool) { return "", false }
-
-func demo(t testing.TB) *Realm {
-	t.Helper()
-	r, err := Parse(keycloakrealm.File, none)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 func TestTheDemoRealm(t *testing.T) {
-	r := demo(t)
+	r := Demo()
 	if r.Name != "mcp-realm" || r.Audience() != "http://localhost:9000/mcp" || r.AccessTokenLifetime != 5*time.Minute || r.CodeLifetime != time.Minute || r.RequireTLS {
 		t.Errorf("%+v", r)
 	}
@@ -69,7 +58,7 @@ func TestTheDemoRealm(t *testing.T) {
 func TestVariables(t *testing.T) {
 	variables := map[string]string{"ECHO_MCP_SERVER_SECRET": `quo"te`, "MCP_RESOURCE": "https://mcp.example.com/mcp", "EMPTY": ""}
 	lookup := func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
-	r, err := Parse(keycloakrealm.File, lookup)
+	r, err := Parse(keycloak.RealmFile, lookup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +79,7 @@ func TestVariables(t *testing.T) {
 func with(t *testing.T, value any, path ...any) []byte {
 	t.Helper()
 	var file map[string]any
-	if err := json.Unmarshal(keycloakrealm.File, &file); err != nil {
+	if err := json.Unmarshal(keycloak.RealmFile, &file); err != nil {
 		t.Fatal(err)
 	}
 	var at any = file
@@ -156,29 +145,29 @@ func TestWhatCantBeHonouredIsNamed(t *testing.T) {
 		{"secure-session", path{"clientProfiles", "profiles", 0, "executors", 0, "executor"}, "secure-session"},
 	} {
 		t.Run(test.says, func(t *testing.T) {
-			_, err := Parse(with(t, test.value, test.path...), none)
+			_, err := Parse(with(t, test.value, test.path...), nil)
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v: %v", test.path, err)
 			}
 		})
 	}
 	for _, text := range []string{"", "[]", "{", `{"realm":"a","realm":"b"}`, `{"realm":"a","REALM":"b"}`, `{"realm":5}`} {
-		if _, err := Parse([]byte(text), none); err == nil {
+		if _, err := Parse([]byte(text), nil); err == nil {
 			t.Errorf("%q was read", text)
 		}
 	}
 }
 
 func TestDisabledIsLeftOut(t *testing.T) {
-	r, err := Parse(with(t, false, "clients", 0, "enabled"), none)
+	r, err := Parse(with(t, false, "clients", 0, "enabled"), nil)
 	if err != nil || len(r.Clients) != 1 || r.Clients[0].ID != "echo-mcp-server" {
 		t.Errorf("clients %+v, %v", r, err)
 	}
-	r, err = Parse(with(t, false, "users", 0, "enabled"), none)
-	if err != nil || r.Users[0].Username == demo(t).Users[0].Username {
+	r, err = Parse(with(t, false, "users", 0, "enabled"), nil)
+	if err != nil || r.Users[0].Username == Demo().Users[0].Username {
 		t.Errorf("users %+v, %v", r, err)
 	}
-	r, err = Parse(with(t, []any{}, "clientPolicies", "policies"), none)
+	r, err = Parse(with(t, []any{}, "clientPolicies", "policies"), nil)
 	if err != nil || r.Documents != nil {
 		t.Errorf("documents %+v, %v", r, err)
 	}
@@ -200,22 +189,22 @@ func TestDocumentHosts(t *testing.T) {
 
 func TestLoadNamesTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "my-realm.json")
-	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "my-realm.json") {
+	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "my-realm.json") {
 		t.Errorf("missing: %v", err)
 	}
 	if err := os.WriteFile(path, []byte(`{"realm":""}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "my-realm.json") {
+	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "my-realm.json") {
 		t.Errorf("broken: %v", err)
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(string(keycloakrealm.File))
+	f.Add(string(keycloak.RealmFile))
 	f.Add(`{"realm":"a","clients":[{"clientId":"x"}],"users":[{"username":"u","credentials":[{"value":"${X:y}"}]}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		r, err := Parse([]byte(text), none)
+		r, err := Parse([]byte(text), nil)
 		if err == nil && r.Name == "" {
 			t.Error("a realm without a name")
 		}

@@ -41,7 +41,6 @@ type realmFile struct {
 
 type roleFile struct {
 	Name       string         `json:"name"`
-	Composite  bool           `json:"composite"`
 	Composites map[string]any `json:"composites"`
 }
 
@@ -61,7 +60,6 @@ type mapperFile struct {
 // scopeMappingFile gives roles of one client to a client scope or to a client.
 type scopeMappingFile struct {
 	ClientScope string   `json:"clientScope"`
-	Client      string   `json:"client"`
 	Roles       []string `json:"roles"`
 }
 
@@ -78,7 +76,6 @@ type clientFile struct {
 	StandardFlow     *bool             `json:"standardFlowEnabled"`
 	DirectAccess     bool              `json:"directAccessGrantsEnabled"`
 	ServiceAccounts  bool              `json:"serviceAccountsEnabled"`
-	ConsentRequired  bool              `json:"consentRequired"`
 	FullScopeAllowed *bool             `json:"fullScopeAllowed"`
 	NotBefore        int64             `json:"notBefore"`
 	DefaultScopes    []string          `json:"defaultClientScopes"`

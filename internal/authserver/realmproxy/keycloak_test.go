@@ -25,12 +25,12 @@ func TestKeycloakBehindTheProxy(t *testing.T) {
 	if upstream == "" {
 		t.Skip("PROXIED_KEYCLOAK names no Keycloak")
 	}
-	_, body := ask(t, "GET", upstream+realm+oidc, "")
+	_, body := ask(t, "GET", upstream+realmPath+oidc, "")
 	var document struct{ Issuer string }
 	if err := json.Unmarshal([]byte(body), &document); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
-	base := strings.TrimSuffix(document.Issuer, realm)
+	base := strings.TrimSuffix(document.Issuer, realmPath)
 	listener, err := net.Listen("tcp", must(url.Parse(base)).Host)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestKeycloakBehindTheProxy(t *testing.T) {
 	server.Start()
 	defer server.Close()
 
-	for _, path := range []string{oauth + realm, realm + oauth, oidc + realm, realm + oidc} {
+	for _, path := range []string{oauth + realmPath, realmPath + oauth, oidc + realmPath, realmPath + oidc} {
 		response, body := ask(t, "GET", base+path, "", "Origin", "https://any.example")
 		if response.StatusCode != 200 || strings.Contains(body, strings.TrimPrefix(upstream, "http://")) || len(response.Header["Access-Control-Allow-Origin"]) != 1 {
 			t.Errorf("%s: %d %v\n%s", path, response.StatusCode, response.Header, body)
@@ -54,7 +54,7 @@ func TestKeycloakBehindTheProxy(t *testing.T) {
 		t.Fatalf("token: %d, %s", response.StatusCode, body)
 	}
 	claims := must(strictjson.Object(must(base64.RawURLEncoding.DecodeString(strings.Split(issued.Access_token, ".")[1]))))
-	if issuer, _ := strictjson.String(claims["iss"]); issuer != base+realm {
+	if issuer, _ := strictjson.String(claims["iss"]); issuer != base+realmPath {
 		t.Errorf("the token's issuer is %s", issuer)
 	}
 	if got := response.Header["Access-Control-Allow-Origin"]; len(got) != 1 || got[0] != "http://localhost:6274" {
@@ -64,8 +64,8 @@ func TestKeycloakBehindTheProxy(t *testing.T) {
 	// The login page, and all that it is made of, is at the proxy.
 	query := url.Values{"client_id": {"mcp-test-client"}, "response_type": {"code"}, "redirect_uri": {"http://127.0.0.1:7777/callback"}, "scope": {"openid mcp:read"},
 		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}, "state": {"x"}, "resource": {"http://localhost:9000/mcp"}}
-	response, page := ask(t, "GET", base+realm+"/protocol/openid-connect/auth?"+query.Encode(), "")
-	if response.StatusCode != 200 || strings.Contains(page, upstream) || !strings.Contains(page, base+realm+"/login-actions/authenticate") {
+	response, page := ask(t, "GET", base+realmPath+"/protocol/openid-connect/auth?"+query.Encode(), "")
+	if response.StatusCode != 200 || strings.Contains(page, upstream) || !strings.Contains(page, base+realmPath+"/login-actions/authenticate") {
 		t.Fatalf("login page: %d\n%s", response.StatusCode, page)
 	}
 	_, rest, _ := strings.Cut(page, `<link href="/resources/`)
@@ -91,7 +91,7 @@ func TestKeycloakBehindTheProxy(t *testing.T) {
 	response, _ = ask(t, "POST", strings.ReplaceAll(action, "&amp;", "&"), credentials.Encode(), "Content-Type", "application/x-www-form-urlencoded", "Cookie", strings.Join(jar, "; "), "Origin", "null")
 	location := must(url.Parse(response.Header.Get("Location")))
 	t.Logf("style sheet %s, after login to %s%s", sheet, location.Host, location.Path)
-	if response.StatusCode != 302 || location.Query().Get("iss") != base+realm && location.Host != strings.TrimPrefix(base, "http://") {
+	if response.StatusCode != 302 || location.Query().Get("iss") != base+realmPath && location.Host != strings.TrimPrefix(base, "http://") {
 		t.Errorf("after login: %d %s", response.StatusCode, location)
 	}
 

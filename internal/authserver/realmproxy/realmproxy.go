@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
@@ -55,7 +56,7 @@ type proxy struct {
 // New makes the proxy of a realm. upstream is the provider's address, base the
 // proxy's own, both as scheme://host[:port]; origins are those of web pages
 // that may call the endpoints, besides those on loopback.
-func New(upstream *url.URL, realm, base string, origins []string) (http.Handler, error) {
+func New(upstream *url.URL, name, base string, origins []string) (http.Handler, error) {
 	if upstream == nil {
 		return nil, errors.New("the proxy needs the address of the provider")
 	}
@@ -70,10 +71,10 @@ func New(upstream *url.URL, realm, base string, origins []string) (http.Handler,
 	if *address == *own {
 		return nil, fmt.Errorf("the proxy can't stand before itself: upstream and base are both %s", base)
 	}
-	if realm == "" || realm == "." || realm == ".." || strings.Trim(realm, realmCharacters) != "" {
-		return nil, fmt.Errorf("realm %q must be made of letters, digits, dots, hyphens and underscores", realm)
+	if err := realm.CheckName(name); err != nil {
+		return nil, err
 	}
-	p := &proxy{upstream: address, base: own, realm: "/realms/" + realm, origins: origins}
+	p := &proxy{upstream: address, base: own, realm: "/realms/" + name, origins: origins}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.modify,
@@ -91,8 +92,6 @@ func New(upstream *url.URL, realm, base string, origins []string) (http.Handler,
 	}
 	return p, nil
 }
-
-const realmCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 // addressOf accepts scheme://host[:port] alone, in the form in which it will be
 // compared.

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	realm = "/realms/mcp-realm"
-	oauth = "/.well-known/oauth-authorization-server"
-	oidc  = "/.well-known/openid-configuration"
-	token = realm + "/protocol/openid-connect/token"
+	realmPath = "/realms/mcp-realm"
+	oauth     = "/.well-known/oauth-authorization-server"
+	oidc      = "/.well-known/openid-configuration"
+	token     = realmPath + "/protocol/openid-connect/token"
 )
 
 // provider is an upstream that, as Keycloak does, learns its address from the
@@ -44,7 +44,7 @@ func newProvider(t *testing.T) *provider {
 			p.answer(w, r)
 			return
 		}
-		p.metadata(w, r.Header.Get("X-Forwarded-Proto")+"://"+r.Header.Get("X-Forwarded-Host")+realm)
+		p.metadata(w, r.Header.Get("X-Forwarded-Proto")+"://"+r.Header.Get("X-Forwarded-Host")+realmPath)
 	}))
 	t.Cleanup(p.Close)
 	return p
@@ -112,21 +112,21 @@ func code(body string) string {
 func TestAS01_MC03_MetadataUnderTheBase(t *testing.T) {
 	p := newProvider(t)
 	base := p.front(t)
-	for _, path := range []string{oauth + realm, realm + oauth, oidc + realm, realm + oidc} {
+	for _, path := range []string{oauth + realmPath, realmPath + oauth, oidc + realmPath, realmPath + oidc} {
 		p.got = nil
 		response, body := ask(t, "GET", base+path, "", "Origin", "https://any.example")
 		var document struct{ Issuer string }
-		if err := json.Unmarshal([]byte(body), &document); err != nil || response.StatusCode != 200 || document.Issuer != base+realm {
+		if err := json.Unmarshal([]byte(body), &document); err != nil || response.StatusCode != 200 || document.Issuer != base+realmPath {
 			t.Errorf("%s: %d, %s", path, response.StatusCode, body)
 		}
 		if strings.Contains(body, p.URL) || response.Header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: %v, %s", path, response.Header, body)
 		}
-		if got := p.got[0].URL.Path; got != realm+oauth && got != realm+oidc {
+		if got := p.got[0].URL.Path; got != realmPath+oauth && got != realmPath+oidc {
 			t.Errorf("%s: asked for as %s", path, got)
 		}
 	}
-	if response, _ := ask(t, "HEAD", base+oauth+realm, ""); response.StatusCode != 200 {
+	if response, _ := ask(t, "HEAD", base+oauth+realmPath, ""); response.StatusCode != 200 {
 		t.Errorf("HEAD: %d", response.StatusCode)
 	}
 }
@@ -135,19 +135,19 @@ func TestAS01_MC03_MetadataUnderTheBase(t *testing.T) {
 func TestAS01_UpstreamThatDoesNotKnowItsAddress(t *testing.T) {
 	p := newProvider(t)
 	base := p.front(t)
-	good := base + realm
+	good := base + realmPath
 	for name, document := range map[string]any{
-		"issuer":             map[string]any{"issuer": p.URL + realm},
+		"issuer":             map[string]any{"issuer": p.URL + realmPath},
 		"issuer and a slash": map[string]any{"issuer": good + "/"},
 		"no issuer":          map[string]any{"token_endpoint": good + "/token"},
-		"an endpoint":        map[string]any{"issuer": good, "token_endpoint": p.URL + realm + "/token"},
-		"the keys":           map[string]any{"issuer": good, "jwks_uri": p.URL + realm + "/certs"},
-		"longer port":        map[string]any{"issuer": good, "jwks_uri": base + "1" + realm + "/certs"},
+		"an endpoint":        map[string]any{"issuer": good, "token_endpoint": p.URL + realmPath + "/token"},
+		"the keys":           map[string]any{"issuer": good, "jwks_uri": p.URL + realmPath + "/certs"},
+		"longer port":        map[string]any{"issuer": good, "jwks_uri": base + "1" + realmPath + "/certs"},
 		"inside":             map[string]any{"issuer": good, "mtls_endpoint_aliases": map[string]any{"token_endpoint": "http://evil.example/"}},
 		"a list":             []any{good},
 	} {
 		p.answer = func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(document) }
-		response, body := ask(t, "GET", base+realm+oidc, "")
+		response, body := ask(t, "GET", base+realmPath+oidc, "")
 		want := "wrong_issuer"
 		if name == "a list" {
 			want = "bad_gateway"
@@ -159,11 +159,11 @@ func TestAS01_UpstreamThatDoesNotKnowItsAddress(t *testing.T) {
 	p.answer = func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"x":"` + strings.Repeat("x", maxMetadata) + `"}`))
 	}
-	if response, body := ask(t, "GET", base+realm+oidc, ""); response.StatusCode != 502 {
+	if response, body := ask(t, "GET", base+realmPath+oidc, ""); response.StatusCode != 502 {
 		t.Errorf("huge: %d, %d bytes", response.StatusCode, len(body))
 	}
 	p.answer = func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) }
-	if response, _ := ask(t, "GET", base+realm+oidc, ""); response.StatusCode != 404 {
+	if response, _ := ask(t, "GET", base+realmPath+oidc, ""); response.StatusCode != 404 {
 		t.Errorf("404 of the upstream: %d", response.StatusCode)
 	}
 }
@@ -177,7 +177,7 @@ func TestE01_ForwardedHeadersAreTheProxys(t *testing.T) {
 		lies = append(lies, name, "evil.com")
 	}
 	lies = append(lies, "Host", "127.0.0.1"+base[strings.LastIndex(base, ":"):])
-	response, body := ask(t, "GET", base+realm+oidc, "", lies...)
+	response, body := ask(t, "GET", base+realmPath+oidc, "", lies...)
 	if response.StatusCode != 200 || strings.Contains(body, "evil.com") {
 		t.Fatalf("%d, %s", response.StatusCode, body)
 	}
@@ -201,7 +201,7 @@ func TestE01_ForeignHosts(t *testing.T) {
 		"localhost" + port: 200, "LOCALHOST" + port: 200, "127.0.0.1" + port: 200, "[::1]" + port: 200,
 		"localhost": 403, "evil.com": 403, "evil.com" + port: 403, "localhost.evil.com" + port: 403, "127.0.0.1.evil.com" + port: 403, "127.0.0.1:1": 403, "10.0.0.1" + port: 403,
 	} {
-		if response, body := ask(t, "GET", base+realm, "", "Host", host); response.StatusCode != want {
+		if response, body := ask(t, "GET", base+realmPath, "", "Host", host); response.StatusCode != want {
 			t.Errorf("%s: %d, %s", host, response.StatusCode, body)
 		}
 	}
@@ -213,7 +213,7 @@ func TestA09_NothingButTheRealm(t *testing.T) {
 	paths := []string{
 		"/", "", "/admin", "/admin/", "/admin/realms", "/admin/master/console/", "/realms", "/realms/", "/realms/master", "/realms/master/protocol/openid-connect/token", "/realms/mcp-realm2", "/realms/mcp-realmx/token", "/realms/MCP-REALM",
 		oauth, oidc, oauth + "/realms/master", oidc + "/realms/master", "/.well-known/", "/.well-known/x", "/metrics", "/health/live", "/healthz", "/js/x", "/resources", "/resourcesx/y",
-		realm + "/../../admin", realm + "/../master", realm + "/./x", realm + "/..", realm + "/%2e%2e/%2e%2e/admin", realm + "/..%2f..%2fadmin", realm + "/..;/..;/admin", realm + "/;x/token", realm + "/x;/..", realm + `/..\..\admin`, realm + "/%5c..", realm + "//admin", "//admin", "//realms/mcp-realm", "/realms//mcp-realm", "/%61dmin", "/realms/%6dcp-realm/x", realm + "/%00", realm + "/%252e%252e/x",
+		realmPath + "/../../admin", realmPath + "/../master", realmPath + "/./x", realmPath + "/..", realmPath + "/%2e%2e/%2e%2e/admin", realmPath + "/..%2f..%2fadmin", realmPath + "/..;/..;/admin", realmPath + "/;x/token", realmPath + "/x;/..", realmPath + `/..\..\admin`, realmPath + "/%5c..", realmPath + "//admin", "//admin", "//realms/mcp-realm", "/realms//mcp-realm", "/%61dmin", "/realms/%6dcp-realm/x", realmPath + "/%00", realmPath + "/%252e%252e/x",
 		"/resources/../admin", "/resources/%2e%2e/admin", "/resources/..;/admin", "/resources//admin", "/resources/./admin",
 	}
 	for _, path := range paths {
@@ -240,12 +240,12 @@ func TestA07_Methods(t *testing.T) {
 	p := newProvider(t)
 	base := p.front(t)
 	p.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }
-	const dcr = realm + "/clients-registrations/openid-connect"
+	const dcr = realmPath + "/clients-registrations/openid-connect"
 	for request, want := range map[string]int{
-		"GET " + realm: 204, "POST " + realm: 405, "GET " + token: 405, "PUT " + token: 405, "POST " + token: 204, "DELETE " + token: 405, "TRACE " + token: 405, "CONNECT " + realm: 405,
-		"POST " + token + "/introspect": 204, "GET " + realm + "/protocol/openid-connect/auth": 204, "POST " + realm + "/protocol/openid-connect/auth": 204, "POST " + realm + "/login-actions/authenticate": 204,
-		"OPTIONS " + realm + "/protocol/openid-connect/auth": 405, "OPTIONS " + realm + "/login-actions/authenticate": 405, "OPTIONS /resources/x": 405,
-		"POST " + dcr: 204, "PUT " + dcr + "/abc": 204, "DELETE " + dcr + "/abc": 204, "POST /resources/x.css": 405, "GET /resources/x.css": 204, "POST " + realm + oidc: 405,
+		"GET " + realmPath: 204, "POST " + realmPath: 405, "GET " + token: 405, "PUT " + token: 405, "POST " + token: 204, "DELETE " + token: 405, "TRACE " + token: 405, "CONNECT " + realmPath: 405,
+		"POST " + token + "/introspect": 204, "GET " + realmPath + "/protocol/openid-connect/auth": 204, "POST " + realmPath + "/protocol/openid-connect/auth": 204, "POST " + realmPath + "/login-actions/authenticate": 204,
+		"OPTIONS " + realmPath + "/protocol/openid-connect/auth": 405, "OPTIONS " + realmPath + "/login-actions/authenticate": 405, "OPTIONS /resources/x": 405,
+		"POST " + dcr: 204, "PUT " + dcr + "/abc": 204, "DELETE " + dcr + "/abc": 204, "POST /resources/x.css": 405, "GET /resources/x.css": 204, "POST " + realmPath + oidc: 405,
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		response, body := ask(t, method, base+path, "")
@@ -265,36 +265,36 @@ func TestRS15_BrowserClients(t *testing.T) {
 		w.Header().Set("Access-Control-Allow-Credentials", "true")
 		w.Header().Set("Access-Control-Allow-Methods", "PUT")
 		w.Header().Set("Vary", "origin, Accept")
-		if strings.HasPrefix(r.URL.Path, realm+"/.well-known/") {
-			p.metadata(w, base+realm)
+		if strings.HasPrefix(r.URL.Path, realmPath+"/.well-known/") {
+			p.metadata(w, base+realmPath)
 		}
 	}
 	const (
 		mine, local, foreign = "https://client.example", "http://localhost:6274", "https://evil.example"
-		certs                = realm + "/protocol/openid-connect/certs"
+		certs                = realmPath + "/protocol/openid-connect/certs"
 	)
 	for request, want := range map[string]string{
-		"GET " + realm + oidc + " " + foreign:                                 "*",
-		"GET " + oauth + realm + " " + foreign:                                "*",
-		"GET " + certs + " " + foreign:                                        "*",
-		"OPTIONS " + oauth + realm + " " + foreign:                            "*",
-		"OPTIONS " + certs + " " + foreign:                                    "*",
-		"POST " + token + " " + mine:                                          mine,
-		"POST " + token + " " + local:                                         local,
-		"POST " + token + " " + foreign:                                       "",
-		"POST " + token + " https://client.example.evil.com":                  "",
-		"POST " + token + " null":                                             "",
-		"OPTIONS " + token + " " + mine:                                       mine,
-		"OPTIONS " + token + " " + foreign:                                    "",
-		"OPTIONS " + realm + "/clients-registrations/openid-connect " + mine:  mine,
-		"POST " + realm + "/clients-registrations/openid-connect " + mine:     mine,
-		"OPTIONS " + realm + "/protocol/openid-connect/userinfo " + mine:      mine,
-		"GET " + realm + "/protocol/openid-connect/userinfo " + mine:          mine,
-		"POST " + realm + "/protocol/openid-connect/revoke " + mine:           mine,
-		"GET " + realm + "/protocol/openid-connect/auth " + mine:              "",
-		"POST " + realm + "/login-actions/authenticate " + mine:               "",
-		"POST " + realm + "/protocol/openid-connect/token/introspect " + mine: "",
-		"GET /resources/x.css " + mine:                                        "",
+		"GET " + realmPath + oidc + " " + foreign:                                 "*",
+		"GET " + oauth + realmPath + " " + foreign:                                "*",
+		"GET " + certs + " " + foreign:                                            "*",
+		"OPTIONS " + oauth + realmPath + " " + foreign:                            "*",
+		"OPTIONS " + certs + " " + foreign:                                        "*",
+		"POST " + token + " " + mine:                                              mine,
+		"POST " + token + " " + local:                                             local,
+		"POST " + token + " " + foreign:                                           "",
+		"POST " + token + " https://client.example.evil.com":                      "",
+		"POST " + token + " null":                                                 "",
+		"OPTIONS " + token + " " + mine:                                           mine,
+		"OPTIONS " + token + " " + foreign:                                        "",
+		"OPTIONS " + realmPath + "/clients-registrations/openid-connect " + mine:  mine,
+		"POST " + realmPath + "/clients-registrations/openid-connect " + mine:     mine,
+		"OPTIONS " + realmPath + "/protocol/openid-connect/userinfo " + mine:      mine,
+		"GET " + realmPath + "/protocol/openid-connect/userinfo " + mine:          mine,
+		"POST " + realmPath + "/protocol/openid-connect/revoke " + mine:           mine,
+		"GET " + realmPath + "/protocol/openid-connect/auth " + mine:              "",
+		"POST " + realmPath + "/login-actions/authenticate " + mine:               "",
+		"POST " + realmPath + "/protocol/openid-connect/token/introspect " + mine: "",
+		"GET /resources/x.css " + mine:                                            "",
 	} {
 		words := strings.Split(request, " ")
 		p.got = nil
@@ -319,13 +319,13 @@ func TestF14_LocationsAndCookies(t *testing.T) {
 	p := newProvider(t)
 	base := p.front(t)
 	for given, want := range map[string]string{
-		p.URL + realm + "/login-actions/x?a=b": base + realm + "/login-actions/x?a=b",
-		p.URL:                                  base,
-		p.URL + "?x":                           base + "?x",
-		p.URL + "1/x":                          p.URL + "1/x", // another port
-		p.URL + ".evil.com/":                   p.URL + ".evil.com/",
-		p.URL + "@evil.com/":                   p.URL + "@evil.com/",
-		realm + "/x":                           realm + "/x",
+		p.URL + realmPath + "/login-actions/x?a=b": base + realmPath + "/login-actions/x?a=b",
+		p.URL:                base,
+		p.URL + "?x":         base + "?x",
+		p.URL + "1/x":        p.URL + "1/x", // another port
+		p.URL + ".evil.com/": p.URL + ".evil.com/",
+		p.URL + "@evil.com/": p.URL + "@evil.com/",
+		realmPath + "/x":     realmPath + "/x",
 		"http://127.0.0.1:3000/cb?code=x&iss=" + p.URL: "http://127.0.0.1:3000/cb?code=x&iss=" + p.URL,
 		"com.example.app:/cb?code=x":                   "com.example.app:/cb?code=x",
 	} {
@@ -333,7 +333,7 @@ func TestF14_LocationsAndCookies(t *testing.T) {
 			w.Header().Set("Location", given)
 			w.WriteHeader(303)
 		}
-		if response, _ := ask(t, "GET", base+realm+"/protocol/openid-connect/auth?x=y", ""); response.StatusCode != 303 || response.Header.Get("Location") != want {
+		if response, _ := ask(t, "GET", base+realmPath+"/protocol/openid-connect/auth?x=y", ""); response.StatusCode != 303 || response.Header.Get("Location") != want {
 			t.Errorf("%s: %d %s, want %s", given, response.StatusCode, response.Header.Get("Location"), want)
 		}
 	}
@@ -345,7 +345,7 @@ func TestF14_LocationsAndCookies(t *testing.T) {
 			w.Header().Add("Set-Cookie", line)
 		}
 	}
-	response, _ := ask(t, "GET", base+realm+"/protocol/openid-connect/auth?x=y", "")
+	response, _ := ask(t, "GET", base+realmPath+"/protocol/openid-connect/auth?x=y", "")
 	want := []string{
 		"AUTH_SESSION_ID=a.b; Version=1; Path=/realms/mcp-realm/; Secure; HttpOnly; SameSite=None",
 		"A=1; Path=/", "B=domain=x; path=/;HttpOnly", "C=",
@@ -389,7 +389,7 @@ func TestHealth(t *testing.T) {
 		response, body := ask(t, "GET", base+"/health", "")
 		var said map[string]string
 		_ = json.Unmarshal([]byte(body), &said)
-		if !maps.Equal(said, map[string]string{"status": said["status"], "issuer": base + realm, "upstream": p.URL}) {
+		if !maps.Equal(said, map[string]string{"status": said["status"], "issuer": base + realmPath, "upstream": p.URL}) {
 			t.Errorf("said %s", body)
 		}
 		return fmt.Sprint(response.StatusCode, " ", said["status"])
@@ -409,12 +409,12 @@ func TestHealth(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	const up, base = "http://localhost:8080", "http://localhost:9090"
-	for _, c := range []struct{ upstream, realm, base string }{
+	for _, c := range []struct{ upstream, realmPath, base string }{
 		{"", "mcp-realm", base}, {"localhost:8080", "mcp-realm", base}, {"ftp://localhost", "mcp-realm", base}, {up + "/", "mcp-realm", base}, {up + "/auth", "mcp-realm", base}, {"http://u:p@localhost:8080", "mcp-realm", base}, {up + "?", "mcp-realm", base},
 		{up, "", base}, {up, "..", base}, {up, "a/b", base}, {up, "a%2fb", base}, {up, "a b", base},
 		{up, "mcp-realm", ""}, {up, "mcp-realm", "localhost:9090"}, {up, "mcp-realm", base + "/"}, {up, "mcp-realm", base + "/x"}, {up, "mcp-realm", "http://LOCALHOST:9090"}, {up, "mcp-realm", up}, {up, "mcp-realm", base + "#"},
 	} {
-		if _, err := New(must(url.Parse(c.upstream)), c.realm, c.base, nil); err == nil {
+		if _, err := New(must(url.Parse(c.upstream)), c.realmPath, c.base, nil); err == nil {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -429,7 +429,7 @@ func TestNewRefuses(t *testing.T) {
 // FuzzRoute: whatever path is passed on has one reading, and it is the
 // realm's or an asset's.
 func FuzzRoute(f *testing.F) {
-	for _, path := range []string{realm, token, oauth + realm, "/resources/x", realm + "/../../admin", realm + "/%2e%2e/admin", realm + "/..;/admin", "//admin", realm + "/a/b.c"} {
+	for _, path := range []string{realmPath, token, oauth + realmPath, "/resources/x", realmPath + "/../../admin", realmPath + "/%2e%2e/admin", realmPath + "/..;/admin", "//admin", realmPath + "/a/b.c"} {
 		f.Add(path)
 	}
 	handler := must(New(must(url.Parse("http://localhost:8080")), "mcp-realm", "http://localhost:9090", nil))
@@ -448,7 +448,7 @@ func FuzzRoute(f *testing.F) {
 		}
 		joined := must(url.JoinPath("http://x", to.path))
 		if joined != "http://x"+to.path || strings.ContainsAny(to.path, `%;\?#`) ||
-			to.path != realm && !strings.HasPrefix(to.path, realm+"/") && !strings.HasPrefix(to.path, "/resources/") {
+			to.path != realmPath && !strings.HasPrefix(to.path, realmPath+"/") && !strings.HasPrefix(to.path, "/resources/") {
 			t.Fatalf("%q leads to %q", path, to.path)
 		}
 	})

@@ -280,7 +280,7 @@ func TestF01_F02_AS03_UnknownRedirectsGetAPage(t *testing.T) {
 			"http://127.0.0.1:7777/callback/", "http://127.0.0.1:7777/callback/../evil", "http://127.0.0.1:7777/%63allback",
 			"http://127.0.0.1:7777/Callback", "http://127.0.0.1:7777/callback?x=1", "http://127.0.0.1:7777/callback#x",
 			"http://user@127.0.0.1:7777/callback", "http://127.0.0.1:7777@evil.example/callback", "http://127.0.0.1.evil.example/callback",
-			"https://127.0.0.1:7777/callback", "http://127.0.0.2:7777/callback", "http://localhost:7777/callback",
+			"https://127.0.0.1:7777/callback", "http://127.0.0.2:7777/callback", "http://localhost:7777/call",
 			"http://evil.example/callback", "javascript:alert(1)", "//evil.example/callback", "/callback",
 		} {
 			t.Run(uri, func(t *testing.T) { wantPage(t, get(t, p.ask("redirect_uri="+uri))) })
