@@ -37,7 +37,7 @@ var envFile = flag.String("env", "", "`file` that says whom to trust (default "+
 func main() { serve.Main(source, newHandler) }
 
 // newHandler puts the layers together. The one that wraps last is met first.
-func newHandler(site serve.Site) (http.Handler, error) {
+func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 10: learn whom to trust, and what to be called
 	settings, err := envfile.Read(*envFile, site)
 	if err != nil {
@@ -52,7 +52,7 @@ func newHandler(site serve.Site) (http.Handler, error) {
 
 	// step 10: trust the provider; fetch its keys, and keep them fresh
 	issuer := settings.Issuer
-	keySet := issuerkeys.Start(site.Context(), issuer, settings.MinInterval)
+	keySet := issuerkeys.Start(ctx, issuer, settings.MinInterval)
 	report.Add("jwt_enabled", true)
 
 	// step 6: trust this issuer, for tokens that are meant for this server

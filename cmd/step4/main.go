@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"net/http"
 
@@ -23,7 +24,7 @@ var source string
 func main() { serve.Main(source, newHandler) }
 
 // newHandler puts the layers together. The one that wraps last is met first.
-func newHandler(site serve.Site) (http.Handler, error) {
+func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 1: say that the server lives
 	mux := http.NewServeMux()
 	report := health.New()

@@ -37,7 +37,7 @@ var keyDir = flag.String("keys", "keys", "`folder` of the key pair, which is mad
 func main() { serve.Main(source, newHandler) }
 
 // newHandler puts the layers together. The one that wraps last is met first.
-func newHandler(site serve.Site) (http.Handler, error) {
+func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 1: say that the server lives
 	mux := http.NewServeMux()
 	report := health.New()

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"flag"
 	"net/http"
@@ -44,12 +45,12 @@ func main() {
 }
 
 // newHandler is the embedded authorization server.
-func newHandler(site serve.Site) (http.Handler, error) {
+func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	r, err := realm.Load(*realmFile, os.LookupEnv)
 	if err != nil {
 		return nil, err
 	}
-	front, err := inFront(site, r.Name)
+	front, err := inFront(ctx, site, r.Name)
 	if err != nil {
 		return nil, err
 	}

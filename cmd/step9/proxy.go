@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/realmproxy"
+	"mcp-auth-step-by-step/internal/web/logging"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -23,7 +24,7 @@ type front struct {
 }
 
 // inFront starts the proxy where one is asked for. It ends with the site.
-func inFront(site serve.Site, realmName string) (front, error) {
+func inFront(ctx context.Context, site serve.Site, realmName string) (front, error) {
 	if *proxy == "" {
 		return front{URL: site.URL, Exposed: site.Exposed}, nil
 	}
@@ -31,21 +32,21 @@ func inFront(site serve.Site, realmName string) (front, error) {
 	if site.Stated {
 		stated = site.URL
 	}
-	running, err := startProxy(fmt.Sprintf("http://localhost:%d", site.Port), realmName, stated, site.Origins)
+	running, err := startProxy(ctx, fmt.Sprintf("http://localhost:%d", site.Port), realmName, stated, site.Origins)
 	if err != nil {
 		return front{}, err
 	}
-	context.AfterFunc(site.Context(), func() { _ = running.Close() })
+	context.AfterFunc(ctx, func() { _ = running.Close() })
 	return front{URL: running.Site.URL, Exposed: running.Site.Exposed, clientAddress: forwardedFor}, nil
 }
 
-func startProxy(upstream, realmName, base string, origins []string) (*serve.Running, error) {
+func startProxy(ctx context.Context, upstream, realmName, base string, origins []string) (*serve.Running, error) {
 	to, err := url.Parse(upstream)
 	if err != nil {
 		return nil, err
 	}
-	running, err := serve.Start(serve.Options{Addr: *proxy, URL: base, Origins: origins, Limits: serve.DefaultLimits},
-		func(site serve.Site) (http.Handler, error) {
+	running, err := serve.Start(serve.Options{Addr: *proxy, URL: base, Origins: origins, Limits: serve.DefaultLimits, Log: logging.FromContext(ctx)},
+		func(_ context.Context, site serve.Site) (http.Handler, error) {
 			return realmproxy.New(to, realmName, site.URL, site.Origins)
 		})
 	if err != nil {
@@ -65,7 +66,7 @@ func forwardedFor(r *http.Request) string {
 
 // serveProxy serves the proxy alone, until ctx ends.
 func serveProxy(ctx context.Context, upstream, realmName string, origins []string) error {
-	running, err := startProxy(upstream, realmName, "", origins)
+	running, err := startProxy(ctx, upstream, realmName, "", origins)
 	if err != nil {
 		return err
 	}

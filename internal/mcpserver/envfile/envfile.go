@@ -20,6 +20,7 @@ import (
 	"github.com/joho/godotenv"
 
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -54,8 +55,10 @@ var derived = []string{"JWT_AUDIENCE", "JWT_ISSUER", "MCP_SERVER_URL"}
 // Read reads the settings of a site. file is what the user named, or empty for
 // [Default], which may be missing. The error names the file or the environment,
 // the variable, and what to do.
-func Read(file string, site serve.Site) (*Settings, error) {
-	v, err := load(file)
+func Read(file string, site serve.Site) (*Settings, error) { return read(file, os.Getenv, site) }
+
+func read(file string, getenv func(string) string, site serve.Site) (*Settings, error) {
+	v, err := load(file, getenv, site.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +71,7 @@ func Read(file string, site serve.Site) (*Settings, error) {
 		}
 	}
 	v.sayDefaults()
-	slog.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms, "roles_of", s.RolesClient, "url", s.ServerURL)
+	site.Log.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms, "roles_of", s.RolesClient, "url", s.ServerURL)
 	return s, nil
 }
 
@@ -77,17 +80,17 @@ func Read(file string, site serve.Site) (*Settings, error) {
 func (s *Settings) readServerURL(v *variables, site serve.Site) error {
 	s.ServerURL = site.URL
 	if set := v.get("MCP_SERVER_URL"); set != "" {
-		if err := serve.CheckBase("the URL", set); err != nil {
+		if _, err := baseurl.ParseOrigin("the URL", set); err != nil {
 			return v.wrong("MCP_SERVER_URL", err)
 		}
 		switch {
 		case !site.Stated:
 			s.ServerURL = set
 			if u, _ := url.Parse(set); u.Hostname() == "localhost" && u.Port() != fmt.Sprint(site.Port) {
-				slog.Warn("MCP_SERVER_URL names another port than the one that is listened on", "MCP_SERVER_URL", set, "port", site.Port)
+				site.Log.Warn("MCP_SERVER_URL names another port than the one that is listened on", "MCP_SERVER_URL", set, "port", site.Port)
 			}
 		case set != site.URL:
-			slog.Warn("-url wins over MCP_SERVER_URL", "url", site.URL, "MCP_SERVER_URL", set)
+			site.Log.Warn("-url wins over MCP_SERVER_URL", "url", site.URL, "MCP_SERVER_URL", set)
 		}
 	}
 	if s.Audience = v.get("JWT_AUDIENCE"); s.Audience == "" {
@@ -159,12 +162,14 @@ func (s *Settings) readInterval(v *variables) (err error) {
 
 // variables are what is set, and where.
 type variables struct {
-	file string // that was read; empty: none
-	set  map[string]string
+	file   string // that was read; empty: none
+	set    map[string]string
+	getenv func(string) string
+	log    *slog.Logger
 }
 
 // load reads the file.
-func load(file string) (*variables, error) {
+func load(file string, getenv func(string) string, log *slog.Logger) (*variables, error) {
 	named := file != ""
 	if !named {
 		file = Default
@@ -173,8 +178,8 @@ func load(file string) (*variables, error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) && !named:
-		slog.Info("there is no "+Default+" in this folder: what the environment doesn't set has its default", "see", "-env")
-		return &variables{}, nil
+		log.Info("there is no "+Default+" in this folder: what the environment doesn't set has its default", "see", "-env")
+		return &variables{getenv: getenv, log: log}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("-env %s: there is no such file: name one that is there, such as %s, or leave the flag out for the defaults", file, Default)
 	default:
@@ -186,10 +191,10 @@ func load(file string) (*variables, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if _, known := defaults[name]; !known && !slices.Contains(derived, name) {
-			slog.Warn("this variable isn't known and has no effect: is it a slip of the pen?", "file", file, "variable", name)
+			log.Warn("unknown variable ignored; check its spelling", "file", file, "variable", name)
 		}
 	}
-	return &variables{file: file, set: set}, nil
+	return &variables{file: file, set: set, getenv: getenv, log: log}, nil
 }
 
 // badLine is the number of the first line that can't be read. What stands in
@@ -214,7 +219,7 @@ func (v *variables) get(name string) string {
 
 // find returns a variable and where it is set, if it is.
 func (v *variables) find(name string) (value, where string) {
-	if value = strings.TrimSpace(os.Getenv(name)); value != "" {
+	if value = strings.TrimSpace(v.getenv(name)); value != "" {
 		return value, "the environment"
 	}
 	if value = strings.TrimSpace(v.set[name]); value != "" {
@@ -254,6 +259,6 @@ func (v *variables) sayDefaults() {
 		}
 	}
 	if len(left) > 0 {
-		slog.Info("defaults are in force", "variables", left)
+		v.log.Info("defaults are in force", "variables", left)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,26 +16,20 @@ import (
 
 var site = serve.Site{URL: "http://localhost:9000", Port: 9000}
 
-// read reads a file with this text, in an environment and for a site; no file
+// try reads a file with this text, in an environment and for a site; no file
 // where the text is "-". It returns what was logged, too.
-func read(t *testing.T, text string, environment map[string]string, site serve.Site) (*Settings, string, error) {
+func try(t *testing.T, text string, environment map[string]string, site serve.Site) (*Settings, string, error) {
 	t.Helper()
-	for _, name := range append(slices.Clone(derived), "KEYCLOAK_URL", "KEYCLOAK_REALM", "JWT_ALGORITHMS", "JWT_TYPES", "JWT_ROLES_CLIENT", "JWKS_MIN_INTERVAL") {
-		t.Setenv(name, environment[name])
-	}
 	log := &bytes.Buffer{}
-	restore := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
-	defer slog.SetDefault(restore)
-	t.Chdir(t.TempDir())
+	site.Log = slog.New(slog.NewTextHandler(log, nil))
 	file := ""
 	if text != "-" {
-		file = "some.env"
+		file = filepath.Join(t.TempDir(), "some.env")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s, err := Read(file, site)
+	s, err := read(file, func(name string) string { return environment[name] }, site)
 	return s, log.String(), err
 }
 
@@ -76,7 +69,7 @@ func TestRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := byDefault
 			c.change(&want)
-			got, log, err := read(t, c.file, c.environment, c.site)
+			got, log, err := try(t, c.file, c.environment, c.site)
 			if err != nil || !reflect.DeepEqual(*got, want) {
 				t.Errorf("%+v, %v, want %+v", got, err, want)
 			}
@@ -99,7 +92,7 @@ func TestMalformed(t *testing.T) {
 		"KEYCLOAK_REALM=a/../b":                  "letters, digits",
 		"KEYCLOAK_REALM=..":                      "letters, digits",
 		"MCP_SERVER_URL=http://localhost:9000/":  "last slash",
-		"MCP_SERVER_URL=localhost:9000":          "give a scheme",
+		"MCP_SERVER_URL=localhost:9000":          "want scheme://host",
 		"MCP_SERVER_URL=http://LOCALHOST:9000":   "lower case",
 		"JWT_ISSUER=http://id.example":           "not https",
 		"JWT_ISSUER=ftp://localhost":             "not https",
@@ -123,11 +116,11 @@ func TestMalformed(t *testing.T) {
 			file        string
 			environment map[string]string
 		}{
-			"some.env":        {variable, nil},
+			"some.env":        {variable, nil}, // the end of its path
 			"the environment": {"-", map[string]string{name: value}},
 		} {
-			s, _, err := read(t, c.file, c.environment, site)
-			if err == nil || s != nil || !strings.HasPrefix(err.Error(), where+": "+name+": ") || !strings.Contains(err.Error(), says) {
+			s, _, err := try(t, c.file, c.environment, site)
+			if err == nil || s != nil || !strings.Contains(err.Error(), where+": "+name+": ") || !strings.Contains(err.Error(), says) {
 				t.Errorf("%s in %s: %v", variable, where, err)
 			}
 		}
@@ -143,7 +136,7 @@ func TestBrokenFile(t *testing.T) {
 		"KEYCLOAK_REALM=\"hunter2":                 "line 1",
 		"hunter-2=x":                               "line 1",
 	} {
-		_, log, err := read(t, text, nil, site)
+		_, log, err := try(t, text, nil, site)
 		if err == nil || !strings.Contains(err.Error(), "some.env, "+line+":") || strings.Contains(err.Error()+log, "hunter") {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -151,7 +144,6 @@ func TestBrokenFile(t *testing.T) {
 }
 
 func TestNamedFileMustBeThere(t *testing.T) {
-	t.Chdir(t.TempDir())
 	_, err := Read("no.env", site)
 	if err == nil || !strings.Contains(err.Error(), "-env no.env") || !strings.Contains(err.Error(), Default) {
 		t.Error(err)
@@ -177,7 +169,7 @@ func TestCommittedFiles(t *testing.T) {
 		}
 		want := byDefault
 		want.Issuer = issuer
-		got, log, err := read(t, string(text), nil, site)
+		got, log, err := try(t, string(text), nil, site)
 		if err != nil || !reflect.DeepEqual(*got, want) {
 			t.Errorf("%s: %+v, %v", file, got, err)
 		}

@@ -19,6 +19,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/features"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // dispatching is the server of step 4, and whoami of step 6.
@@ -367,10 +368,9 @@ func compile(t *testing.T, schema []byte) *jsonschema.Schema {
 // A19, J02: a panic is nobody else's business: the caller learns nothing of it,
 // other calls go on, and the operator finds it in the log.
 func TestA19_J02_Panics(t *testing.T) {
+	t.Parallel()
 	var log lockedBuffer
-	old := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(old)
+	ctx := logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
 
 	s := dispatching()
 	entered, goOn := make(chan struct{}), make(chan struct{})
@@ -389,7 +389,7 @@ func TestA19_J02_Panics(t *testing.T) {
 	})
 	h := endpoint(s)
 	slow := make(chan []byte, 1)
-	go func() { slow <- ask(t.Context(), h, "tools/call", `{"name":"slow"}`) }()
+	go func() { slow <- ask(ctx, h, "tools/call", `{"name":"slow"}`) }()
 	<-entered
 
 	const told = "-32603 internal error; the server's log has the details"
@@ -400,7 +400,7 @@ func TestA19_J02_Panics(t *testing.T) {
 	} {
 		for range 3 {
 			group.Go(func() {
-				body := ask(t.Context(), h, c[0], fmt.Sprintf(`{"name":"panic with %s"}`, c[1]))
+				body := ask(ctx, h, c[0], fmt.Sprintf(`{"name":"panic with %s"}`, c[1]))
 				if got := read(t, body).String(); got != told || bytes.Contains(body, []byte("SECRET")) || bytes.Contains(body, []byte("goroutine")) {
 					t.Errorf("%s, panic with %s: %s", c[0], c[1], body)
 				}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -15,6 +14,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // errInternal is all that a caller learns of a failure that isn't theirs.
@@ -24,7 +25,7 @@ var errInternal = errors.New("internal error; the server's log has the details")
 // was panicked with may hold arguments of the caller and stays out of the answer.
 func contained(ctx context.Context, what string, err *error) {
 	if p := recover(); p != nil {
-		slog.ErrorContext(ctx, "panic", "in", what, "panic", p, "stack", string(debug.Stack()))
+		logging.FromContext(ctx).ErrorContext(ctx, "panic", "in", what, "panic", p, "stack", string(debug.Stack()))
 		*err = errInternal
 	}
 }
@@ -56,7 +57,7 @@ func checkArguments(s *server.MCPServer) server.ToolHandlerMiddleware {
 			if !ok {
 				fresh, err := compile(s.GetTool(name).Tool)
 				if err != nil {
-					slog.ErrorContext(ctx, "the input schema of a tool can't be used", "tool", name, "error", err)
+					logging.FromContext(ctx).ErrorContext(ctx, "the input schema of a tool can't be used", "tool", name, logging.Error(err))
 					return nil, errInternal
 				}
 				schema, _ = compiled.LoadOrStore(name, fresh)

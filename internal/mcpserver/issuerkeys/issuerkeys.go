@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 const (
@@ -43,11 +44,13 @@ type Source struct {
 	issuer      string
 	minInterval time.Duration
 	client      *http.Client
-	ctx         context.Context // ends all fetching
+	log         *slog.Logger
+	asked       chan struct{} // asks keepFresh for a fetch before it is due
+	stopped     chan struct{} // closed when keepFresh has ended
 
 	mu      sync.Mutex
 	keys    jwks.Set      // the last good ones; nil until there were some
-	running chan struct{} // closed when the fetch under way ends; nil: there is none
+	running chan struct{} // closed when the fetch that was asked for ends; nil: there is none
 	ended   time.Time     // of the last fetch
 	due     time.Time     // when the next one begins by itself
 	trouble string        // why the last fetch failed; empty: it didn't
@@ -63,11 +66,14 @@ func Start(ctx context.Context, issuer string, minInterval time.Duration) *Sourc
 }
 
 func start(ctx context.Context, issuer string, minInterval time.Duration, transport http.RoundTripper) *Source {
-	s := &Source{issuer: issuer, minInterval: minInterval, client: newClient(transport), ctx: ctx}
+	s := &Source{
+		issuer: issuer, minInterval: minInterval, client: newClient(transport), log: logging.FromContext(ctx),
+		asked: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
+	go s.keepFresh(ctx)
 	first, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s.refresh(first)
-	go s.keepFresh()
 	return s
 }
 
@@ -99,30 +105,38 @@ func (s *Source) known(ctx context.Context, id string) (jwks.Key, error) {
 	return keys.Key(ctx, id)
 }
 
-// keepFresh fetches whenever it is time. An unknown id may have led to a fetch
-// in between, and put the time off.
-func (s *Source) keepFresh() {
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-time.After(s.untilDue()):
+// keepFresh fetches whenever it is time, or somebody asks. All fetches are made
+// here, so there is one at a time.
+func (s *Source) keepFresh(ctx context.Context) {
+	defer close(s.stopped)
+	for ctx.Err() == nil {
+		if wait := s.untilNext(); wait > 0 {
+			select {
+			case <-ctx.Done():
+			case <-s.asked:
+			case <-time.After(wait):
+			}
+			continue
 		}
-		if s.untilDue() <= 0 {
-			s.refresh(s.ctx)
+		keys, lifetime, err := s.fetch(ctx)
+		if ctx.Err() == nil {
+			s.keep(keys, lifetime, err)
 		}
 	}
 }
 
-func (s *Source) untilDue() time.Duration {
+// untilNext is how long there is nothing to fetch.
+func (s *Source) untilNext() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.running != nil {
+		return 0
+	}
 	return time.Until(s.due)
 }
 
-// refresh fetches the keys, or waits for the fetch that is under way; it does
-// neither when the last one has just ended. The fetch itself outlives ctx, for
-// others wait for it, too.
+// refresh asks for a fetch and waits for its end, or for the one under way; it
+// does neither when the last one has just ended.
 func (s *Source) refresh(ctx context.Context) {
 	s.mu.Lock()
 	if s.running == nil {
@@ -131,37 +145,39 @@ func (s *Source) refresh(ctx context.Context) {
 			return
 		}
 		s.running = make(chan struct{})
-		go s.run(s.running)
 	}
 	running := s.running
 	s.mu.Unlock()
 	select {
+	case s.asked <- struct{}{}:
+	default: // keepFresh has yet to read an earlier question
+	}
+	select {
 	case <-running:
+	case <-s.stopped:
 	case <-ctx.Done():
 	}
 }
 
-// run makes one fetch, and keeps what it brings if it is any good.
-func (s *Source) run(done chan struct{}) {
-	keys, lifetime, err := s.fetch(s.ctx)
+// keep ends a fetch, and keeps what it brought if it is any good.
+func (s *Source) keep(keys jwks.Set, lifetime time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(done)
-	s.running, s.ended = nil, time.Now()
-	if s.ctx.Err() != nil {
-		return
+	if s.running != nil {
+		close(s.running)
 	}
+	s.running, s.ended = nil, time.Now()
 	if err != nil {
 		s.due = s.ended.Add(s.minInterval)
 		// Said once, and not at each attempt.
 		if s.trouble != err.Error() {
 			s.trouble = err.Error()
-			slog.Warn("the issuer's keys can't be fetched, and will be tried again", "issuer", s.issuer, "keys", len(s.keys), "why", err)
+			s.log.Warn("the issuer's keys can't be fetched, and will be tried again", "issuer", s.issuer, "keys", len(s.keys), logging.Error(err))
 		}
 		return
 	}
 	if s.keys == nil || s.trouble != "" {
-		slog.Info("the issuer's keys are here", "issuer", s.issuer, "keys", len(keys))
+		s.log.Info("the issuer's keys are here", "issuer", s.issuer, "keys", len(keys))
 	}
 	// What the issuer has withdrawn is gone with the old set.
 	s.keys, s.trouble = keys, ""

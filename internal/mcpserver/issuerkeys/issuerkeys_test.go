@@ -17,6 +17,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // Time in these tests is that of synctest: it stands still while anybody
@@ -58,15 +59,13 @@ func key(name string) stubprovider.Key { return stubprovider.Keys()[name] }
 
 // bubble runs a test with its own time, against a provider with one key. The
 // source ends with it, and all that it started.
-func bubble(t *testing.T, test func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source)) {
+func bubble(t *testing.T, test func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source)) {
 	t.Helper()
 	stubprovider.Keys() // made outside, where time runs
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
 		p := stubprovider.New("http://localhost:8080", key("rs256"))
 		w := &wire{provider: p}
-		test(t, p, w, func() *Source { return start(ctx, p.Issuer(), interval, w) })
+		test(t, p, w, func(ctx context.Context) *Source { return start(ctx, p.Issuer(), interval, w) })
 	})
 }
 
@@ -77,8 +76,8 @@ func has(s *Source, id string) bool {
 }
 
 func TestKeysAreThereFromTheFirstRequestOn(t *testing.T) {
-	bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func() *Source) {
-		s := begin()
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func(context.Context) *Source) {
+		s := begin(t.Context())
 		if !s.Ready() || !has(s, "rs256") || p.Fetches() != 1 {
 			t.Errorf("ready: %t, %d fetches", s.Ready(), p.Fetches())
 		}
@@ -87,9 +86,9 @@ func TestKeysAreThereFromTheFirstRequestOn(t *testing.T) {
 
 // D02: the provider starts after its resource server.
 func TestD02_StartsBeforeItsProvider(t *testing.T) {
-	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
 		w.set(nil, 0)
-		s := begin()
+		s := begin(t.Context())
 		if _, err := s.Key(t.Context(), "rs256"); !errors.Is(err, ErrNoKeys) || s.Ready() {
 			t.Errorf("without keys: %v, ready: %t", err, s.Ready())
 		}
@@ -104,10 +103,10 @@ func TestD02_StartsBeforeItsProvider(t *testing.T) {
 
 // A provider that doesn't answer delays the start by a moment, and no more.
 func TestD02_HangingProvider(t *testing.T) {
-	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
 		w.set(p, time.Hour)
 		before := time.Now()
-		s := begin()
+		s := begin(t.Context())
 		if took := time.Since(before); took != patience || s.Ready() {
 			t.Errorf("took %s", took)
 		}
@@ -135,8 +134,8 @@ func TestD02_D03_OutageKeepsTheKeys(t *testing.T) {
 		"endless": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), maxDocument+1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
-				s := begin()
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+				s := begin(t.Context())
 				p.Answer(instead)
 				time.Sleep(time.Hour)
 				synctest.Wait()
@@ -155,8 +154,8 @@ func TestD02_D03_OutageKeepsTheKeys(t *testing.T) {
 	// An error page is no key set, whatever stands in it.
 	for _, code := range []int{201, 206, 302, 404, 500, 503} {
 		t.Run(fmt.Sprintf("%d with keys", code), func(t *testing.T) {
-			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
-				s := begin()
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+				s := begin(t.Context())
 				other := stubprovider.New("http://localhost:8080", key("next"))
 				p.Answer(func(w http.ResponseWriter, r *http.Request) {
 					if strings.HasSuffix(r.URL.Path, "/certs") {
@@ -172,8 +171,8 @@ func TestD02_D03_OutageKeepsTheKeys(t *testing.T) {
 		})
 	}
 	t.Run("gone", func(t *testing.T) {
-		bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
-			s := begin()
+		bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+			s := begin(t.Context())
 			w.set(nil, 0)
 			time.Sleep(time.Hour)
 			if !has(s, "rs256") || has(s, "next") {
@@ -207,12 +206,9 @@ func poisoned() map[string]string {
 func TestD03_PoisonedSet(t *testing.T) {
 	for name, text := range poisoned() {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func() *Source) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func(context.Context) *Source) {
 				log := &bytes.Buffer{}
-				restore := slog.Default()
-				slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
-				defer slog.SetDefault(restore)
-				s := begin()
+				s := begin(logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(log, nil))))
 				p.PublishText(text)
 				time.Sleep(time.Hour)
 				synctest.Wait()
@@ -245,9 +241,9 @@ func TestD04_D05_OddKeysBesideAGoodOne(t *testing.T) {
 		"unlike curve":  `{"kty":"RSA","kid":"odd","alg":"ES256",` + n,
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func() *Source) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func(context.Context) *Source) {
 				p.PublishText(`{"keys":[` + odd + `,` + key("es256").JWK + `]}`)
-				if s := begin(); !has(s, "es256") || has(s, "odd") {
+				if s := begin(t.Context()); !has(s, "es256") || has(s, "odd") {
 					t.Errorf("good key: %t, odd key: %t", has(s, "es256"), has(s, "odd"))
 				}
 			})
@@ -257,8 +253,8 @@ func TestD04_D05_OddKeysBesideAGoodOne(t *testing.T) {
 
 // D01: ids that are made up lead to one fetch an interval, however many ask.
 func TestD01_UnknownIDs(t *testing.T) {
-	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
-		s := begin()
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+		s := begin(t.Context())
 		w.set(p, time.Second) // so that many meet a fetch under way
 		const callers, each = 50, 200
 		before, begun := p.Fetches(), time.Now()
@@ -284,8 +280,8 @@ func TestD01_UnknownIDs(t *testing.T) {
 // D08: the first token with a new key is accepted after one fetch, and all
 // that arrive meanwhile wait for the same one.
 func TestD08_NewKeyIsFetchedOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
-		s := begin()
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+		s := begin(t.Context())
 		time.Sleep(interval)
 		p.Publish(key("rs256"), key("next"))
 		w.set(p, time.Second)
@@ -366,7 +362,7 @@ func TestRefreshFollowsCacheControl(t *testing.T) {
 		"s-maxage=1, max-age=120": 2 * time.Minute,
 	} {
 		t.Run(control, func(t *testing.T) {
-			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
+			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
 				plain := p
 				proxy := stubprovider.New("http://localhost:8080")
 				proxy.Answer(func(w http.ResponseWriter, r *http.Request) {
@@ -376,7 +372,7 @@ func TestRefreshFollowsCacheControl(t *testing.T) {
 					plain.ServeHTTP(w, r)
 				})
 				w.set(proxy, 0)
-				s := begin()
+				s := begin(t.Context())
 				p.Publish(key("next"))
 				time.Sleep(want - time.Second)
 				synctest.Wait()
@@ -396,8 +392,8 @@ func TestRefreshFollowsCacheControl(t *testing.T) {
 // A caller that goes away doesn't end the fetch for the others, and needn't
 // wait for it.
 func TestCallersMayGoAway(t *testing.T) {
-	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func() *Source) {
-		s := begin()
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+		s := begin(t.Context())
 		time.Sleep(interval)
 		p.Publish(key("next"))
 		w.set(p, time.Second)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // Decode reads the body of POST /mcp once and strictly, puts the [Message]
@@ -39,7 +39,7 @@ func Decode(next http.Handler) http.Handler {
 		case errors.As(err, &refusal):
 			refuse(w, r, message, status, refusal)
 		case err != nil:
-			slog.ErrorContext(r.Context(), "a message was understood but can't be encoded", "error", err)
+			logging.FromContext(r.Context()).ErrorContext(r.Context(), "a message was understood but can't be encoded", logging.Error(err))
 			refuse(w, r, message, http.StatusInternalServerError, refusal)
 		default:
 			r = r.WithContext(context.WithValue(r.Context(), messageKey{}, message))
@@ -127,7 +127,7 @@ func statusOf(code int, modern bool) int {
 // refuse answers with a JSON-RPC error. The id is left out where none could be
 // read, as MCP's schema wants it.
 func refuse(w http.ResponseWriter, r *http.Request, m *Message, status int, refusal *rpcError) {
-	slog.InfoContext(r.Context(), "message refused", "code", refusal.code, "why", refusal.message)
+	logging.FromContext(r.Context()).InfoContext(r.Context(), "message refused", logging.Error(refusal))
 	type detail struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`

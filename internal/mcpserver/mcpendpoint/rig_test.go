@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -16,11 +14,6 @@ import (
 
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 )
-
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // thousands of refusals are to come
-	os.Exit(m.Run())
-}
 
 // handled is one request as mcp-go's hooks saw it.
 type handled struct {

@@ -7,7 +7,6 @@
 package originguard
 
 import (
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 	"strings"
 
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // Protect lets requests through to next that are addressed to one of hosts
@@ -83,7 +83,7 @@ func isPublicRead(r *http.Request) bool {
 }
 
 func refuse(w http.ResponseWriter, r *http.Request, code, description string) {
-	slog.WarnContext(r.Context(), "refused before any route", "why", code,
+	logging.FromContext(r.Context()).WarnContext(r.Context(), "refused before any route", "error", code,
 		"host", r.Host, "origin", r.Header.Values("Origin"), "fetch_site", r.Header.Get("Sec-Fetch-Site"))
 	jsonreply.Error(w, http.StatusForbidden, code, description)
 }

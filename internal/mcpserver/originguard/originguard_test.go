@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // origins says of each Origin whether it is allowed when nothing is configured.
@@ -378,14 +380,12 @@ func TestRS01_WellKnownIsPublic(t *testing.T) {
 // J02: a refusal repeats nothing that was sent, and the log quotes it.
 func TestJ01_RefusalRepeatsNothing(t *testing.T) {
 	var log bytes.Buffer
-	old := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(old)
+	ctx := logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
 
 	const canary = "http://canary\nlevel=ERROR"
 	r := request("POST", "/mcp?token=CANARY", http.Header{"Origin": {canary}, "Authorization": {"Bearer CANARY"}})
 	w := httptest.NewRecorder()
-	protected().ServeHTTP(w, r)
+	protected().ServeHTTP(w, r.WithContext(ctx))
 	if w.Code != http.StatusForbidden || strings.Contains(strings.ToLower(w.Body.String()), "canary") {
 		t.Errorf("answer %d %s", w.Code, w.Body)
 	}

@@ -5,7 +5,6 @@ package scopepolicy
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // Scopes that clients can be granted.
@@ -72,8 +72,8 @@ func Require(challenge bearerauth.Challenge, log *auditlog.Log, next http.Handle
 			next.ServeHTTP(w, r)
 			return
 		}
-		slog.InfoContext(r.Context(), "not allowed", "subject", caller.Subject, "client_id", caller.ClientID,
-			"operation", message.Method, "name", message.Name, "why", reason)
+		logging.FromContext(r.Context()).InfoContext(r.Context(), "not allowed", "subject", caller.Subject, "client_id", caller.ClientID,
+			"operation", message.Method, "name", message.Name, "error", reason)
 		if missing != "" {
 			challenge.InsufficientScope(w, missing, "This needs the scope "+missing+". Ask the user to grant it, and come back with the new token.")
 			return

@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,11 +15,6 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 )
-
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // thousands of refusals are to come
-	os.Exit(m.Run())
-}
 
 // expected is the policy as the design states it, written down a second time:
 // the scope to ask for, or "role" where the user may not, or "" for yes.

@@ -4,13 +4,14 @@ package bearerauth
 
 import (
 	"context"
-	"log/slog"
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // A Verifier turns a token into the principal that it stands for, or says in
@@ -45,7 +46,7 @@ func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Han
 			challenge.refuse(w, http.StatusUnauthorized, "", "This server needs an access token: send it as 'Authorization: Bearer …'.")
 			return
 		case several:
-			slog.InfoContext(r.Context(), "token refused", "why", "two credentials")
+			refused(r.Context(), errTwoCredentials)
 			challenge.refuse(w, http.StatusBadRequest, "invalid_request", "Send one Authorization header with one token.")
 			return
 		}
@@ -53,12 +54,19 @@ func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Han
 		if err != nil || who == nil {
 			// The reason is for the log. Told to the caller, it would tell a
 			// forger how far he got.
-			slog.InfoContext(r.Context(), "token refused", "why", err)
+			refused(r.Context(), err)
 			challenge.refuse(w, http.StatusUnauthorized, "invalid_token", "The access token is not valid for this server, or no longer. Get a new one for this server.")
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(principal.NewContext(r.Context(), who)))
 	})
+}
+
+// errTwoCredentials says that a request has more than one token.
+var errTwoCredentials = errors.New("more than one Authorization header or credential")
+
+func refused(ctx context.Context, err error) {
+	logging.FromContext(ctx).InfoContext(ctx, "token refused", logging.Error(err))
 }
 
 // refuse answers with the challenge and a body that says the same.

@@ -2,6 +2,7 @@ package bearerauth_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
@@ -22,13 +23,13 @@ import (
 )
 
 // J01, RS14: whatever becomes of a token, no part of it is in the log.
-// slog's default logger is one for the process: no parallel tests here.
 func TestJ01_NoTokenInTheLog(t *testing.T) {
+	t.Parallel()
 	var log lockedBuffer
-	old := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	defer slog.SetDefault(old)
-
+	options := serve.Options{
+		Addr: "localhost:0", Limits: serve.DefaultLimits,
+		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +38,7 @@ func TestJ01_NoTokenInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	running, err := serve.Start(serve.Options{Addr: "localhost:0", Limits: serve.DefaultLimits}, func(site serve.Site) (http.Handler, error) {
+	running, err := serve.Start(options, func(_ context.Context, site serve.Site) (http.Handler, error) {
 		verifier := &accesstoken.Verifier{Issuer: site.URL, Audience: site.Resource(), Keys: jwks.Set{key}, Algorithms: []string{"RS256"}}
 		return bearerauth.Require(verifier, bearerauth.Challenge{Realm: "mcp"}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/panic" {

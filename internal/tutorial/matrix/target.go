@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -206,6 +207,7 @@ func (t *Target) replace(members map[string]any, text string) error {
 type Options struct {
 	Keys     string // folder of the key pair, for a step that has one
 	Limits   serve.Limits
+	Log      *slog.Logger           // of the step; nil: nothing is logged
 	Provider *stubprovider.Provider // for a step that trusts one
 	Env      []string               // further variables, as NAME=value
 }
@@ -217,7 +219,7 @@ func Start(build serve.Builder, o Options) (*Target, func(), error) {
 		env = append(o.Provider.Env(), env...)
 	}
 	restore := setEnv(env)
-	running, err := serve.Start(serve.Options{Addr: "localhost:0", Limits: o.Limits}, build)
+	running, err := serve.Start(serve.Options{Addr: "localhost:0", Limits: o.Limits, Log: o.Log}, build)
 	restore()
 	if err != nil {
 		return nil, nil, err

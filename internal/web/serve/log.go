@@ -1,9 +1,10 @@
 package serve
 
 import (
-	"log/slog"
 	"net/http"
 	"time"
+
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // logRequests writes one line a request. The query is left out: people put
@@ -16,7 +17,7 @@ func logRequests(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(seen, r)
-		slog.InfoContext(r.Context(), "request",
+		logging.FromContext(r.Context()).InfoContext(r.Context(), "request",
 			"method", r.Method, "path", r.URL.Path, "status", seen.status,
 			"duration", time.Since(start).Round(time.Microsecond), "remote", r.RemoteAddr)
 	})

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"go/parser"
-	"go/token"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +15,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mcp-auth-step-by-step/internal/web/logging"
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
 // grace is how long requests in flight may take once a signal asked to end.
@@ -43,32 +45,55 @@ type Program struct {
 // Main runs the program; see the function [Main].
 func (p Program) Main() {
 	name := filepath.Base(os.Args[0])
-	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "%s\nFlags:\n", lesson(p.Source))
-		flag.PrintDefaults()
-	}
-	addr := flag.String("addr", p.Addr, "`address` to listen on; port 0 takes a free one")
-	base := flag.String("url", "", "base `URL` of all that the server states about itself (default http://localhost with the bound port)")
-	origins := flag.String("origins", "", "further `Origins` to allow besides loopback, with commas between")
-	flag.Parse()
-	if flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q; see %s -h\n", name, flag.Arg(0), name)
+	opts, err := p.options(name, os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "%s: %v; see %s -h\n", name, err, name)
 		os.Exit(2)
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
-
-	opts := Options{Addr: *addr, URL: *base, Limits: DefaultLimits}
-	for _, o := range strings.Split(*origins, ",") {
-		if o = strings.TrimSpace(o); o != "" {
-			opts.Origins = append(opts.Origins, o)
-		}
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(logging.NewContext(context.Background(), opts.Log), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := p.run(ctx, opts); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
+}
+
+// options reads the flags. What asks for information gets it and ends with
+// [flag.ErrHelp].
+func (p Program) options(name string, args []string) (Options, error) {
+	addr := flag.String("addr", p.Addr, "`address` to listen on; port 0 takes a free one")
+	base := flag.String("url", "", "base `URL` of all that the server states about itself (default http://localhost with the bound port)")
+	origins := flag.String("origins", "", "further `Origins` to allow besides loopback, with commas between")
+	showVersion := flag.Bool("version", false, "print the version and exit")
+	// Package flag prints all flags after any mistake, which hides the mistake.
+	flag.CommandLine.Init(name, flag.ContinueOnError)
+	flag.CommandLine.SetOutput(io.Discard)
+	flag.CommandLine.Usage = func() {}
+	err := flag.CommandLine.Parse(args)
+	flag.CommandLine.SetOutput(os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(os.Stderr, "%s\nFlags:\n", lesson(p.Source))
+		flag.PrintDefaults()
+		return Options{}, err
+	case err != nil:
+		return Options{}, err
+	case flag.NArg() > 0:
+		return Options{}, fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	case *showVersion:
+		fmt.Println(name, version.Number)
+		return Options{}, flag.ErrHelp
+	}
+	opts := Options{Addr: *addr, URL: *base, Limits: DefaultLimits, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	for o := range strings.SplitSeq(*origins, ",") {
+		if o = strings.TrimSpace(o); o != "" {
+			opts.Origins = append(opts.Origins, o)
+		}
+	}
+	return opts, nil
 }
 
 func (p Program) run(ctx context.Context, opts Options) error {
@@ -84,14 +109,14 @@ func (p Program) run(ctx context.Context, opts Options) error {
 	// Scripts wait for this line, so it is written once connections are accepted.
 	fmt.Fprintf(os.Stderr, "listening on %s\n", listenURL(running))
 	if !running.Addr.(*net.TCPAddr).IP.IsLoopback() {
-		slog.Warn("other machines can reach this server: put TLS in front of it and state its public address with -url")
+		opts.Log.Warn("other machines can reach this server: put TLS in front of it and state its public address with -url")
 	}
 	select {
 	case err := <-running.failed:
 		return fmt.Errorf("serving ended: %w", err)
 	case <-ctx.Done():
 	}
-	slog.Info("stopping", "grace", grace)
+	opts.Log.Info("stopping", "grace", grace)
 	ending, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	if err := running.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -110,11 +135,12 @@ func listenURL(r *Running) string {
 	return "http://" + r.Addr.String()
 }
 
-// lesson is the package comment of a Go source file.
+// lesson is the package comment of a program's source, which begins with it.
 func lesson(source string) string {
-	file, err := parser.ParseFile(token.NewFileSet(), "main.go", source, parser.ParseComments|parser.PackageClauseOnly)
-	if err != nil {
-		return err.Error()
+	comment, _, _ := strings.Cut(source, "\npackage ")
+	lines := strings.Split(comment, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(strings.TrimPrefix(line, "//"), " ")
 	}
-	return file.Doc.Text()
+	return strings.Join(lines, "\n") + "\n"
 }

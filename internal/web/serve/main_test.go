@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
 // childName, set in the environment, makes the test binary be a server, as
@@ -38,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Args[0] = name
 	flag.CommandLine = flag.NewFlagSet(name, flag.ExitOnError) // without the flags of package testing
 	flag.CommandLine.Usage = func() { flag.Usage() }           // as package flag itself has it
-	Main(childSource, func(site Site) (http.Handler, error) {
+	Main(childSource, func(_ context.Context, site Site) (http.Handler, error) {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/site", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, "%s %q", site.URL, site.Origins)
@@ -150,6 +153,13 @@ func TestMainPassesItsFlagsOn(t *testing.T) {
 	}
 }
 
+func TestMainPrintsItsVersion(t *testing.T) {
+	out, err := child("-version").Output()
+	if want := "child " + version.Number + "\n"; err != nil || string(out) != want {
+		t.Errorf("got %q, %v, want %q", out, err, want)
+	}
+}
+
 func TestMainExplainsItsEnd(t *testing.T) {
 	taken := strconv.Itoa(start(t, DefaultLimits, ok).Site.Port)
 	for name, c := range map[string]struct {
@@ -159,8 +169,8 @@ func TestMainExplainsItsEnd(t *testing.T) {
 	}{
 		"port taken":       {[]string{"-addr", "localhost:" + taken}, 1, `^child: port ` + taken + ` is taken: [^\n]*-addr[^\n]*\n$`},
 		"unusable -url":    {[]string{"-addr", "localhost:0", "-url", "mcp.example.com"}, 1, `^child: -url "mcp.example.com" [^\n]*\n$`},
-		"unknown flag":     {[]string{"-no-such"}, 2, `^flag provided but not defined: -no-such\n`},
-		"flag without one": {[]string{"-addr"}, 2, `^flag needs an argument: -addr\n`},
+		"unknown flag":     {[]string{"-no-such"}, 2, `^child: flag provided but not defined: -no-such; see child -h\n$`},
+		"flag without one": {[]string{"-addr"}, 2, `^child: flag needs an argument: -addr; see child -h\n$`},
 		"an argument":      {[]string{"start"}, 2, `^child: unexpected argument "start"; see child -h\n$`},
 		"help":             {[]string{"-h"}, 0, `(?s)^Command child explains itself\.\n\nIn two paragraphs\.\n\nFlags:\n.*-addr.*"localhost:9000".*-origins.*-url`},
 	} {

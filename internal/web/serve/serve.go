@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/logging"
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 // Limits bound what one client can cost the server. The zero value of a field
@@ -42,6 +47,7 @@ type Options struct {
 	URL     string   // base URL of the site; empty: http://localhost with the bound port
 	Origins []string // further Origins to allow, besides loopback
 	Limits  Limits
+	Log     *slog.Logger // nil: nothing is logged
 }
 
 // Site is what a handler may say about itself. All of it comes from the
@@ -60,17 +66,9 @@ type Site struct {
 	// Exposed says that it is bound to more than loopback, so that other
 	// machines can reach it.
 	Exposed bool
-
-	ctx context.Context
-}
-
-// Context ends when the server does. It is for what a handler keeps running
-// between requests.
-func (s Site) Context() context.Context {
-	if s.ctx == nil {
-		return context.Background()
-	}
-	return s.ctx
+	// Log is the program's logger. The context of each request carries it too;
+	// see package logging.
+	Log *slog.Logger
 }
 
 // Resource is the resource identifier of the MCP server (RFC 9728, section
@@ -81,15 +79,13 @@ func (s Site) Resource() string { return s.URL + "/mcp" }
 // of its URL, and the loopback names with the bound port.
 func (s Site) Hosts() []string {
 	_, host, _ := strings.Cut(s.URL, "://")
-	hosts := []string{host}
-	for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
-		hosts = append(hosts, net.JoinHostPort(name, strconv.Itoa(s.Port)))
-	}
-	return hosts
+	return append([]string{host}, loopback.HostPorts(s.Port)...)
 }
 
-// A Builder makes the handler of a program, once its site is known.
-type Builder func(Site) (http.Handler, error)
+// A Builder makes the handler of a program, once its site is known. The context
+// ends when the server does: it is for what the handler keeps running between
+// requests.
+type Builder func(context.Context, Site) (http.Handler, error)
 
 // Running is a server that accepts connections.
 type Running struct {
@@ -97,7 +93,7 @@ type Running struct {
 	Addr   net.Addr
 	server *http.Server
 	failed chan error
-	stop   context.CancelFunc // ends Site.Context
+	stop   context.CancelFunc // ends the context of the Builder
 }
 
 // Start binds the address, builds the handler and serves it in the
@@ -105,12 +101,12 @@ type Running struct {
 // is taken, or the URL or an Origin unusable.
 func Start(opts Options, build Builder) (*Running, error) {
 	if opts.URL != "" {
-		if err := CheckBase("-url", opts.URL); err != nil {
+		if _, err := baseurl.ParseOrigin("-url", opts.URL); err != nil {
 			return nil, err
 		}
 	}
 	for _, origin := range opts.Origins {
-		if err := CheckBase("-origins", origin); err != nil {
+		if _, err := baseurl.ParseOrigin("-origins", origin); err != nil {
 			return nil, err
 		}
 	}
@@ -118,13 +114,17 @@ func Start(opts Options, build Builder) (*Running, error) {
 	if err != nil {
 		return nil, explainListen(opts.Addr, err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	log := cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(logging.NewContext(context.Background(), log))
 	bound := listener.Addr().(*net.TCPAddr)
-	site := Site{URL: opts.URL, Stated: opts.URL != "", Origins: opts.Origins, Port: bound.Port, Exposed: !bound.IP.IsLoopback(), ctx: ctx}
+	site := Site{
+		URL: opts.URL, Stated: opts.URL != "", Origins: opts.Origins,
+		Port: bound.Port, Exposed: !bound.IP.IsLoopback(), Log: log,
+	}
 	if site.URL == "" {
 		site.URL = "http://localhost:" + strconv.Itoa(site.Port)
 	}
-	handler, err := build(site)
+	handler, err := build(ctx, site)
 	if err != nil {
 		stop()
 		_ = listener.Close()
@@ -142,7 +142,9 @@ func Start(opts Options, build Builder) (*Running, error) {
 			WriteTimeout:      opts.Limits.Write,
 			IdleTimeout:       opts.Limits.Idle,
 			MaxHeaderBytes:    opts.Limits.Header,
-			ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+			// Not the Builder's: requests in flight are answered after its end.
+			BaseContext: func(net.Listener) context.Context { return logging.NewContext(context.Background(), log) },
 		},
 		failed: make(chan error, 1),
 		stop:   stop,

@@ -20,15 +20,16 @@ import (
 // The names of the tests say the layer that a failing row belongs to.
 func Run(t *testing.T, step int, build serve.Builder) {
 	log := &syncBuffer{}
-	slog.SetDefault(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-
 	dir := t.TempDir()
 	if flag.Lookup("keys") != nil {
 		if err := flag.Set("keys", dir); err != nil {
 			t.Fatal(err)
 		}
 	}
-	options := matrix.Options{Keys: dir, Limits: serve.DefaultLimits}
+	options := matrix.Options{
+		Keys: dir, Limits: serve.DefaultLimits,
+		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
 	if flag.Lookup("env") != nil {
 		// What the tester's own environment says is not meant for this.
 		for _, name := range []string{"MCP_SERVER_URL", "JWT_AUDIENCE", "JWT_TYPES", "JWT_ROLES_CLIENT"} {
