@@ -1,56 +1,28 @@
 // Package vectors reads published test vectors: Project Wycheproof, and the
-// examples of RFC 7520 (the JOSE cookbook). They lie beside the repository, in
-// ../shared/vectors, and are for tests alone.
+// examples of RFC 7520 (the JOSE cookbook). They stand in testdata, each with
+// its licence and the commit that it was taken from; testdata/README.md says
+// what was left out. They are for tests alone.
 package vectors
 
 import (
+	"embed"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
-// Read decodes a file of the vectors into target. Where the vectors are
-// missing the test is skipped; in CI it fails, since there nobody would notice.
+//go:embed testdata
+var files embed.FS
+
+// Read decodes a file of the vectors into target.
 func Read(t testing.TB, name string, target any) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(folder(t, root(t)), filepath.FromSlash(name)))
+	text, err := files.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(text, target); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-}
-
-// root is the folder of go.mod.
-func root(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
-func folder(t testing.TB, root string) string {
-	t.Helper()
-	dir := filepath.Join(filepath.Dir(root), "shared", "vectors")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI needs the test vectors: %v", err)
-		}
-		t.Skipf("NOT TESTED, the vectors are missing: %v", err)
-	}
-	return dir
 }
 
 // Group is a set of Wycheproof's cases that share a key.
