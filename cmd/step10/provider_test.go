@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -20,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -29,7 +28,7 @@ const patience = 30 * time.Second
 // authorizationServer is step 9 as a process, which can be killed.
 type authorizationServer struct {
 	binary, addr, issuer string
-	command              *exec.Cmd
+	running              *program.Program
 }
 
 // build builds step 9 and finds it a port.
@@ -39,20 +38,15 @@ func build(t *testing.T) *authorizationServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(t.TempDir(), "step9")
-	command := exec.Command("go", "build", "-o", binary, "./"+manifest.Steps[8].Folder())
-	command.Dir = root
-	if output, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
-	}
-	listener, err := net.Listen("tcp", "localhost:0")
+	binary, err := program.Build(t.Context(), root, t.TempDir(), "step9")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := fmt.Sprintf("localhost:%d", listener.Addr().(*net.TCPAddr).Port)
-	if err := listener.Close(); err != nil {
+	port, err := program.FreePort()
+	if err != nil {
 		t.Fatal(err)
 	}
+	addr := "localhost:" + port
 	as := &authorizationServer{binary: binary, addr: addr, issuer: "http://" + addr + "/realms/mcp-realm"}
 	t.Cleanup(as.kill)
 	return as
@@ -61,31 +55,19 @@ func build(t *testing.T) *authorizationServer {
 // start runs it, with the key of a folder, and waits until it is ready.
 func (as *authorizationServer) start(t *testing.T, keys string) {
 	t.Helper()
-	as.command = exec.Command(as.binary, "-addr", as.addr, "-keys", keys)
-	as.command.Dir = filepath.Dir(as.binary)
-	stderr, err := as.command.StderrPipe()
-	if err != nil {
+	command := exec.Command(as.binary, "-addr", as.addr, "-keys", keys)
+	command.Dir = filepath.Dir(as.binary)
+	var err error
+	if as.running, err = program.Start(command, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	if err := as.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		if strings.HasPrefix(lines.Text(), "listening on ") {
-			go func() { _, _ = io.Copy(io.Discard, stderr) }()
-			return
-		}
-	}
-	t.Fatal("step 9 ended before it was ready")
 }
 
 // kill is kill -9.
 func (as *authorizationServer) kill() {
-	if as.command != nil {
-		_ = as.command.Process.Kill()
-		_ = as.command.Wait()
-		as.command = nil
+	if as.running != nil {
+		as.running.Kill()
+		as.running = nil
 	}
 }
 

@@ -36,9 +36,6 @@ type Step struct {
 	Replaces, Drops []string
 }
 
-// Title is the step with its number.
-func (s Step) Title() string { return fmt.Sprintf("Step %d: %s", s.Number, s.Name) }
-
 // Folder is the program of the step, below the root of the repository.
 func (s Step) Folder() string { return fmt.Sprintf("cmd/step%d", s.Number) }
 
@@ -51,13 +48,15 @@ func (s Step) Page() string { return fmt.Sprintf("docs/step%d.md", s.Number) }
 // Steps are all of them, in order: the servers, and between them what they
 // talk to.
 var Steps = []Step{
-	{Number: 1, Name: "health, and no foreign pages", Server: true, Brings: []string{"mcpserver/health", "mcpserver/originguard", "web/serve"}},
+	{Number: 1, Name: "health, and no foreign pages", Server: true,
+		Brings: []string{"mcpserver/health", "mcpserver/originguard", "web/serve"}},
 	{Number: 2, Name: "the MCP endpoint", Server: true, After: 1, Brings: []string{"mcpserver/mcpendpoint"}},
 	{Number: 3, Name: "tools and prompts, listed", Server: true, After: 2, Brings: []string{"mcpserver/features"}},
 	{Number: 4, Name: "tools and prompts, at work", Server: true, After: 3, Brings: nil},
 	{Number: 5, Name: "keys, shown to everybody", Server: true, After: 4, Brings: []string{"oauth/jwks", "oauth/keys"}},
 	{Number: 6, Name: "access tokens", Server: true, After: 5, Brings: []string{"oauth/accesstoken", "oauth/bearerauth", "oauth/principal"}},
-	{Number: 7, Name: "metadata, so that clients find their way", Server: true, After: 6, Brings: []string{"mcpserver/cors", "oauth/oauthmetadata"}},
+	{Number: 7, Name: "metadata, so that clients find their way", Server: true, After: 6,
+		Brings: []string{"mcpserver/cors", "oauth/oauthmetadata"}},
 	{Number: 8, Name: "scopes and roles", Server: true, After: 7, Brings: []string{"mcpserver/auditlog", "mcpserver/scopepolicy"}},
 	{Number: 9, Name: "an authorization server"},
 	{
@@ -91,7 +90,7 @@ func Servers() []Step {
 	return slices.DeleteFunc(slices.Clone(Steps), func(s Step) bool { return !s.Server })
 }
 
-// Root is the folder of the repository: the nearest one above the working
+// Root is the folder of the repository: the nearest one at or above the working
 // directory that has a go.mod.
 func Root() (string, error) {
 	dir, err := os.Getwd()

@@ -32,8 +32,8 @@ func (w *Writer) stepTable(page string) string {
 	return b.String()
 }
 
-// context is how many unchanged lines are shown around a change.
-const context = 2
+// around is how many unchanged lines are shown around a change.
+const around = 2
 
 func (w *Writer) diff(number int) (string, error) {
 	lines, err := manifest.Changes(w.root, number)
@@ -45,7 +45,7 @@ func (w *Writer) diff(number int) (string, error) {
 		return fence("go", strings.Join(source, "\n")), err
 	}
 	near := func(i int) bool {
-		for j := max(0, i-context); j <= min(len(lines)-1, i+context); j++ {
+		for j := max(0, i-around); j <= min(len(lines)-1, i+around); j++ {
 			if lines[j].Op != ' ' {
 				return true
 			}

@@ -1,11 +1,12 @@
 package pages
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,8 +15,8 @@ import (
 	"slices"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
 )
 
@@ -33,24 +34,23 @@ const provided = 10
 type programs struct {
 	root    string
 	dir     string // binaries and keys
-	running map[int]*program
+	running map[int]step
 	// provider stands in for the real one, for the steps that trust one.
 	provider *stubprovider.Provider
 }
 
-type program struct {
-	command *exec.Cmd
+type step struct {
+	program *program.Program
 	target  *matrix.Target
 }
 
 func newPrograms(root string) *programs {
-	return &programs{root: root, running: map[int]*program{}}
+	return &programs{root: root, running: map[int]step{}}
 }
 
 func (p *programs) close() {
 	for _, running := range p.running {
-		_ = running.command.Process.Kill()
-		_ = running.command.Wait()
+		running.program.Kill()
 	}
 	if p.provider != nil {
 		p.provider.Close()
@@ -61,8 +61,8 @@ func (p *programs) close() {
 }
 
 // target returns a running step.
-func (p *programs) target(step int) (*matrix.Target, error) {
-	if running, ok := p.running[step]; ok {
+func (p *programs) target(number int) (*matrix.Target, error) {
+	if running, ok := p.running[number]; ok {
 		return running.target, nil
 	}
 	if p.dir == "" {
@@ -72,55 +72,32 @@ func (p *programs) target(step int) (*matrix.Target, error) {
 		}
 		p.dir = dir
 	}
-	binary := filepath.Join(p.dir, fmt.Sprintf("step%d", step))
-	build := exec.Command("go", "build", "-o", binary, "./"+manifest.Steps[step-1].Folder())
-	build.Dir = p.root
-	if output, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, output)
+	binary, err := program.Build(context.Background(), p.root, p.dir, fmt.Sprintf("step%d", number))
+	if err != nil {
+		return nil, err
 	}
 	keyDir := filepath.Join(p.dir, "keys")
 	arguments := []string{"-addr", "localhost:0", "-url", base}
-	if step >= 5 && step < provided {
+	if number >= 5 && number < provided {
 		arguments = append(arguments, "-keys", keyDir)
 	}
 	command := exec.Command(binary, arguments...)
 	command.Dir = p.dir // where there is no environment file
-	if step >= provided {
+	if number >= provided {
 		if err := p.startProvider(); err != nil {
 			return nil, err
 		}
 		command.Env = append(os.Environ(), append(p.provider.Env(), "MCP_SERVER_URL=", "JWT_AUDIENCE=")...)
 	}
-	stderr, err := command.StderrPipe()
+	running, err := program.Start(command, io.Discard)
 	if err != nil {
 		return nil, err
 	}
-	if err := command.Start(); err != nil {
-		return nil, err
-	}
-	addr, ready := "", make(chan struct{})
-	go func() {
-		lines := bufio.NewScanner(stderr)
-		for lines.Scan() {
-			if at, ok := strings.CutPrefix(lines.Text(), "listening on http://"); ok && addr == "" {
-				addr = at
-				close(ready)
-			}
-		}
-		if addr == "" {
-			close(ready)
-		}
-	}()
-	<-ready
-	if addr == "" {
-		_ = command.Wait()
-		return nil, fmt.Errorf("step %d ended before it was ready", step)
-	}
-	target := &matrix.Target{Addr: addr, URL: base, Keys: keyDir}
-	if step >= provided {
+	target := &matrix.Target{Addr: strings.TrimPrefix(running.URL, "http://"), URL: base, Keys: keyDir}
+	if number >= provided {
 		target.Provider = p.provider
 	}
-	p.running[step] = &program{command, target}
+	p.running[number] = step{running, target}
 	return target, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"mcp-auth-step-by-step/internal/authserver"
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/keycloak"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 )
 
 const (
@@ -279,7 +280,11 @@ func runScript(ctx context.Context, authority string) (base string, stop func(),
 	if err != nil {
 		return "", nil, err
 	}
-	ports, err := freePorts(2)
+	port, err := program.FreePort()
+	if err != nil {
+		return "", nil, err
+	}
+	managementPort, err := program.FreePort()
 	if err != nil {
 		return "", nil, err
 	}
@@ -287,7 +292,7 @@ func runScript(ctx context.Context, authority string) (base string, stop func(),
 	if err := os.WriteFile(trusted, []byte(authority), 0o600); err != nil {
 		return "", nil, err
 	}
-	environment := append(os.Environ(), "KEYCLOAK_STATE="+folder, "KEYCLOAK_PORT="+ports[0], "KEYCLOAK_MANAGEMENT_PORT="+ports[1],
+	environment := append(os.Environ(), "KEYCLOAK_STATE="+folder, "KEYCLOAK_PORT="+port, "KEYCLOAK_MANAGEMENT_PORT="+managementPort,
 		"KC_TRUSTSTORE_PATHS="+trusted, "KEYCLOAK_HOSTNAME=", "KEYCLOAK_INSTALL_JAVA="+installJava())
 	script := func(command string) error {
 		log, err := os.CreateTemp(folder, command)
@@ -307,7 +312,7 @@ func runScript(ctx context.Context, authority string) (base string, stop func(),
 	if err := script("start"); err != nil {
 		return "", nil, err
 	}
-	return "http://localhost:" + ports[0], func() {
+	return "http://localhost:" + port, func() {
 		if err := script("stop"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
@@ -321,22 +326,4 @@ func installJava() string {
 		return "1"
 	}
 	return os.Getenv("KEYCLOAK_INSTALL_JAVA")
-}
-
-// freePorts are ports of loopback that nobody has just now.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }()
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

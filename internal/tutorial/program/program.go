@@ -1,0 +1,118 @@
+// Package program builds the programs of the steps, starts them, and waits
+// until they listen.
+//
+//	path, err := program.Build(ctx, root, t.TempDir(), "step9")
+//	…
+//	running, err := program.Start(exec.CommandContext(ctx, path, "-addr", "localhost:0"), io.Discard)
+//	…
+//	defer running.Kill()
+//	http.Get(running.URL + "/health")
+package program
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// Build compiles a command of cmd/ into a folder and returns the path of the
+// binary. root is the folder of the repository.
+func Build(ctx context.Context, root, folder, name string) (string, error) {
+	binary := filepath.Join(folder, name)
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/"+name)
+	build.Dir = root
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w\n%s", name, err, output)
+	}
+	return binary, nil
+}
+
+// FreePort is a port of loopback on which nothing listens just now. It is for
+// programs whose address others must know before they start; the rest take
+// port 0.
+func FreePort() (string, error) {
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = listener.Close() }()
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
+}
+
+// Program is a program that listens.
+type Program struct {
+	*exec.Cmd
+	// URL is where it listens, as it says itself.
+	URL string
+
+	// copied is closed when its standard error has ended.
+	copied chan struct{}
+}
+
+// Start runs a command and waits until it says "listening on URL". What it
+// writes to standard error goes to log, line by line. A program that ends before
+// it listens is an error that holds what it wrote. To stop waiting, cancel the
+// command's context.
+func Start(command *exec.Cmd, log io.Writer) (*Program, error) {
+	stderr, err := command.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	p := &Program{Cmd: command, copied: make(chan struct{})}
+	lines := bufio.NewScanner(stderr)
+	var said []string
+	for lines.Scan() {
+		_, _ = fmt.Fprintln(log, lines.Text())
+		if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+			p.URL = url
+			go p.copy(lines, stderr, log)
+			return p, nil
+		}
+		said = append(said, lines.Text())
+	}
+	return nil, fmt.Errorf("%s ended before it listened (%v): %s",
+		filepath.Base(command.Path), command.Wait(), strings.Join(said, "\n"))
+}
+
+func (p *Program) copy(lines *bufio.Scanner, stderr io.Reader, log io.Writer) {
+	defer close(p.copied)
+	for lines.Scan() {
+		_, _ = fmt.Fprintln(log, lines.Text())
+	}
+	// A line too long for the scanner must not block the program.
+	_, _ = io.Copy(io.Discard, stderr)
+}
+
+// Stop asks the program to end, and waits for that. On Windows, which has no
+// signal for it, it is killed.
+func (p *Program) Stop() {
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		_ = p.Process.Kill()
+	}
+	p.wait()
+}
+
+// Kill ends the program at once, so that it can save nothing.
+func (p *Program) Kill() {
+	_ = p.Process.Kill()
+	p.wait()
+}
+
+func (p *Program) wait() {
+	<-p.copied
+	_ = p.Wait()
+}
