@@ -440,3 +440,14 @@ func FuzzParseDocument(f *testing.F) {
 		}
 	})
 }
+
+// WE4: a fetch that has ended no longer counts as one that runs.
+func TestWE4_EndedFetchesMakeRoom(t *testing.T) {
+	s := newSite(t)
+	f, _ := s.fetcher()
+	for i := range 2 * maxInFlight {
+		if _, err := f.Fetch(t.Context(), fmt.Sprintf("%s/%d", s.URL, i)); err != nil {
+			t.Fatalf("document %d: %v", i, err)
+		}
+	}
+}

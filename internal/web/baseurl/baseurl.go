@@ -19,7 +19,7 @@ import (
 func Parse(name, raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", !validPort(u):
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", !ValidPort(u):
 		return nil, fmt.Errorf("%s %.200q is not a base URL: want scheme://host[:port], as in https://mcp.example.com", name, raw)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(raw, "?#"):
 		return nil, fmt.Errorf("%s %.200q must not have a user, query or fragment; remove them", name, raw)
@@ -48,19 +48,23 @@ func Secure(u *url.URL) bool {
 // Origin is scheme, host and port in the form in which origins are compared
 // (RFC 6454, section 4), with the scheme's default port written out.
 func Origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), Port(u))
+}
+
+// Port is the URL's port, or else the default one of http or https.
+func Port(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
 	}
-	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
 // SameOrigin reports whether two URLs have one origin.
 func SameOrigin(a, b *url.URL) bool { return Origin(a) == Origin(b) }
 
-// validPort reports whether the port is absent, or a number from 1 to 65535
+// ValidPort reports whether the port is absent, or a number from 1 to 65535
 // without leading zeros.
-func validPort(u *url.URL) bool {
+func ValidPort(u *url.URL) bool {
 	port := u.Port()
 	if port == "" {
 		return !strings.HasSuffix(u.Host, ":")

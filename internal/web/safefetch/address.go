@@ -1,8 +1,12 @@
 package safefetch
 
 import (
+	"net"
 	"net/netip"
 	"slices"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 // globalIPv6 is all that is assigned for public use; the rest of IPv6 is
@@ -41,10 +45,10 @@ var special = parsed(
 	"3fff::/20",         // documentation (RFC 9637)
 )
 
-// local are the blocks that [Policy.Loopback] opens.
-var local = parsed("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+// private are the blocks that [Policy.Private] opens.
+var private = parsed("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
-// cloudMetadata are addresses within local at which clouds hand out
+// cloudMetadata are addresses within private at which clouds hand out
 // credentials to whoever asks.
 var cloudMetadata = parsed("fd00:ec2::254/128", "fd20:ce::254/128")
 
@@ -56,15 +60,24 @@ func parsed(blocks ...string) []netip.Prefix {
 	return list
 }
 
-// permitted tells whether an address may be dialled. What it doesn't know it
-// refuses: an address with a zone is in no block, and IPv4 in an IPv6 form has
-// a plain one.
-func (p Policy) permitted(addr netip.Addr) bool {
-	in := func(blocks []netip.Prefix) bool {
-		return slices.ContainsFunc(blocks, func(block netip.Prefix) bool { return block.Contains(addr) })
+// permitted reports whether an address may be dialled for the host and port of
+// a URL. What it doesn't know it refuses: an address with a zone is in no block,
+// and IPv4 in an IPv6 form has a plain one.
+func (p Policy) permitted(host, port string, addr netip.Addr) bool {
+	if loopback.Host(host) {
+		return p.Loopback && loopback.Addr(addr)
 	}
-	if p.Loopback && in(local) {
-		return !in(cloudMetadata)
+	origin := "https://" + net.JoinHostPort(strings.ToLower(host), port)
+	if slices.Contains(p.Private, origin) && in(private, addr) {
+		return !in(cloudMetadata, addr)
 	}
-	return (addr.Is4() || globalIPv6.Contains(addr)) && !in(special)
+	return isPublic(addr)
+}
+
+func isPublic(addr netip.Addr) bool {
+	return (addr.Is4() || globalIPv6.Contains(addr)) && !in(special, addr)
+}
+
+func in(blocks []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(blocks, func(block netip.Prefix) bool { return block.Contains(addr) })
 }

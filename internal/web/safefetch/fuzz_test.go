@@ -53,14 +53,14 @@ func FuzzCheckURL(f *testing.F) {
 			return []netip.Addr{addr}, nil
 		}}
 		policy.permits = func(addr netip.Addr) bool {
-			if policy.permitted(addr) && !oracle(addr) {
+			if policy.permitted(u.Hostname(), u.Port(), addr) && !oracle(addr) {
 				t.Errorf("%q would dial %s", raw, addr)
 			}
 			return false
 		}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, raw, nil)
 		if err != nil {
-			t.Fatalf("accepted %q, which is no URL: %v", raw, err)
+			t.Fatalf("accepted %q, which is not a URL: %v", raw, err)
 		}
 		if response, err := NewClient(policy).Do(request); err == nil {
 			_ = response.Body.Close()

@@ -1,13 +1,16 @@
-// Package safefetch fetches URLs that strangers name: client metadata
-// documents, the metadata of servers. Whoever may choose what a server fetches
-// can make it ask its own neighbours (server-side request forgery), so every
-// request is bounded in where it goes, how long it takes and how much it
-// reads (MCP, Security Best Practices, "SSRF"; Client ID Metadata Document
-// draft, section 8.6).
+// Package safefetch fetches URLs that others chose: client metadata documents,
+// the metadata of servers. Whoever may choose what a server fetches can make it
+// send requests into its own network (server-side request forgery), so every
+// request is bounded in where it goes, how long it takes and how much it reads
+// (MCP, Security Best Practices, "SSRF"; Client ID Metadata Document draft,
+// section 8.6).
 //
 // The address is checked when it is dialled, after the name was resolved: a
 // name that means a public address at one moment and a private one at the next
 // (DNS rebinding) gains nothing.
+//
+//	client := safefetch.NewClient(safefetch.Policy{})
+//	body, header, err := safefetch.Get(ctx, client, "https://app.example/client.json", 5<<10)
 package safefetch
 
 import (
@@ -32,7 +35,7 @@ var (
 	ErrAddress  = errors.New("address refused")      // by where it leads
 	ErrStatus   = errors.New("unexpected status")    // anything but 200
 	ErrTooLarge = errors.New("too large")            // beyond the cap
-	ErrEncoding = errors.New("encoding not allowed") // compressed without being asked
+	ErrEncoding = errors.New("encoding not allowed") // compressed, although identity was asked for
 )
 
 const (
@@ -44,14 +47,20 @@ const (
 // Policy says what may be fetched. Its zero value is the strict one: https to
 // public addresses.
 type Policy struct {
-	// Loopback allows loopback and private addresses, and http to loopback.
-	// Set it exactly when the URL that the user gave, or the server's own,
-	// is on loopback: then what it leads to is expected to be there too, and
-	// nobody outside can have named it. A public server that sets it can be
-	// made to ask its own neighbours.
+	// Loopback allows URLs whose host is this machine, over http too. They are
+	// dialled at loopback addresses only; all other URLs stay as they were. Set
+	// it only where the URL that the user gave, or the server's own, is on
+	// loopback: a public server that sets it can be made to send requests to
+	// its own machine.
 	Loopback bool
+	// Private are origins, in the form of [baseurl.Origin], that may lead to
+	// private addresses over https; never to link-local ones, and never to
+	// those at which clouds hand out credentials.
+	Private []string
+
 	Timeout  time.Duration // of the whole exchange; 0: five seconds
 	MaxBytes int64         // of a body; 0: 64 KiB
+
 	// RootCAs verify the servers' certificates; nil: the system's.
 	RootCAs *x509.CertPool
 	// Resolver replaces DNS, for tests; what it returns is checked all the
@@ -81,7 +90,7 @@ func NewClient(p Policy) *http.Client {
 			TLSHandshakeTimeout:    p.Timeout,
 			ResponseHeaderTimeout:  p.Timeout,
 			MaxResponseHeaderBytes: maxHeaderBytes,
-			DisableCompression:     true, // a small body can unpack to a large one
+			DisableCompression:     true,
 			MaxIdleConns:           10,
 			IdleConnTimeout:        30 * time.Second,
 		}},
@@ -102,8 +111,11 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	if r.URL.Scheme == "http" {
-		r = r.WithContext(context.WithValue(r.Context(), plainText{}, true))
+	// Without this header any encoding would be acceptable (RFC 9110, section
+	// 12.5.3), and a small body can unpack to a large one.
+	if r.Header.Get("Accept-Encoding") == "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Accept-Encoding", "identity")
 	}
 	response, err := g.next.RoundTrip(r)
 	if err != nil {
@@ -116,15 +128,17 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 // CloseIdleConnections is what http.Client looks for.
 func (g *guarded) CloseIdleConnections() { g.next.CloseIdleConnections() }
 
-// plainText marks a request without TLS, which must not leave the machine.
-type plainText struct{}
-
+// dial connects to an address that is allowed for the host and port of a URL.
 func (p Policy) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: p.Timeout, ControlContext: p.control}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
+	permits := p.permits
+	if permits == nil {
+		permits = func(addr netip.Addr) bool { return p.permitted(host, port, addr) }
+	}
+	dialer := &net.Dialer{Timeout: p.Timeout, ControlContext: control(permits)}
 	if _, err := netip.ParseAddr(host); err == nil || p.Resolver == nil {
 		return dialer.DialContext(ctx, network, address)
 	}
@@ -146,24 +160,19 @@ func (p Policy) dial(ctx context.Context, network, address string) (net.Conn, er
 	return nil, failed
 }
 
-// control is called by the dialer with the address that it is about to
+// control makes what the dialer calls with the address that it is about to
 // connect to: the last moment, and the only one that counts.
-func (p Policy) control(ctx context.Context, _, address string, _ syscall.RawConn) error {
-	target, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrAddress, err)
+func control(permits func(netip.Addr) bool) func(context.Context, string, string, syscall.RawConn) error {
+	return func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		target, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrAddress, err)
+		}
+		if !permits(target.Addr()) {
+			return fmt.Errorf("%w: %s", ErrAddress, target.Addr())
+		}
+		return nil
 	}
-	if ctx.Value(plainText{}) != nil && !target.Addr().IsLoopback() {
-		return fmt.Errorf("%w: %s, over http", ErrAddress, target.Addr())
-	}
-	permits := p.permits
-	if permits == nil {
-		permits = p.permitted
-	}
-	if !permits(target.Addr()) {
-		return fmt.Errorf("%w: %s", ErrAddress, target.Addr())
-	}
-	return nil
 }
 
 // Get fetches a document of at most maxBytes. Only status 200 counts: a

@@ -80,29 +80,64 @@ var public = []string{
 	"198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:200::1", "2001:4860:4860::8888", "2606:4700::1111", "2a00::1", "2003::1", "3ffe::1",
 }
 
+func permitted(p Policy, host, addr string) bool {
+	return p.permitted(host, "443", netip.MustParseAddr(addr))
+}
+
 func TestH06_AS09_Table(t *testing.T) {
 	for _, s := range forbidden {
-		if (Policy{}).permitted(netip.MustParseAddr(s)) {
+		if permitted(Policy{}, "example.com", s) || permitted(Policy{Loopback: true}, "example.com", s) || permitted(Policy{}, "localhost", s) {
 			t.Errorf("%s may be dialled", s)
 		}
 	}
 	for _, s := range public {
-		if !(Policy{}).permitted(netip.MustParseAddr(s)) {
+		if !permitted(Policy{}, "example.com", s) {
 			t.Errorf("%s may not be dialled", s)
 		}
 	}
 }
 
-// With Loopback, this machine and the private networks open, and nothing else:
-// least of all where clouds keep their credentials.
-func TestI01_MC13_LoopbackOpensLittle(t *testing.T) {
-	opened := map[string]bool{
-		"127.0.0.1": true, "127.255.255.255": true, "::1": true, "10.0.0.0": true, "10.255.255.255": true,
-		"172.16.0.1": true, "172.31.255.255": true, "192.168.0.1": true, "fc00::1": true,
+// With Loopback, hosts on this machine lead to it and to nowhere else; other
+// hosts lead nowhere new (WA3).
+func TestI01_MC13_WA3_WE3_LoopbackOpensLittle(t *testing.T) {
+	opened := map[string]bool{"127.0.0.1": true, "127.255.255.255": true, "::1": true}
+	for _, s := range append(forbidden, public...) {
+		for _, host := range []string{"localhost", "LocalHost", "127.0.0.1", "::1"} {
+			if got := permitted(Policy{Loopback: true}, host, s); got != opened[s] {
+				t.Errorf("%s at %s: %v", host, s, got)
+			}
+		}
+		for _, host := range []string{"example.com", "app.localhost", "localhost.", "::ffff:127.0.0.1", "8.8.8.8"} {
+			if got := permitted(Policy{Loopback: true}, host, s); got != permitted(Policy{}, host, s) {
+				t.Errorf("%s at %s: %v", host, s, got)
+			}
+		}
 	}
+}
+
+// A private origin may lead into the private networks, and to no place where
+// clouds keep their credentials; other origins may not.
+func TestWB6_PrivateOpensOneOrigin(t *testing.T) {
+	opened := map[string]bool{
+		"10.0.0.0": true, "10.255.255.255": true, "172.16.0.1": true, "172.31.255.255": true, "192.168.0.1": true, "fc00::1": true,
+	}
+	p := Policy{Private: []string{"https://intranet.example:8443"}}
 	for _, s := range forbidden {
-		if got := (Policy{Loopback: true}).permitted(netip.MustParseAddr(s)); got != opened[s] {
+		addr := netip.MustParseAddr(s)
+		if got := p.permitted("Intranet.example", "8443", addr); got != opened[s] {
 			t.Errorf("%s: %v", s, got)
+		}
+		if p.permitted("intranet.example", "443", addr) || p.permitted("other.example", "8443", addr) {
+			t.Errorf("another origin leads to %s", s)
+		}
+	}
+	if !p.permitted("intranet.example", "8443", netip.MustParseAddr("8.8.8.8")) {
+		t.Error("it may not lead to a public address")
+	}
+	p = Policy{Private: []string{"https://10.0.0.1:443", "http://10.0.0.2:80"}}
+	for raw, want := range map[string]error{"https://10.0.0.1/x": nil, "https://10.0.0.2/": ErrAddress, "http://10.0.0.1/": ErrURL, "http://10.0.0.2/": ErrURL} {
+		if _, err := CheckURL(raw, p); !errors.Is(err, want) || (err == nil) != (want == nil) {
+			t.Errorf("%s: %v, want %v", raw, err, want)
 		}
 	}
 }
@@ -124,9 +159,16 @@ func TestH06_I01_NamesAreCheckedWhenDialled(t *testing.T) {
 	if hits.Load() != 0 {
 		t.Errorf("the trap was hit %d times", hits.Load())
 	}
-	// The trap works: with the policy for loopback it is reached.
-	client := NewClient(Policy{Loopback: true, Resolver: resolves(addrs("127.0.0.1")), RootCAs: roots(server)})
-	if _, _, err := Get(t.Context(), client, "https://example.com:"+portOf(server)+"/x", 100); err != nil || hits.Load() != 1 {
+	// With Loopback a name doesn't lead there either, however it is called.
+	for _, host := range []string{"example.com", "app.localhost"} {
+		client := NewClient(Policy{Loopback: true, Resolver: resolves(addrs("127.0.0.1")), RootCAs: roots(server)})
+		if _, _, err := Get(t.Context(), client, "https://"+host+":"+portOf(server)+"/x", 100); !errors.Is(err, ErrAddress) || hits.Load() != 0 {
+			t.Errorf("%s with Loopback: %v, %d hits", host, err, hits.Load())
+		}
+	}
+	// The trap works: under its own name it is reached.
+	client := NewClient(Policy{Loopback: true, RootCAs: roots(server)})
+	if _, _, err := Get(t.Context(), client, server.URL, 100); err != nil || hits.Load() != 1 {
 		t.Errorf("with Loopback: %v, %d hits", err, hits.Load())
 	}
 }
@@ -223,7 +265,7 @@ func TestAS09_NoProxyFromTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestAS09_Caps(t *testing.T) {
+func TestAS09_WB11_Caps(t *testing.T) {
 	release := make(chan struct{})
 	server, _ := trap(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -278,8 +320,8 @@ func TestAS09_Caps(t *testing.T) {
 		t.Error("100 KiB of headers were read")
 	}
 	for range 2 {
-		if body, err := get("/asked", 100); err != nil || body != `[] []` {
-			t.Errorf("asked for an encoding, or kept a cookie: %s, %v", body, err)
+		if body, err := get("/asked", 100); err != nil || body != `["identity"] []` {
+			t.Errorf("WB11: asked for a compressed body, or kept a cookie: %s, %v", body, err)
 		}
 	}
 }
@@ -297,9 +339,11 @@ func TestH05_I01_MC13_CheckURL(t *testing.T) {
 		"http://127.0.0.1:9000/mcp":                {ErrURL, nil},
 		"http://[::1]:9000/mcp":                    {ErrURL, nil},
 		"https://localhost/":                       {ErrAddress, nil},
-		"https://a.localhost/":                     {ErrAddress, nil},
+		"https://LOCALHOST/":                       {ErrAddress, nil},
+		"https://a.localhost/":                     {nil, nil}, // a name: where it leads shows when it is dialled
+		"http://a.localhost/":                      {ErrURL, ErrURL},
 		"https://127.0.0.1/":                       {ErrAddress, nil},
-		"https://10.0.0.1/":                        {ErrAddress, nil},
+		"https://10.0.0.1/":                        {ErrAddress, ErrAddress},
 		"https://169.254.169.254/":                 {ErrAddress, ErrAddress},
 		"https://[fd00:ec2::254]/":                 {ErrAddress, ErrAddress},
 		"https://[64:ff9b::7f00:1]/":               {ErrAddress, ErrAddress},

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 // maxURL is the longest URL that is looked at, in bytes.
@@ -25,49 +27,36 @@ func CheckURL(raw string, p Policy) (*url.URL, error) {
 	}
 	for _, c := range []byte(raw) {
 		if c <= ' ' || c >= 0x7f || c == '\\' {
-			return refuse("has characters that no URL has")
+			return refuse("has a character that is not allowed in a URL")
 		}
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return refuse("is no URL")
+		return refuse("is not a URL")
 	case !strings.HasPrefix(raw, "https://") && !strings.HasPrefix(raw, "http://"):
 		return refuse("must begin with https://")
 	case u.User != nil:
-		return refuse("has userinfo")
+		return refuse("must not have user information")
 	case strings.Contains(raw, "#"):
-		return refuse("has a fragment")
+		return refuse("must not have a fragment")
 	case !ValidAuthority(u):
-		return refuse("has no valid host and port")
+		return refuse("does not have a valid host and port")
+	case u.Scheme == "http" && !(p.Loopback && loopback.URL(u)):
+		return refuse("must begin with https://")
 	}
 	host := u.Hostname()
 	addr, err := netip.ParseAddr(host)
-	isAddress := err == nil
-	loopback := isLocalhost(host) || isAddress && addr.IsLoopback()
-	switch {
-	case u.Scheme == "http" && !(p.Loopback && loopback):
-		return refuse("must begin with https://")
-	case isAddress && !p.permitted(addr), loopback && !p.Loopback:
+	if loopback.Host(host) && !p.Loopback || err == nil && !p.permitted(host, baseurl.Port(u), addr) {
 		return nil, fmt.Errorf("%w: %.100q", ErrAddress, raw)
 	}
 	return u, nil
 }
 
-// ValidAuthority tells whether a URL's host and port, wherever they lead, can
+// ValidAuthority reports whether a URL's host and port, wherever they lead, can
 // be understood in one way only: an IP address or a name of ASCII letters, and
 // a port that is left out or a number in range.
-func ValidAuthority(u *url.URL) bool { return validHost(u.Hostname()) && validPort(u) }
-
-// validPort tells whether the port is left out or a number in range.
-func validPort(u *url.URL) bool {
-	port := u.Port()
-	if port == "" {
-		return !strings.HasSuffix(u.Host, ":")
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n > 0 && port[0] != '0'
-}
+func ValidAuthority(u *url.URL) bool { return validHost(u.Hostname()) && baseurl.ValidPort(u) }
 
 // validHost accepts IP addresses and names of ASCII letters, digits, dots and
 // hyphens. Other scripts come as their xn-- form: digits like ①②⑦ become an
@@ -90,9 +79,3 @@ func validHost(host string) bool {
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-// isLocalhost knows the names that mean this machine (RFC 6761, section 6.3).
-func isLocalhost(host string) bool {
-	host = strings.ToLower(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
