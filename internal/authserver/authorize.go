@@ -2,16 +2,15 @@ package authserver
 
 import (
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
-	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/oauth/pkce"
 )
 
 // authorization is an authorization request that was checked (OAuth 2.1,
@@ -28,37 +27,9 @@ type authorization struct {
 	MaxAge      int64                   `json:"max_age"` // seconds; -1: any
 }
 
-// challengeForm is the form of an S256 challenge: 256 bits in base64url (RFC
-// 7636, section 4.2).
-var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+func (a *authorization) prompts(value string) bool { return slices.Contains(a.Prompt, value) }
 
-// authorize begins a visit: it checks the request and shows the login page, or
-// what comes after it for a user who is logged in already.
-func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
-	c, to, problem := s.identify(r)
-	if problem != "" {
-		s.problemPage(w, r, http.StatusBadRequest, problem)
-		return
-	}
-	ask, f := s.checkRequest(r, c, to)
-	if f != nil {
-		s.sendError(w, r, to, f)
-		return
-	}
-	who, key, loggedIn := s.session(r)
-	tooOld := ask.MaxAge >= 0 && s.now().Unix()-who.AuthTime > ask.MaxAge
-	v := visit{Request: ask, Browser: s.browser(w, r)}
-	switch {
-	case loggedIn && !tooOld && !ask.prompts("login") && !ask.prompts("select_account"):
-		s.proceed(w, r, v, who, key)
-	case ask.prompts("none"):
-		s.sendError(w, r, to, refuse("login_required", "The user has to log in."))
-	default:
-		s.startLogin(w, r, v, c)
-	}
-}
-
-func (a *authorization) prompts(what string) bool { return slices.Contains(a.Prompt, what) }
+func (a *authorization) target() target { return target{a.RedirectURI, a.State} }
 
 // target is where an authorization response goes.
 type target struct {
@@ -66,77 +37,152 @@ type target struct {
 	state string
 }
 
+// redirectError is an error that the client is told, by a redirect to it (OAuth
+// 2.1, section 4.1.2.1).
+type redirectError struct {
+	to    target
+	cause error
+}
+
+func (e *redirectError) Error() string { return e.cause.Error() }
+func (e *redirectError) Unwrap() error { return e.cause }
+
+// refuse is an error that goes to a target; nil stays nil.
+func (t target) refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &redirectError{t, err}
+}
+
+// browse makes a handler of a function that answers a person's browser. Its
+// error goes to the client if it is a [redirectError], and to a page if not.
+func (s *Server) browse(answer func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := answer(w, r)
+		var back *redirectError
+		switch {
+		case errors.As(err, &back):
+			s.logRefusal(r, "authorization refused", err)
+			told := asOAuth(err)
+			s.sendBack(w, back.to, response{"error": told.code, "error_description": strings.ReplaceAll(told.description, `"`, "'")})
+		case err != nil:
+			s.logRefusal(r, "page refused", err)
+			s.pages.problem(w, err)
+		}
+	})
+}
+
+// authorize begins an interaction: it checks the request and shows the login
+// page, or what follows it for a user who is logged in.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
+	c, to, err := s.identify(r)
+	if err != nil {
+		return err
+	}
+	ask, err := s.checkRequest(r, c, to)
+	if err != nil {
+		return to.refuse(err)
+	}
+	who, key, loggedIn := s.interactions.session(r)
+	tooOld := ask.MaxAge >= 0 && s.now().Unix()-who.AuthTime > ask.MaxAge
+	v := interaction{Request: ask, Browser: s.interactions.browser(w, r)}
+	switch {
+	case loggedIn && !tooOld && !ask.prompts("login") && !ask.prompts("select_account"):
+		return to.refuse(s.proceed(w, r, v, who, key))
+	case ask.prompts("none"):
+		return to.refuse(refuse("login_required", "The user has to log in."))
+	}
+	return to.refuse(s.startLogin(w, v, c))
+}
+
 // identify finds the client and where to answer it. Until both are known to
-// belong together nothing may be sent anywhere: a problem is for the user
+// belong together nothing may be sent anywhere: its errors are for the user
 // alone (OAuth 2.1, section 4.1.2.1).
-func (s *Server) identify(r *http.Request) (c *client, to target, problem string) {
+func (s *Server) identify(r *http.Request) (c *client, to target, err error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		return nil, to, "The request of the application can't be read: it is malformed or too long."
+		return nil, to, problem("The application's request can't be read: it is malformed or too long.")
 	}
 	id, uri := values["client_id"], values["redirect_uri"]
 	if len(id) != 1 || len(uri) != 1 || id[0] == "" || uri[0] == "" {
-		return nil, to, "The application must say once who it is (client_id) and where the answer should go (redirect_uri)."
+		return nil, to, problem("The application must send one client_id and one redirect_uri.")
 	}
-	c, err = s.client(r.Context(), id[0])
-	if err != nil {
-		slog.InfoContext(r.Context(), "authorization refused", "why", err)
-		var refused *clientmetadata.Error
-		if errors.As(err, &refused) {
-			return nil, to, refused.Description
-		}
-		return nil, to, "This server does not know the application. It may have been forgotten: let the application register again."
+	if c, err = s.clients.find(r.Context(), id[0]); err != nil {
+		return nil, to, unknownApplication(err)
 	}
 	asked, ok := c.MatchRedirect(uri[0])
 	if !ok {
-		slog.InfoContext(r.Context(), "authorization refused", "client_id", c.id, "why", "redirect URI not registered")
-		return nil, to, "The application asks for the answer at an address that is not registered for it. It was not sent there."
+		return nil, to, problem("The application asks for a redirect URI that is not registered for it. " +
+			"Nothing was sent there.").because(fmt.Errorf("client %s", c.id))
 	}
-	to = target{uri: asked}
+	to.uri = asked
 	if state := values["state"]; len(state) == 1 {
 		to.state = state[0]
 	}
-	return c, to, ""
+	return c, to, nil
 }
 
-// checkRequest checks the rest. What is wrong here is told to the client.
-func (s *Server) checkRequest(r *http.Request, c *client, to target) (ask authorization, f *failure) {
-	values, f := parameters(r.URL.RawQuery)
-	if f != nil {
-		return ask, f
+// unknownApplication is the page for a client that can't be found.
+func unknownApplication(err error) error {
+	var refused *clientmetadata.Error
+	if errors.As(err, &refused) {
+		return problem(refused.Description).because(err)
 	}
-	ask = authorization{ClientID: c.id, RedirectURI: to.uri, State: to.state, Nonce: values.Get("nonce"), Resource: s.resource, Prompt: words(values.Get("prompt"))}
+	return problem("This server does not know the application, or has forgotten it. " +
+		"Let the application register again.").because(err)
+}
+
+// checkRequest checks the rest. Its errors are for the client.
+func (s *Server) checkRequest(r *http.Request, c *client, to target) (ask authorization, err error) {
+	values, err := parameters(r.URL.RawQuery)
+	if err != nil {
+		return ask, err
+	}
+	ask = authorization{
+		ClientID: c.id, RedirectURI: to.uri, State: to.state, Nonce: values.Get("nonce"),
+		Resource: s.grants.resource, Prompt: words(values.Get("prompt")), Challenge: values.Get("code_challenge"),
+	}
+	if err := checkForm(values); err != nil {
+		return ask, err
+	}
+	if !c.AllowsGrant(clientmetadata.GrantCode) {
+		return ask, refuse("unauthorized_client", "This client may not use the authorization code grant.")
+	}
+	if len(ask.Prompt) > 1 && ask.prompts("none") {
+		return ask, refuse("invalid_request", "prompt=none can't be combined with other values.")
+	}
+	if ask.MaxAge, err = maxAge(values.Get("max_age")); err != nil {
+		return ask, err
+	}
+	if err := checkResource(s.grants.resource, values["resource"]); err != nil {
+		return ask, err
+	}
+	ask.Scopes, err = s.scopes.requested(c, values.Get("scope"))
+	return ask, err
+}
+
+// checkForm checks the parameters that don't depend on the client.
+func checkForm(values url.Values) error {
 	switch {
 	case values.Get("response_type") == "":
-		return ask, refuse("invalid_request", "response_type is missing: it must be code.")
+		return refuse("invalid_request", "response_type is missing: it must be code.")
 	case values.Get("response_type") != "code":
-		return ask, refuse("unsupported_response_type", "response_type must be code.")
-	case !c.AllowsGrant(clientmetadata.GrantCode):
-		return ask, refuse("unauthorized_client", "This client may not use the authorization code grant.")
+		return refuse("unsupported_response_type", "response_type must be code.")
 	case values.Has("request"):
-		return ask, refuse("request_not_supported", "Send the parameters themselves.")
+		return refuse("request_not_supported", "Send the parameters themselves.")
 	case values.Has("request_uri"):
-		return ask, refuse("request_uri_not_supported", "Send the parameters themselves.")
+		return refuse("request_uri_not_supported", "Send the parameters themselves.")
 	case values.Has("response_mode") && values.Get("response_mode") != "query":
-		return ask, refuse("invalid_request", "response_mode must be query.")
-	// RFC 7636, section 4.4.1; without a method the challenge would be plain.
-	case values.Get("code_challenge_method") != "S256" || !challengeForm.MatchString(values.Get("code_challenge")):
-		return ask, refuse("invalid_request", "PKCE is required: send code_challenge_method=S256 and a code_challenge of 43 characters.")
-	case len(ask.Prompt) > 1 && ask.prompts("none"):
-		return ask, refuse("invalid_request", "prompt=none stands alone.")
+		return refuse("invalid_request", "response_mode must be query.")
+	// RFC 7636, section 4.3: without a method the challenge would be plain.
+	case values.Get("code_challenge_method") != pkce.Method || !pkce.ValidChallenge(values.Get("code_challenge")):
+		return refuse("invalid_request", "PKCE is required: send code_challenge_method=S256 and a code_challenge of 43 characters.")
 	}
-	ask.Challenge = values.Get("code_challenge")
-	if f := s.checkResource(values["resource"]); f != nil {
-		return ask, f
-	}
-	if ask.MaxAge, f = maxAge(values.Get("max_age")); f != nil {
-		return ask, f
-	}
-	ask.Scopes, f = s.askedScopes(c, values.Get("scope"))
-	return ask, f
+	return nil
 }
 
-func maxAge(text string) (int64, *failure) {
+func maxAge(text string) (int64, error) {
 	if text == "" {
 		return -1, nil
 	}
@@ -149,71 +195,52 @@ func maxAge(text string) (int64, *failure) {
 
 // proceed goes on for a user who is logged in: with the consent page, or where
 // the user has consented before, with the answer.
-func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v visit, who session, sessionKey string) {
-	to := v.Request.target()
+func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, who session, sessionKey string) error {
 	user := s.users.subject(who.Subject)
-	if user == nil || len(v.Request.Scopes) > 0 && len(s.userScopes(user.User, v.Request.Scopes)) == 0 {
-		s.sendError(w, r, to, refuse("access_denied", "The user may not grant any of the scopes that were asked for."))
-		return
+	if user == nil || len(v.Request.Scopes) > 0 && len(s.scopes.ofUser(user.User, v.Request.Scopes)) == 0 {
+		return refuse("access_denied", "The user may not grant any of the scopes that were asked for.")
 	}
-	v.Request.Scopes = s.userScopes(user.User, v.Request.Scopes)
+	v.Request.Scopes = s.scopes.ofUser(user.User, v.Request.Scopes)
 	v.Session = sessionKey
-	err := s.volatile.Update(func(tx store.Tx) error {
-		return s.sessions.put(tx, sessionKey, who, s.now(), s.sessionEnd(who))
-	})
-	remembered := err == nil && !v.Request.prompts("consent") && s.remembers(who.Subject, v.Request)
-	switch {
-	case err != nil:
-		s.sendError(w, r, to, errInternal.because(err.Error()))
-	case remembered:
-		s.finish(w, r, v.Request, who, false)
-	case v.Request.prompts("none"):
-		s.sendError(w, r, to, refuse("consent_required", "The user has to consent."))
-	default:
-		s.nextPage(w, r, v, pathConsent)
+	if err := s.interactions.touch(sessionKey, who); err != nil {
+		return err
 	}
+	switch {
+	case !v.Request.prompts("consent") && s.grants.remembers(who.Subject, v.Request):
+		return s.finish(w, r, v.Request, who, false)
+	case v.Request.prompts("none"):
+		return refuse("consent_required", "The user has to consent.")
+	}
+	return s.nextPage(w, v, pathConsent)
 }
 
-func (a *authorization) target() target { return target{a.RedirectURI, a.State} }
-
-// nextPage sends the browser to the page where a visit goes on.
-func (s *Server) nextPage(w http.ResponseWriter, r *http.Request, v visit, path string) {
-	id, err := s.keepVisit(v)
+// nextPage sends the browser to the page where an interaction goes on.
+func (s *Server) nextPage(w http.ResponseWriter, v interaction, path string) error {
+	id, err := s.interactions.keep(v)
 	if err != nil {
-		s.sendError(w, r, v.Request.target(), errInternal.because(err.Error()))
-		return
+		return err
 	}
-	s.redirect(w, s.base+path+"?request="+id)
+	redirect(w, s.base()+path+"?request="+id)
+	return nil
 }
 
 // finish answers with a code.
-func (s *Server) finish(w http.ResponseWriter, r *http.Request, ask authorization, who session, remember bool) {
-	code, err := s.issueCode(ask, who, remember)
+func (s *Server) finish(w http.ResponseWriter, r *http.Request, ask authorization, who session, remember bool) error {
+	code, err := s.grants.issueCode(ask, who, remember)
 	if err != nil {
-		f := errInternal
-		if errors.Is(err, errFull) {
-			f = errBusy
-		}
-		s.sendError(w, r, ask.target(), f.because(err.Error()))
-		return
+		return err
 	}
-	slog.InfoContext(r.Context(), "authorization granted", "client_id", ask.ClientID, "sub", who.Subject, "scope", scopeList(ask.Scopes))
+	s.log.InfoContext(r.Context(), "authorization granted", "client_id", ask.ClientID, "sub", who.Subject, "scope", scopeList(ask.Scopes))
 	s.sendBack(w, ask.target(), response{"code": code})
+	return nil
 }
 
 // response is what an authorization response says, besides state and iss.
 type response map[string]string
 
-// sendError tells the client what is wrong with its request (OAuth 2.1, section
-// 4.1.2.1).
-func (s *Server) sendError(w http.ResponseWriter, r *http.Request, to target, f *failure) {
-	slog.InfoContext(r.Context(), "authorization refused", "code", f.code, "why", f.why)
-	s.sendBack(w, to, response{"error": f.code, "error_description": strings.ReplaceAll(f.description, `"`, "'")})
-}
-
-// sendBack sends the browser back to the client. iss is in every response,
-// so that a client with several servers knows which one answered (RFC 9207,
-// section 2).
+// sendBack sends the browser back to the client. iss is in every response, so
+// that a client with several servers knows which one answered (RFC 9207, section
+// 2).
 func (s *Server) sendBack(w http.ResponseWriter, to target, says response) {
 	query := url.Values{"iss": {s.issuer}}
 	if to.state != "" {
@@ -226,12 +253,12 @@ func (s *Server) sendBack(w http.ResponseWriter, to target, says response) {
 	if strings.Contains(to.uri.String(), "?") {
 		separator = "&"
 	}
-	s.redirect(w, to.uri.String()+separator+query.Encode())
+	redirect(w, to.uri.String()+separator+query.Encode())
 }
 
 // redirect uses 303, after which every browser forgets the body that it sent:
 // 307 would pass a password on (RFC 9700, section 4.12).
-func (s *Server) redirect(w http.ResponseWriter, location string) {
+func redirect(w http.ResponseWriter, location string) {
 	pageHeaders(w)
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)

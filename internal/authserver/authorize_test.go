@@ -8,6 +8,7 @@ import (
 )
 
 func TestF01_AS03_UnknownClientOrRedirectGetsAPage(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for name, change := range map[string]string{
 		"unregistered redirect":   "redirect_uri=http://127.0.0.1:1/evil",
@@ -64,6 +65,7 @@ var redirectTricks = []string{
 }
 
 func TestF02_AS03_RedirectVariantsAreRefused(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for _, uri := range redirectTricks {
 		t.Run(uri, func(t *testing.T) {
@@ -74,6 +76,7 @@ func TestF02_AS03_RedirectVariantsAreRefused(t *testing.T) {
 }
 
 func TestF03_AS03_WA4_OnlyTheLoopbackPortIsFree(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for uri, good := range map[string]bool{
 		"http://127.0.0.1/callback":              true,
@@ -114,6 +117,7 @@ func (r *rig) wantError(t *testing.T, got answer, code string) {
 }
 
 func TestF04_F06_F08_AS02_AS05_AS06_RefusalsGoBackToTheClient(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for name, test := range map[string]struct{ change, code string }{
 		"no challenge":                 {"code_challenge=", "invalid_request"},
@@ -166,6 +170,7 @@ func TestF04_F06_F08_AS02_AS05_AS06_RefusalsGoBackToTheClient(t *testing.T) {
 }
 
 func TestAS06_F08_EveryResponseNamesTheIssuer(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	said := r.browser().authorizeAs("mcp-user")
 	if said.Get("iss") != r.issuer || said.Get("state") != "st-1" || said.Get("code") == "" {
@@ -173,13 +178,14 @@ func TestAS06_F08_EveryResponseNamesTheIssuer(t *testing.T) {
 	}
 	b := r.browser()
 	page := b.get(b.logIn(b.get(r.ask()), "mcp-user").Header.Get("Location"))
-	r.wantError(t, b.post(r.Server.base+pathConsent, url.Values{"request": {r.requestIn(page)}, "cancel": {"yes"}}), "access_denied")
+	r.wantError(t, b.post(r.Server.base()+pathConsent, url.Values{"request": {r.requestIn(page)}, "cancel": {"yes"}}), "access_denied")
 	// Readers have no right to call tools.
 	b = r.browser()
 	r.wantError(t, b.logIn(b.get(r.ask("scope=mcp:tools")), "mcp-readonly"), "access_denied")
 }
 
 func TestAS03_TheResponseKeepsTheQueryOfTheRedirectURI(t *testing.T) {
+	t.Parallel()
 	r := start(t, open)
 	const uri = "https://app.example/cb?tenant=a%20b"
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{uri}, "token_endpoint_auth_method": "none", "client_name": "App"})
@@ -190,6 +196,7 @@ func TestAS03_TheResponseKeepsTheQueryOfTheRedirectURI(t *testing.T) {
 }
 
 func TestPromptAndMaxAge(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	b := r.browser()
 	b.authorizeAs("mcp-user")

@@ -15,10 +15,9 @@ package authserver
 import (
 	"cmp"
 	"errors"
+	"log/slog"
+	"net"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientassertion"
@@ -31,142 +30,144 @@ import (
 
 // Server is the authorization server of one realm. It is an [http.Handler].
 type Server struct {
-	issuer, resource string
-	issuerURL        *url.URL
-	base             string // path of the issuer
-	realm            *realm.Realm
-	lifetimes        lifetimes
-	limits           Limits
-	now              func() time.Time
-	keys             *KeyRing
-	verifier         *accesstoken.Verifier
-	documents        Documents
-	assertions       *clientassertion.Verifier
-	clients          map[string]*client // of the realm file
-	users            *directory
-	hosts            []string
-	remote           func(*http.Request) string
-	handler          http.Handler
-
-	guesses, registrations *throttle
-	addressGuesses         *throttle
-
-	durable    store.Store
-	swept      time.Time
-	codes      table[codeGrant]
-	grants     table[family]
-	consents   table[[]string]
-	registered table[registration]
-	revoked    table[bool]
-
-	volatile *store.Memory
-	visits   table[visit]
-	sessions table[session]
+	location
+	realm         *realm.Realm
+	scopes        scopeRules
+	users         *directory
+	clients       *clients
+	grants        *grants
+	tokens        *tokens
+	interactions  *interactions
+	pages         pages
+	registrations *limiter
+	remote        func(*http.Request) string
+	log           *slog.Logger
+	now           func() time.Time
+	handler       http.Handler
 }
 
 // lifetimes are the realm's, with defaults and bounds.
 type lifetimes struct{ access, code, login, idle, longest time.Duration }
 
 const (
-	maxCode    = 60 * time.Second     // OAuth 2.1, section 4.1.2, recommends at most 10 minutes; seconds are enough
-	consentFor = 365 * 24 * time.Hour // until a remembered consent is asked for again
-	maxGrant   = 30 * 24 * time.Hour  // bounds SessionMax
-	defaultMax = 10 * time.Hour       // Keycloak's ssoSessionMaxLifespan
-	idleMax    = 30 * 24 * time.Hour  // bounds SessionIdle
+	maxCode         = 60 * time.Second     // OAuth 2.1, section 4.1.2, recommends at most 10 minutes; seconds are enough
+	consentLifetime = 365 * 24 * time.Hour // until the user is asked again
+	maxGrant        = 30 * 24 * time.Hour  // bounds SessionMax
+	defaultMax      = 10 * time.Hour       // Keycloak's ssoSessionMaxLifespan
+	maxIdle         = 30 * 24 * time.Hour  // bounds SessionIdle
 )
+
+func lifetimesOf(r *realm.Realm) lifetimes {
+	return lifetimes{
+		access:  cmp.Or(r.AccessTokenLifetime, 5*time.Minute),
+		code:    min(cmp.Or(r.CodeLifetime, maxCode), maxCode),
+		login:   cmp.Or(r.LoginLifetime, 30*time.Minute),
+		idle:    min(cmp.Or(r.SessionIdle, 30*time.Minute), maxIdle),
+		longest: min(cmp.Or(r.SessionMax, defaultMax), maxGrant),
+	}
+}
+
+// accessToken is how long access tokens of a client live.
+func (l lifetimes) accessToken(c *client) time.Duration {
+	if c.lifetime > 0 {
+		return min(c.lifetime, l.access)
+	}
+	return l.access
+}
 
 // New makes a server. It fails with a sentence that says what to change when
 // the configuration can't be served, or not safely.
 func New(c Config) (*Server, error) {
-	if c.Realm == nil {
-		c.Realm = realm.Demo()
+	if err := c.fill(); err != nil {
+		return nil, err
 	}
-	issuer, err := checkIssuer(c.Issuer, c.Realm)
+	where, err := locate(c.Issuer, c.Hosts, c.Realm)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkExposed(c, issuer); err != nil {
+	if err := checkExposed(c, where.url); err != nil {
+		return nil, err
+	}
+	if c.Resource == "" {
+		return nil, errors.New("there is no resource to issue tokens for: " +
+			"give the mcp:* client scopes of the realm file an oidc-audience-mapper, or set -resource")
+	}
+	if c.Documents == nil {
+		policy := safefetch.Policy{Loopback: documentsFromLoopback(where.url, c.Realm.Documents)}
+		c.Documents = clientmetadata.NewFetcher(safefetch.NewClient(policy), c.Now)
+	}
+	users, err := newDirectory(c.Realm, c.PasswordCost, c.Limits, c.Now)
+	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		issuer: c.Issuer, issuerURL: issuer, base: issuer.Path,
-		resource: cmp.Or(c.Resource, c.Realm.Audience()),
-		realm:    c.Realm,
-		lifetimes: lifetimes{
-			access:  cmp.Or(c.Realm.AccessTokenLifetime, 5*time.Minute),
-			code:    min(cmp.Or(c.Realm.CodeLifetime, maxCode), maxCode),
-			login:   cmp.Or(c.Realm.LoginLifetime, 30*time.Minute),
-			idle:    min(cmp.Or(c.Realm.SessionIdle, 30*time.Minute), idleMax),
-			longest: min(cmp.Or(c.Realm.SessionMax, defaultMax), maxGrant),
+		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, remote: c.ClientAddress, log: c.Log, now: c.Now,
+		registrations: newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
+		pages:         pages{c.Realm, where.base()},
+		interactions: &interactions{
+			location: where, store: &store.Memory{}, lifetimes: lifetimesOf(c.Realm), now: c.Now,
+			pending:  table[interaction]{bucket: "interactions", max: c.Limits.Interactions, evict: true},
+			sessions: table[session]{bucket: "sessions", max: c.Limits.Interactions, evict: true},
 		},
-		limits: c.Limits.withDefaults(c.Realm), now: c.Now, keys: c.Keys, documents: c.Documents, remote: c.ClientAddress,
-		durable: c.Store, volatile: &store.Memory{},
-		users: newDirectory(c.Realm, c.PasswordCost),
-		hosts: append(hostsOf(issuer), c.Hosts...),
 	}
-	if s.resource == "" {
-		return nil, errors.New("there is no resource to issue tokens for: give the mcp:* client scopes of the realm file an oidc-audience-mapper, or name it with -resource")
-	}
-	if s.clients, err = fileClients(c.Realm); err != nil {
+	if err := s.keep(c); err != nil {
 		return nil, err
 	}
-	return s, s.fill()
+	s.handler = s.routes()
+	return s, nil
 }
 
-// fill puts in what the configuration left out, and what follows from the rest.
-func (s *Server) fill() (err error) {
-	if s.now == nil {
-		s.now = time.Now
+// keep makes the parts that share the durable store.
+func (s *Server) keep(c Config) error {
+	inFile, err := clientsOf(c.Realm)
+	if err != nil {
+		return err
 	}
-	if s.remote == nil {
-		s.remote = remote
+	kept := &durable{Store: c.Store, now: c.Now}
+	s.clients = &clients{
+		inFile: inFile, registered: table[registration]{bucket: "clients", max: c.Limits.Clients},
+		unused: c.Limits.UnusedClient, used: c.Limits.UsedClient,
+		documents: c.Documents, store: kept, scopes: s.scopes, now: c.Now,
+		secrets:    newLimiter(c.Limits.UserTries, c.Limits.TryInterval, c.Now),
+		assertions: &clientassertion.Verifier{Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: c.Now},
 	}
-	if s.keys == nil {
-		if s.keys, err = GenerateKeyRing(); err != nil {
-			return err
-		}
+	s.grants = &grants{
+		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,
+		resource: c.Resource, lifetimes: lifetimesOf(c.Realm), now: c.Now,
+		codes:    table[codeGrant]{bucket: "codes", max: c.Limits.Grants},
+		families: table[family]{bucket: "grants", max: c.Limits.Grants},
+		consents: table[[]string]{bucket: "consents", max: c.Limits.Grants, evict: true},
+		revoked:  table[bool]{bucket: "revoked", max: c.Limits.Grants},
 	}
-	if s.durable == nil {
-		s.durable = &store.Memory{}
+	kept.sweeps = []func(store.Tx, time.Time) error{
+		s.grants.codes.sweep, s.grants.families.sweep, s.grants.consents.sweep, s.grants.revoked.sweep, s.clients.registered.sweep,
 	}
-	if s.documents == nil {
-		s.documents = clientmetadata.NewFetcher(safefetch.NewClient(safefetch.Policy{Loopback: s.onThisMachine()}), s.now)
+	s.tokens = &tokens{
+		issuer: s.issuer, resource: c.Resource, keys: c.Keys, grants: s.grants, users: s.users, scopes: s.scopes,
+		lifetimes: s.grants.lifetimes, now: c.Now,
+		verifier: &accesstoken.Verifier{Issuer: s.issuer, Audience: c.Resource, Keys: c.Keys, Algorithms: []string{"RS256"}, Now: c.Now},
 	}
-	s.assertions = &clientassertion.Verifier{Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: s.now}
-	s.verifier = &accesstoken.Verifier{Issuer: s.issuer, Audience: s.resource, Keys: s.keys, Algorithms: []string{"RS256"}, Now: s.now}
-
-	s.guesses = newThrottle(s.limits.UserTries, s.limits.TryAgain, s.now)
-	s.addressGuesses = newThrottle(s.limits.AddressTries, s.limits.TryAgain/10, s.now)
-	s.registrations = newThrottle(s.limits.Registrations, s.limits.RegisterAgain, s.now)
-
-	s.codes = table[codeGrant]{bucket: "codes", max: s.limits.Grants}
-	s.grants = table[family]{bucket: "grants", max: s.limits.Grants}
-	s.consents = table[[]string]{bucket: "consents", max: s.limits.Grants, evict: true}
-	s.registered = table[registration]{bucket: "clients", max: s.limits.Clients}
-	s.revoked = table[bool]{bucket: "revoked", max: s.limits.Grants}
-	s.visits = table[visit]{bucket: "visits", max: s.limits.Visits, evict: true}
-	s.sessions = table[session]{bucket: "sessions", max: s.limits.Visits, evict: true}
-	s.handler = s.routes()
 	return nil
 }
 
-// onThisMachine reports whether documents may be fetched from loopback: on a
-// server that is there itself, whose realm file permits no other hosts.
-func (s *Server) onThisMachine() bool {
-	permitted := s.realm.Documents
-	return isLoopback(s.issuerURL.Hostname()) && permitted != nil && len(permitted.Hosts) > 0 &&
-		!slices.ContainsFunc(permitted.Hosts, func(host string) bool { return !isLoopback(host) })
-}
-
-// ServeHTTP answers requests that are addressed to one of the server's hosts;
-// others come from a page whose name was bound to this address (DNS
-// rebinding).
+// ServeHTTP answers requests that are addressed to one of the server's hosts.
+// Others come from a page whose name was bound to this address (DNS rebinding).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, r.Host) }) {
-		(&failure{status: http.StatusForbidden, code: "host_not_allowed", description: "This server does not go by the name in the Host header. Use the address of its issuer."}).write(w)
+	if !s.hasHost(r.Host) {
+		(&oauthError{status: http.StatusForbidden, code: "host_not_allowed",
+			description: "This server does not have the name in the Host header. Use the address of its issuer."}).write(w)
 		return
 	}
 	s.handler.ServeHTTP(w, r)
+}
+
+// peer is the address of the other end of the connection, without its port.
+func peer(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 func noStore(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }

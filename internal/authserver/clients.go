@@ -2,14 +2,11 @@ package authserver
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientassertion"
@@ -17,13 +14,16 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
-// Where a client is known from.
+// origin says where a client is known from.
+type origin int
+
 const (
-	fromFile     = "realm file"
-	fromItself   = "registration"
-	fromDocument = "metadata document"
+	fromRealmFile        origin = iota
+	fromRegistration            // RFC 7591
+	fromMetadataDocument        // Client ID Metadata Document
 )
 
 // grantPassword is the grant that OAuth 2.1 left out. Only the realm file can
@@ -33,19 +33,20 @@ const grantPassword = "password"
 // client is a client, wherever it is known from.
 type client struct {
 	*clientmetadata.Metadata
-	id, source                    string
-	secret                        string // its digest
+	id                            string
+	origin                        origin
+	secret                        string // its digest; empty without one
 	defaultScopes, optionalScopes []string
 	fullScope                     bool
-	lifetime                      time.Duration // of its access tokens
+	lifetime                      time.Duration // of its access tokens; zero: the realm's
 }
 
-// name is what people read. Not every client has said one.
+// name is what people read. Not every client has stated one.
 func (c *client) name() string {
 	if c.ClientName != "" {
-		return visible(c.ClientName)
+		return plaintext.Line(c.ClientName)
 	}
-	return visible(c.id)
+	return plaintext.Line(c.id)
 }
 
 // registration is a client that registered itself, as the store keeps it.
@@ -55,12 +56,25 @@ type registration struct {
 	Used     bool                    `json:"used"`
 }
 
-// fileClients turns the clients of a realm into what the rest works with.
-func fileClients(r *realm.Realm) (map[string]*client, error) {
-	clients := map[string]*client{}
+// clients finds clients and authenticates them.
+type clients struct {
+	inFile       map[string]*client
+	registered   table[registration]
+	unused, used time.Duration // how long a registration is kept
+	documents    Documents
+	store        *durable
+	scopes       scopeRules
+	secrets      *limiter
+	assertions   *clientassertion.Verifier
+	now          func() time.Time
+}
+
+// clientsOf turns the clients of a realm file into what the server works with.
+func clientsOf(r *realm.Realm) (map[string]*client, error) {
+	all := map[string]*client{}
 	for _, c := range r.Clients {
 		m := &clientmetadata.Metadata{
-			ClientID: c.ID, ClientName: c.Name, RedirectURIs: redirects(c.RedirectURIs),
+			ClientID: c.ID, ClientName: c.Name, RedirectURIs: redirects(c.RedirectURIs), GrantTypes: grantsOf(c),
 			TokenEndpointAuthMethod: clientmetadata.AuthSecretBasic,
 		}
 		switch {
@@ -72,27 +86,34 @@ func fileClients(r *realm.Realm) (map[string]*client, error) {
 				return nil, fmt.Errorf("client %s: attributes.jwks.string: %w", c.ID, err)
 			}
 		}
-		for grant, allowed := range map[string]bool{
-			clientmetadata.GrantCode:              c.StandardFlow,
-			clientmetadata.GrantRefresh:           c.RefreshTokens && (c.StandardFlow || c.DirectAccess),
-			clientmetadata.GrantClientCredentials: c.ServiceAccount,
-			grantPassword:                         c.DirectAccess,
-		} {
-			if allowed {
-				m.GrantTypes = append(m.GrantTypes, grant)
-			}
-		}
 		known := &client{
-			Metadata: m, id: c.ID, source: fromFile,
+			Metadata: m, id: c.ID, origin: fromRealmFile,
 			defaultScopes: c.DefaultScopes, optionalScopes: c.OptionalScopes,
 			fullScope: c.FullScope, lifetime: c.AccessTokenLifetime,
 		}
 		if c.Secret != "" {
 			known.secret = digest(c.Secret)
 		}
-		clients[c.ID] = known
+		all[c.ID] = known
 	}
-	return clients, nil
+	return all, nil
+}
+
+func grantsOf(c realm.Client) (grants []string) {
+	for _, grant := range []struct {
+		name    string
+		allowed bool
+	}{
+		{clientmetadata.GrantCode, c.StandardFlow},
+		{clientmetadata.GrantRefresh, c.RefreshTokens && (c.StandardFlow || c.DirectAccess)},
+		{clientmetadata.GrantClientCredentials, c.ServiceAccount},
+		{grantPassword, c.DirectAccess},
+	} {
+		if grant.allowed {
+			grants = append(grants, grant.name)
+		}
+	}
+	return grants
 }
 
 // redirects are the URIs of a client in the realm file to which codes may be
@@ -107,57 +128,60 @@ func redirects(uris []string) []clientmetadata.Redirect {
 	return list
 }
 
-// errUnknownClient says that nobody knows the client.
-var errUnknownClient = errors.New("no such client")
+// errUnknownClient says that no client has this id.
+var errUnknownClient = errors.New("unknown client")
 
-// client finds a client by its id: in the realm file, among those that
-// registered, or at the URL that the id is.
-func (s *Server) client(ctx context.Context, id string) (*client, error) {
-	if c := s.clients[id]; c != nil {
-		return c, nil
+// find returns the client with an id: from the realm file, from the
+// registrations, or from the document at the URL that the id is.
+func (c *clients) find(ctx context.Context, id string) (*client, error) {
+	if known := c.inFile[id]; known != nil {
+		return known, nil
 	}
 	if clientmetadata.IsURL(id) {
-		return s.documented(ctx, id)
+		return c.fetch(ctx, id)
 	}
 	var found registration
-	ok := false
-	err := s.durable.View(func(tx store.Tx) error {
-		found, ok = s.registered.get(tx, id, s.now())
+	err := c.store.View(func(tx store.Tx) error {
+		var ok bool
+		if found, ok = c.registered.get(tx, id, c.now()); !ok {
+			return errUnknownClient
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return nil, errUnknownClient
-	}
-	c := s.stranger(id, fromItself, &found.Metadata)
-	c.secret = found.Secret
-	return c, nil
+	known := c.scopes.selfAsserted(id, fromRegistration, &found.Metadata)
+	known.secret = found.Secret
+	return known, nil
 }
 
-// documented fetches the client whose id is a URL, if the realm lets its host
-// publish clients.
-func (s *Server) documented(ctx context.Context, id string) (*client, error) {
+// fetch gets the client whose id is a URL, if the realm permits the URL's host
+// to publish clients.
+func (c *clients) fetch(ctx context.Context, id string) (*client, error) {
+	permitted := c.scopes.realm.Documents
 	u, err := url.Parse(id)
-	if err != nil || !s.realm.Documents.Allows(u.Hostname()) {
-		return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient, Description: "This server takes no client metadata documents from the host in the client_id. Its administrator can permit it in the realm file (cimd-allow-permitted-domains)."}
+	if err != nil || !permitted.Allows(u.Hostname()) {
+		return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient,
+			Description: "This server accepts no client metadata documents from the host in the client_id. " +
+				"Its administrator can permit the host in the realm file (cimd-allow-permitted-domains)."}
 	}
-	m, err := s.documents.Fetch(ctx, id)
+	m, err := c.documents.Fetch(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	for _, uri := range m.RedirectURIs {
-		if uri.Scheme() == "https" && !s.realm.Documents.Allows(uri.Host()) {
-			return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient, Description: "The document at the client_id names a redirect URI at a host that this server does not permit."}
+		if uri.Scheme() == "https" && !permitted.Allows(uri.Host()) {
+			return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient,
+				Description: "The document at the client_id names a redirect URI whose host this server does not permit."}
 		}
 	}
-	return s.stranger(id, fromDocument, m), nil
+	return c.scopes.selfAsserted(id, fromMetadataDocument, m), nil
 }
 
-// stranger is a client that nobody vouches for. It may ask for the scopes of
-// the realm, and its scope member can only make that less.
-func (s *Server) stranger(id, source string, m *clientmetadata.Metadata) *client {
+// selfAsserted is a client whose metadata nobody has checked. It may ask for the
+// scopes that the realm permits, and its scope member can only make that less.
+func (s scopeRules) selfAsserted(id string, from origin, m *clientmetadata.Metadata) *client {
 	bounded := func(scopes []string) []string {
 		return slices.DeleteFunc(slices.Clone(scopes), func(name string) bool {
 			permitted := s.realm.Registration.Scopes
@@ -165,7 +189,7 @@ func (s *Server) stranger(id, source string, m *clientmetadata.Metadata) *client
 		})
 	}
 	c := &client{
-		Metadata: m, id: id, source: source,
+		Metadata: m, id: id, origin: from,
 		// Default scopes that don't show in tokens are the realm's own doing.
 		defaultScopes: s.realm.DefaultScopes, optionalScopes: bounded(s.realm.OptionalScopes),
 	}
@@ -177,110 +201,24 @@ func (s *Server) stranger(id, source string, m *clientmetadata.Metadata) *client
 	return c
 }
 
-// shownScopes are all that can stand in a token of the client.
-func (s *Server) shownScopes(c *client) []string {
-	return slices.DeleteFunc(slices.Concat(c.defaultScopes, c.optionalScopes), func(name string) bool { return !s.shows(name) })
+// register keeps a new client.
+func (c *clients) register(id string, r registration) error {
+	return c.store.Update(func(tx store.Tx) error {
+		now := c.now()
+		return c.registered.put(tx, id, r, now, now.Add(c.unused))
+	})
 }
 
-// authenticate finds out which client sends a request with parameters (RFC
-// 6749, section 2.3; RFC 7523, section 2.2). It takes the one method that the
-// client registered for. Public clients only say who they are; what they may
-// do with that is bound to PKCE.
-func (s *Server) authenticate(r *http.Request, form url.Values) (*client, *failure) {
-	id, password, basic, err := basicAuth(r)
-	if err != nil {
-		return nil, invalidClient("malformed Authorization header")
+// markUsed keeps a registered client for longer, once it was issued something.
+func (c *clients) markUsed(tx store.Tx, used *client) error {
+	if used.origin != fromRegistration {
+		return nil
 	}
-	assertion := form.Get("client_assertion")
-	method := clientmetadata.AuthNone
-	switch {
-	case form.Has("client_secret") || basic && assertion != "":
-		return nil, invalidClient("credentials in the body, or two kinds of them")
-	case basic:
-		method = clientmetadata.AuthSecretBasic
-	case assertion != "":
-		method = clientmetadata.AuthPrivateKeyJWT
-		if form.Get("client_assertion_type") != clientassertion.Type {
-			return nil, invalidClient("unknown client_assertion_type")
-		}
+	now := c.now()
+	known, ok := c.registered.get(tx, used.id, now)
+	if !ok {
+		return invalidClient(errUnknownClient)
 	}
-	if named := form.Get("client_id"); named != "" {
-		if id != "" && id != named {
-			return nil, invalidClient("two client identifiers")
-		}
-		id = named
-	}
-	if id == "" && assertion != "" {
-		id = assertionSubject(assertion)
-	}
-	c, err := s.client(r.Context(), id)
-	if err != nil {
-		return nil, invalidClient(err.Error())
-	}
-	if c.TokenEndpointAuthMethod != method {
-		return nil, invalidClient("authenticates with " + method + ", registered for " + c.TokenEndpointAuthMethod)
-	}
-	return c, s.prove(r, c, method, password, assertion)
-}
-
-// prove checks the credentials of a client. Guesses are limited by client.
-func (s *Server) prove(r *http.Request, c *client, method, password, assertion string) *failure {
-	switch method {
-	case clientmetadata.AuthSecretBasic:
-		key := "client " + c.id
-		if !s.guesses.begin(key) {
-			return tooManyTries()
-		}
-		good := c.secret != "" && subtle.ConstantTimeCompare([]byte(digest(password)), []byte(c.secret)) == 1
-		if s.guesses.end(key, good); !good {
-			return invalidClient("wrong secret")
-		}
-	case clientmetadata.AuthPrivateKeyJWT:
-		keys, err := jwks.Parse(c.JWKS)
-		if err == nil {
-			err = s.assertions.Verify(r.Context(), assertion, c.id, keys)
-		}
-		if err != nil {
-			return invalidClient(err.Error())
-		}
-	}
-	return nil
-}
-
-func tooManyTries() *failure {
-	return &failure{status: http.StatusTooManyRequests, code: "slow_down", description: "There were too many wrong tries. Wait a moment.", why: "throttled"}
-}
-
-// basicAuth reads client_secret_basic: both parts are form-encoded before they
-// are joined (RFC 6749, section 2.3.1).
-func basicAuth(r *http.Request) (id, secret string, present bool, err error) {
-	headers := r.Header.Values("Authorization")
-	if len(headers) == 0 {
-		return "", "", false, nil
-	}
-	user, password, ok := r.BasicAuth()
-	if !ok || len(headers) > 1 {
-		return "", "", false, errors.New("not one Basic header")
-	}
-	if id, err = url.QueryUnescape(user); err == nil {
-		secret, err = url.QueryUnescape(password)
-	}
-	return id, secret, true, err
-}
-
-// assertionSubject reads who an assertion says it is from, before it is
-// verified: to know whose keys to verify it with.
-func assertionSubject(assertion string) string {
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 {
-		return ""
-	}
-	var said struct {
-		Subject string `json:"sub"`
-	}
-	payload, err := decodeSegment(parts[1])
-	if err != nil || json.Unmarshal(payload, &said) != nil {
-		return ""
-	}
-	return said.Subject
+	known.Used = true
+	return c.registered.put(tx, used.id, known, now, now.Add(c.used))
 }

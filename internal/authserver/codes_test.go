@@ -9,6 +9,7 @@ import (
 )
 
 func TestG01_AS02_TheVerifierMustFit(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for name, test := range map[string]struct{ change, code string }{
 		"none":          {"code_verifier=", "invalid_request"},
@@ -25,6 +26,7 @@ func TestG01_AS02_TheVerifierMustFit(t *testing.T) {
 }
 
 func TestG02_AS02_NoChallengeNoCode(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	b := r.browser()
 	b.authorizeAs("mcp-user")
@@ -34,6 +36,7 @@ func TestG02_AS02_NoChallengeNoCode(t *testing.T) {
 }
 
 func TestAS04_CodesAreBound(t *testing.T) {
+	t.Parallel()
 	r := start(t, open)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none"})
 	for name, test := range map[string]struct{ change, code string }{
@@ -62,6 +65,7 @@ func TestAS04_CodesAreBound(t *testing.T) {
 }
 
 func TestAS04_CodesLiveForAMinute(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	code := r.code("mcp-user")
 	r.clock.advance(59 * time.Second)
@@ -74,6 +78,7 @@ func TestAS04_CodesLiveForAMinute(t *testing.T) {
 }
 
 func TestAS05_TheAudienceIsTheResource(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for name, changes := range map[string]struct{ at, token string }{
 		"asked twice": {"resource=" + testResource, "resource=" + testResource},
@@ -95,6 +100,7 @@ func TestAS05_TheAudienceIsTheResource(t *testing.T) {
 }
 
 func TestG03_AS04_AReplayRevokesWhatTheCodeGave(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	code := r.code("mcp-user")
 	first := r.tokens(redeemForm(code))
@@ -109,6 +115,7 @@ func TestG03_AS04_AReplayRevokesWhatTheCodeGave(t *testing.T) {
 }
 
 func TestG03_AS04_AReplayByAnotherClientRevokesToo(t *testing.T) {
+	t.Parallel()
 	r := start(t, open)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none"})
 	code := r.code("mcp-user")

@@ -4,16 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
+	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
+	"slices"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 // Documents gets Client ID Metadata Documents; [clientmetadata.Fetcher] is one.
@@ -22,7 +22,7 @@ type Documents interface {
 }
 
 // Config says what a [Server] serves. Only Issuer is required: with it alone
-// it is the demo realm, in memory, with a fresh key.
+// the server has the demo realm, in memory, with a new key.
 type Config struct {
 	// Issuer is the URL that names the server, as it is reached from outside.
 	// It must end with /realms/ and the name of the realm.
@@ -35,8 +35,8 @@ type Config struct {
 	// Keys sign tokens; nil: one that is made now and lives as long as the
 	// server.
 	Keys *KeyRing
-	// Store keeps registrations, consents, codes and what they gave; nil: in
-	// memory. It is not closed by the server.
+	// Store keeps registrations, consents, codes and tokens; nil: in memory.
+	// The server does not close it.
 	Store store.Store
 	// Documents fetches Client ID Metadata Documents; nil: over https from
 	// public addresses.
@@ -44,7 +44,7 @@ type Config struct {
 	// Exposed says that other machines can reach the server, even if its
 	// issuer is on loopback.
 	Exposed bool
-	// Hosts are further Host headers by which it may be addressed, besides
+	// Hosts are further Host headers by which the server is addressed, besides
 	// the issuer's host and, where that is loopback, its other names.
 	Hosts []string
 	// ClientAddress says from where a request comes, for the limits by
@@ -53,63 +53,73 @@ type Config struct {
 	ClientAddress func(*http.Request) string
 	// PasswordCost is what one check of a password costs.
 	PasswordCost PasswordCost
-	// Limits bound what strangers can cost the server.
+	// Limits bound what unknown callers can cost the server.
 	Limits Limits
+	// Log receives what happens, without credentials; nil: slog.Default().
+	Log *slog.Logger
 	// Now is the clock; nil: the real one.
 	Now func() time.Time
 }
 
-// Limits bound what strangers can cost. The zero value of a field means what
-// the realm file says, or else the default in brackets.
+// fill puts in the defaults.
+func (c *Config) fill() (err error) {
+	if c.Realm == nil {
+		c.Realm = realm.Demo()
+	}
+	if c.Keys == nil {
+		if c.Keys, err = GenerateKeyRing(); err != nil {
+			return err
+		}
+	}
+	if c.Store == nil {
+		c.Store = &store.Memory{}
+	}
+	if c.ClientAddress == nil {
+		c.ClientAddress = peer
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Log = cmp.Or(c.Log, slog.Default())
+	c.Resource = cmp.Or(c.Resource, c.Realm.Audience())
+	c.Limits = c.Limits.withDefaults(c.Realm)
+	return nil
+}
+
+// Limits bound what unknown callers can cost. The zero value of a field means
+// what the realm file says, or else the default in brackets.
 type Limits struct {
-	UserTries     int           // wrong passwords in a row for one user name, or secrets for one client (10)
-	AddressTries  int           // wrong passwords in a row from one address (100)
-	TryAgain      time.Duration // until one more try is allowed (30 s)
-	Registrations int           // registrations in a row from one address (60)
-	RegisterAgain time.Duration // until one more is allowed (1 s)
-	Clients       int           // registered clients at a time (1000)
-	UnusedClient  time.Duration // until a client that was never used is forgotten (24 h)
-	UsedClient    time.Duration // until one is forgotten that isn't used any more (90 days)
-	Visits        int           // browsers on the way through login and consent (10000)
-	Grants        int           // refresh token families (100000)
+	UserTries            int           // wrong passwords in a row for one user name, or secrets for one client (10)
+	AddressTries         int           // wrong passwords in a row from one address (100)
+	TryInterval          time.Duration // until one more try is allowed (30 s)
+	Registrations        int           // registrations in a row from one address (60)
+	RegistrationInterval time.Duration // until one more registration is allowed (1 s)
+	Clients              int           // registered clients at a time (1000)
+	UnusedClient         time.Duration // until a client that was never used is forgotten (24 h)
+	UsedClient           time.Duration // until a client that is no longer used is forgotten (90 days)
+	Interactions         int           // browsers on the way through login and consent (10000)
+	Grants               int           // refresh token families (100000)
 }
 
 func (l Limits) withDefaults(r *realm.Realm) Limits {
 	return Limits{
-		UserTries:     cmp.Or(l.UserTries, r.LoginTries, 10),
-		AddressTries:  cmp.Or(l.AddressTries, 100),
-		TryAgain:      cmp.Or(l.TryAgain, 30*time.Second),
-		Registrations: cmp.Or(l.Registrations, 60),
-		RegisterAgain: cmp.Or(l.RegisterAgain, time.Second),
-		Clients:       cmp.Or(l.Clients, r.Registration.Max, 1000),
-		UnusedClient:  cmp.Or(l.UnusedClient, 24*time.Hour),
-		UsedClient:    cmp.Or(l.UsedClient, 90*24*time.Hour),
-		Visits:        cmp.Or(l.Visits, 10_000),
-		Grants:        cmp.Or(l.Grants, 100_000),
+		UserTries:            cmp.Or(l.UserTries, r.LoginTries, 10),
+		AddressTries:         cmp.Or(l.AddressTries, 100),
+		TryInterval:          cmp.Or(l.TryInterval, 30*time.Second),
+		Registrations:        cmp.Or(l.Registrations, 60),
+		RegistrationInterval: cmp.Or(l.RegistrationInterval, time.Second),
+		Clients:              cmp.Or(l.Clients, r.Registration.Max, 1000),
+		UnusedClient:         cmp.Or(l.UnusedClient, 24*time.Hour),
+		UsedClient:           cmp.Or(l.UsedClient, 90*24*time.Hour),
+		Interactions:         cmp.Or(l.Interactions, 10_000),
+		Grants:               cmp.Or(l.Grants, 100_000),
 	}
-}
-
-// checkIssuer wants an URL in the form in which it is compared byte by byte
-// (RFC 8414, section 2), at Keycloak's path.
-func checkIssuer(raw string, r *realm.Realm) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil,
-		u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(raw, "?#"),
-		u.Scheme+"://"+strings.ToLower(u.Host)+u.Path != raw:
-		return nil, fmt.Errorf("issuer %q is no URL of scheme, host and path in lower case", raw)
-	case !strings.HasSuffix(u.Path, "/realms/"+r.Name):
-		return nil, fmt.Errorf("issuer %q must end with /realms/%s, the realm in the realm file", raw, r.Name)
-	case u.Scheme == "http" && (r.RequireTLS || !isLoopback(u.Hostname())):
-		return nil, fmt.Errorf("issuer %q must be https: passwords and tokens would cross the network for everybody to read. Put TLS in front and state the public address with -url", raw)
-	}
-	return u, nil
 }
 
 // checkExposed refuses credentials that everybody knows where others than the
 // user of this machine can try them.
 func checkExposed(c Config, issuer *url.URL) error {
-	if !c.Exposed && isLoopback(issuer.Hostname()) {
+	if !c.Exposed && loopback.URL(issuer) {
 		return nil
 	}
 	for _, client := range c.Realm.Clients {
@@ -120,28 +130,9 @@ func checkExposed(c Config, issuer *url.URL) error {
 	return c.Realm.RefuseDemoCredentials()
 }
 
-// hostsOf are the Host headers by which an issuer is addressed: its own, and
-// where it is loopback the other names of that, with the same port.
-func hostsOf(issuer *url.URL) []string {
-	hosts := []string{issuer.Host}
-	if port := issuer.Port(); port != "" && isLoopback(issuer.Hostname()) {
-		for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
-			hosts = append(hosts, net.JoinHostPort(name, port))
-		}
-	}
-	return hosts
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback() && !addr.Is4In6()
-}
-
-// remote is the address of the other end, without its port.
-func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
+// documentsFromLoopback reports whether documents may be fetched from loopback:
+// by a server that is there itself, whose realm file permits no other hosts.
+func documentsFromLoopback(issuer *url.URL, permitted *realm.Documents) bool {
+	return loopback.URL(issuer) && permitted != nil && len(permitted.Hosts) > 0 &&
+		!slices.ContainsFunc(permitted.Hosts, func(host string) bool { return !loopback.Host(host) })
 }

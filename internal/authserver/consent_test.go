@@ -11,8 +11,9 @@ import (
 )
 
 func TestF10_AS10_ConsentCantBeForgedTamperedOrRepeated(t *testing.T) {
+	t.Parallel()
 	r := start(t)
-	path := r.Server.base + pathConsent
+	path := r.Server.base() + pathConsent
 	victim, attacker := r.browser(), r.browser()
 	mine := r.requestIn(victim.get(victim.logIn(victim.get(r.ask()), "mcp-user").Header.Get("Location")))
 	theirs := r.requestIn(attacker.get(attacker.logIn(attacker.get(r.ask()), "mcp-readonly").Header.Get("Location")))
@@ -50,11 +51,11 @@ func TestF10_AS10_ConsentCantBeForgedTamperedOrRepeated(t *testing.T) {
 			session = c
 		}
 	}
-	victim.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: "", Path: r.Server.base, MaxAge: -1}})
+	victim.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: "", Path: r.Server.base(), MaxAge: -1}})
 	if got := victim.post(path, decide(mine)); got.StatusCode != http.StatusForbidden {
 		t.Errorf("without a session: %d", got.StatusCode)
 	}
-	victim.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: session.Value, Path: r.Server.base}})
+	victim.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: session.Value, Path: r.Server.base()}})
 
 	if said := r.response(victim.post(path, decide(mine))); said.Get("code") == "" {
 		t.Errorf("the good one: %v", said)
@@ -65,6 +66,7 @@ func TestF10_AS10_ConsentCantBeForgedTamperedOrRepeated(t *testing.T) {
 }
 
 func TestF10_OfManyDecisionsOneCounts(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	b := r.browser()
 	id := r.requestIn(b.get(b.logIn(b.get(r.ask()), "mcp-user").Header.Get("Location")))
@@ -72,7 +74,7 @@ func TestF10_OfManyDecisionsOneCounts(t *testing.T) {
 	codes := make(chan string, tries)
 	for range tries {
 		go func() {
-			codes <- b.post(r.Server.base+pathConsent, url.Values{"request": {id}, "accept": {"yes"}}).Header.Get("Location")
+			codes <- b.post(r.Server.base()+pathConsent, url.Values{"request": {id}, "accept": {"yes"}}).Header.Get("Location")
 		}()
 	}
 	given := 0
@@ -87,6 +89,7 @@ func TestF10_OfManyDecisionsOneCounts(t *testing.T) {
 }
 
 func TestF11_AS10_ConsentIsRememberedForOneClientScopeAndRedirect(t *testing.T) {
+	t.Parallel()
 	r := start(t, open)
 	register := func(uris ...string) string {
 		m, got := r.registerClient(map[string]any{"redirect_uris": uris, "token_endpoint_auth_method": "none", "client_name": "App"})
@@ -126,13 +129,14 @@ func TestF11_AS10_ConsentIsRememberedForOneClientScopeAndRedirect(t *testing.T) 
 	// A cancelled request is nothing to remember.
 	c := r.browser()
 	page := c.get(c.logIn(c.get(r.ask("client_id="+a, "redirect_uri=https://app.example/cb")), "mcp-admin").Header.Get("Location"))
-	c.post(r.Server.base+pathConsent, url.Values{"request": {r.requestIn(page)}, "cancel": {"yes"}})
+	c.post(r.Server.base()+pathConsent, url.Values{"request": {r.requestIn(page)}, "cancel": {"yes"}})
 	if got := c.get(r.ask("client_id="+a, "redirect_uri=https://app.example/cb")); !strings.Contains(got.Header.Get("Location"), pathConsent) {
 		t.Error("a refusal counted as consent")
 	}
 }
 
 func TestH09_AS10_LocalClientsAreConfirmedEachTimeWithAWarning(t *testing.T) {
+	t.Parallel()
 	const id = "https://app.example/client.json"
 	r := start(t, open, func(c *Config) {
 		c.Documents = published{id: {
@@ -154,12 +158,13 @@ func TestH09_AS10_LocalClientsAreConfirmedEachTimeWithAWarning(t *testing.T) {
 					t.Errorf("%s: the page lacks %q: %s", uri, want, page.text)
 				}
 			}
-			b.post(r.Server.base+pathConsent, url.Values{"request": {r.requestIn(page)}, "accept": {"yes"}})
+			b.post(r.Server.base()+pathConsent, url.Values{"request": {r.requestIn(page)}, "accept": {"yes"}})
 		}
 	}
 }
 
 func TestAS10_TheConsentPageSaysWhoWantsWhat(t *testing.T) {
+	t.Parallel()
 	r := start(t, open)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{"https://app.example:8443/cb"}, "token_endpoint_auth_method": "none", "client_name": "Fancy App", "client_uri": "https://app.example/about"})
 	b := r.browser()
@@ -184,10 +189,11 @@ func TestAS10_TheConsentPageSaysWhoWantsWhat(t *testing.T) {
 }
 
 func TestAS10_AnotherAccount(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	b := r.browser()
 	page := b.get(b.logIn(b.get(r.ask()), "mcp-readonly").Header.Get("Location"))
-	gone := b.post(r.Server.base+pathConsent, url.Values{"request": {r.requestIn(page)}, "switch": {"yes"}})
+	gone := b.post(r.Server.base()+pathConsent, url.Values{"request": {r.requestIn(page)}, "switch": {"yes"}})
 	login := b.get(gone.Header.Get("Location"))
 	said := r.response(b.consentTo(b.logIn(login, "mcp-user")))
 	got := r.tokens(redeemForm(said.Get("code")))
@@ -197,6 +203,7 @@ func TestAS10_AnotherAccount(t *testing.T) {
 }
 
 func TestF13_NothingOfStrangersIsMarkup(t *testing.T) {
+	t.Parallel()
 	hostile := `"><img src=x onerror=alert(1)><script>alert(2)</script>`
 	const id = "https://app.example/client.json"
 	r := start(t, open, func(c *Config) {
@@ -207,7 +214,7 @@ func TestF13_NothingOfStrangersIsMarkup(t *testing.T) {
 	})
 	b := r.browser()
 	login := b.get(r.ask("client_id="+id, "redirect_uri=https://app.example/cb", "state="+hostile))
-	wrong := b.post(r.Server.base+pathLogin, loginForm(r.requestIn(login), hostile+"\u202e", "x"))
+	wrong := b.post(r.Server.base()+pathLogin, loginForm(r.requestIn(login), hostile+"\u202e", "x"))
 	consent := b.get(b.logIn(login, "mcp-user").Header.Get("Location"))
 	problem := b.get(r.ask("client_id=" + hostile))
 	for name, page := range map[string]answer{"login": login, "wrong": wrong, "consent": consent, "problem": problem} {

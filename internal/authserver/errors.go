@@ -1,56 +1,110 @@
 package authserver
 
 import (
+	"errors"
+	"log/slog"
 	"net/http"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
-// failure is an error as OAuth tells it to clients: a code for programs and a
-// sentence for people (RFC 6749, sections 4.1.2.1 and 5.2). why is the detail
-// for the log; neither may hold a credential.
-type failure struct {
+// oauthError is an error as OAuth tells it to clients: a code for programs and a
+// sentence for people (RFC 6749, sections 4.1.2.1 and 5.2). The cause is for the
+// log alone. Neither may hold a credential.
+type oauthError struct {
 	status            int
 	code, description string
-	why               string
+	cause             error // may be nil
 }
 
-func (f *failure) Error() string { return f.code + ": " + f.description }
-
-// refuse makes a failure with status 400.
-func refuse(code, description string) *failure {
-	return &failure{status: http.StatusBadRequest, code: code, description: description}
+func (e *oauthError) Error() string {
+	if e.cause != nil {
+		return e.code + ": " + e.cause.Error()
+	}
+	return e.code + ": " + e.description
 }
 
-// because returns a copy that also has what only the log may know. It must not
-// write into the receiver, which may be one of the values below.
-func (f *failure) because(why string) *failure {
-	detailed := *f
-	detailed.why = why
-	return &detailed
+func (e *oauthError) Unwrap() error { return e.cause }
+
+// refuse makes an error with status 400.
+func refuse(code, description string) error {
+	return refuseBecause(code, description, nil)
 }
 
-// The failures that do not depend on where they happen.
+// refuseBecause is refuse with a cause.
+func refuseBecause(code, description string, cause error) error {
+	return &oauthError{http.StatusBadRequest, code, description, cause}
+}
+
+// Errors that don't depend on where they happen. Whoever has a cause wraps them.
 var (
-	errInternal = &failure{status: http.StatusInternalServerError, code: "server_error", description: "The server could not do this. Try again later."}
-	errBusy     = &failure{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "The server has too much to remember. Try again later."}
-	errTarget   = &failure{status: http.StatusBadRequest, code: "invalid_target", description: "This server issues tokens for one resource. Ask for it by its exact identifier, or leave resource out."}
-	errScope    = &failure{status: http.StatusBadRequest, code: "invalid_scope", description: "None of these scopes can be granted to this client and this user."}
+	errInternal = &oauthError{status: http.StatusInternalServerError, code: "server_error",
+		description: "The server failed to handle this request. Try again later."}
+	errFull = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
+		description: "The server has no room for more logins. Try again later."}
+	errTarget = &oauthError{status: http.StatusBadRequest, code: "invalid_target",
+		description: "This server issues tokens for one resource. Ask for it by its exact identifier, or leave resource out."}
+	errScope = &oauthError{status: http.StatusBadRequest, code: "invalid_scope",
+		description: "None of these scopes can be granted to this client and this user."}
 )
 
-// invalidClient says that a client is not who it says (RFC 6749, section 5.2).
-// It is the same for an unknown client as for a wrong secret.
-func invalidClient(why string) *failure {
-	return &failure{http.StatusUnauthorized, "invalid_client", "The client is unknown, or did not prove who it is in the way that it registered for.", why}
+// invalidClient says that a client is not authenticated (RFC 6749, section 5.2).
+// The answer is the same for an unknown client and for a wrong secret.
+func invalidClient(cause error) error {
+	return &oauthError{http.StatusUnauthorized, "invalid_client",
+		"The client is unknown, or did not authenticate with the method that it is registered for.", cause}
 }
 
-// write answers with the failure as JSON.
-func (f *failure) write(w http.ResponseWriter) {
-	if f.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="token endpoint", charset="UTF-8"`)
+// tooManyTries says when to try again, and not whether the credential was right.
+func tooManyTries(description string) error {
+	return &oauthError{http.StatusTooManyRequests, "slow_down", description, errors.New("too many tries")}
+}
+
+// asOAuth returns what a client is told about an error. Whatever isn't known to
+// be fit for it becomes server_error.
+func asOAuth(err error) *oauthError {
+	var known *oauthError
+	var metadata *clientmetadata.Error
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &metadata):
+		return &oauthError{status: http.StatusBadRequest, code: metadata.Code, description: metadata.Description}
 	}
-	if f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable {
+	return errInternal
+}
+
+// write answers with the error as JSON.
+func (e *oauthError) write(w http.ResponseWriter) {
+	switch e.status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Basic realm="token endpoint", charset="UTF-8"`)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "30")
 	}
-	jsonreply.Error(w, f.status, f.code, f.description)
+	jsonreply.Error(w, e.status, e.code, e.description)
+}
+
+// api makes a handler of a function that returns its refusal. The refusal is
+// logged with its cause under the name refused, and written without.
+func (s *Server) api(refused string, answer func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		noStore(w)
+		if err := answer(w, r); err != nil {
+			s.logRefusal(r, refused, err)
+			asOAuth(err).write(w)
+		}
+	})
+}
+
+// logRefusal logs an error with its cause, as one of the server where the caller
+// is not at fault.
+func (s *Server) logRefusal(r *http.Request, refused string, err error) {
+	level := slog.LevelInfo
+	var page *pageError
+	if !errors.As(err, &page) && asOAuth(err) == errInternal && r.Context().Err() == nil {
+		level = slog.LevelError
+	}
+	s.log.Log(r.Context(), level, refused, "error", err)
 }

@@ -11,6 +11,7 @@ import (
 // own. With -race this found that the reason was written into a value that all
 // requests shared.
 func TestWE1_AReasonBelongsToOneRequest(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	granted := make([]reply, 20)
 	for i := range granted {

@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -15,8 +15,10 @@ import (
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
-// tokenClaims are the claims of an own access token that was verified.
-type tokenClaims struct {
+// accessClaims are the claims of one of this server's access tokens.
+type accessClaims struct {
+	*principal.Principal `json:"-"`
+
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	Audience string `json:"aud"`
@@ -28,40 +30,51 @@ type tokenClaims struct {
 	Expires  int64  `json:"exp"`
 }
 
-// errRevoked says that a token was good once.
-var errRevoked = errors.New("revoked")
+// errNotActive says that a token isn't an access token of this server, or has
+// expired or was revoked.
+var errNotActive = errors.New("not an active access token")
 
-// inspect verifies an access token of this server and whether it is still in
-// force.
-func (s *Server) inspect(ctx context.Context, token string) (who *principal.Principal, said tokenClaims, err error) {
-	if who, err = s.verifier.Verify(ctx, token); err != nil {
-		return nil, said, err
+// inspect verifies an access token of this server, and that it is still active.
+func (t *tokens) inspect(ctx context.Context, token string) (*accessClaims, error) {
+	who, err := t.verifier.Verify(ctx, token)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotActive, err)
 	}
+	claims := &accessClaims{Principal: who}
 	payload, err := decodeSegment(strings.Split(token, ".")[1]) // three parts, or Verify would have failed
 	if err == nil {
-		err = json.Unmarshal(payload, &said)
+		err = json.Unmarshal(payload, claims)
 	}
-	now := s.now()
 	// Verify allows for clocks that differ; this one doesn't.
-	if err == nil && now.Unix() >= said.Expires {
+	if err == nil && t.now().Unix() >= claims.Expires {
 		err = accesstoken.ErrExpired
 	}
 	if err != nil {
-		return nil, said, err
+		return nil, fmt.Errorf("%w: %w", errNotActive, err)
 	}
-	return who, said, s.durable.View(func(tx store.Tx) error {
-		key, _, hasFamily := strings.Cut(said.ID, ".")
-		_, alive := s.grants.get(tx, key, now)
-		_, gone := s.revoked.get(tx, said.ID, now)
-		if gone || hasFamily && !alive {
-			return errRevoked
+	if err := t.grants.checkRevoked(claims.ID); err != nil {
+		return nil, err
+	}
+	return claims, nil
+}
+
+// checkRevoked fails for the id of an access token that was revoked, by itself
+// or with its family.
+func (g *grants) checkRevoked(id string) error {
+	return g.store.View(func(tx store.Tx) error {
+		now := g.now()
+		key, _, hasFamily := strings.Cut(id, ".")
+		_, alive := g.families.get(tx, key, now)
+		_, revoked := g.revoked.get(tx, id, now)
+		if revoked || hasFamily && !alive {
+			return fmt.Errorf("%w: it was revoked", errNotActive)
 		}
 		return nil
 	})
 }
 
-// introspection is RFC 7662, section 2.2. Of a token that isn't in force it
-// says nothing else.
+// introspection is RFC 7662, section 2.2. Of a token that isn't active it says
+// nothing else.
 type introspection struct {
 	Active    bool   `json:"active"`
 	Scope     string `json:"scope,omitempty"`
@@ -76,37 +89,32 @@ type introspection struct {
 	ID        string `json:"jti,omitempty"`
 }
 
-// introspect tells a resource server whether an access token is in force (RFC
-// 7662). It asks for a confidential client of the realm file: whoever can
-// register itself is no resource server, and could try out found tokens.
-func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
-	noStore(w)
-	values, f := form(r)
-	var c *client
-	if f == nil {
-		c, f = s.authenticate(r, values)
+// introspect tells a resource server whether an access token is active (RFC
+// 7662). It asks for a confidential client of the realm file: a client that
+// registered itself is not a resource server, and could try out found tokens.
+func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
+	c, token, err := s.tokenRequest(r)
+	if err != nil {
+		return err
 	}
-	if f == nil && (c.source != fromFile || !c.Confidential()) {
-		f = invalidClient("introspection is for confidential clients of the realm file")
+	if c.origin != fromRealmFile || !c.Confidential() {
+		return invalidClient(errors.New("introspection is for confidential clients of the realm file"))
 	}
-	if f == nil && values.Get("token") == "" {
-		f = refuse("invalid_request", "token is required.")
+	claims, err := s.tokens.inspect(r.Context(), token)
+	if err != nil && !errors.Is(err, errNotActive) {
+		return err
 	}
-	if f != nil {
-		slog.InfoContext(r.Context(), "introspection refused", "code", f.code, "why", f.why)
-		f.write(w)
-		return
-	}
-	_, said, err := s.inspect(r.Context(), values.Get("token"))
 	answer := introspection{}
 	if err == nil {
 		answer = introspection{
-			Active: true, Scope: said.Scope, ClientID: said.ClientID, Username: said.Username, TokenType: "Bearer",
-			Expires: said.Expires, Issued: said.Issued, Subject: said.Subject, Audience: said.Audience, Issuer: said.Issuer, ID: said.ID,
+			Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Username: claims.Username, TokenType: "Bearer",
+			Expires: claims.Expires, Issued: claims.Issued, Subject: claims.Subject, Audience: claims.Audience,
+			Issuer: claims.Issuer, ID: claims.ID,
 		}
 	}
-	slog.InfoContext(r.Context(), "token introspected", "client_id", c.id, "active", answer.Active, "why", err)
+	s.log.InfoContext(r.Context(), "token introspected", "client_id", c.id, "active", answer.Active, "error", err)
 	jsonreply.Write(w, http.StatusOK, answer)
+	return nil
 }
 
 func decodeSegment(segment string) ([]byte, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -113,16 +114,16 @@ func serveLoad(t testing.TB, cost PasswordCost, state store.Store) (s *Server, h
 		t.Fatal(err)
 	}
 	web := httptest.NewUnstartedServer(nil)
-	s, err = New(Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, PasswordCost: cost, Store: state})
+	s, err = New(Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, PasswordCost: cost, Store: state, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hashing = &atomic.Int64{}
 	derive := s.users.derive
-	s.users.derive = func(password string, salt []byte) []byte {
+	s.users.derive = func(ctx context.Context, password string, salt []byte) ([]byte, error) {
 		begin := time.Now()
 		defer func() { hashing.Add(int64(time.Since(begin))) }()
-		return derive(password, salt)
+		return derive(ctx, password, salt)
 	}
 	web.Config.Handler = s
 	web.Start()
@@ -146,7 +147,7 @@ func together(ctx context.Context, s *Server, n int) (flows []*flow, err error) 
 				f := newFlow(s.issuer, transport)
 				token, failed := f.run(ctx)
 				if failed == nil {
-					_, failed = s.verifier.Verify(ctx, token)
+					_, failed = s.tokens.verifier.Verify(ctx, token)
 				}
 				mu.Lock()
 				flows = append(flows, f)
@@ -162,6 +163,7 @@ func together(ctx context.Context, s *Server, n int) (flows []*flow, err error) 
 }
 
 func TestThirtyTwoClientsAtATime(t *testing.T) {
+	t.Parallel()
 	s, _ := serveLoad(t, cheap, nil)
 	if flows, err := together(t.Context(), s, 8*crowd); err != nil || len(flows) != 8*crowd {
 		t.Errorf("%d flows, %v", len(flows), err)

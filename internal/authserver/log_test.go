@@ -14,12 +14,11 @@ import (
 // ones and canaries in every place where one can stand, and looks for them in
 // what was logged.
 func TestJ01_RS14_NoCredentialIsLogged(t *testing.T) {
+	t.Parallel()
 	var logged safeBuffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	defer slog.SetDefault(before)
-
-	r := start(t, open)
+	r := start(t, open, func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
 	secrets := map[string]string{"verifier": verifier, "password": "user123", "demo secret": serverSecret}
 	b := r.browser()
 	page := b.get(r.ask("scope=openid mcp:read", "nonce=canary-nonce-1"))
@@ -44,14 +43,14 @@ func TestJ01_RS14_NoCredentialIsLogged(t *testing.T) {
 	r.tokens(redeemForm(code))               // a replay
 	r.tokens(refreshForm(got.RefreshToken))  // a reuse
 	r.tokens(refreshForm(next.RefreshToken)) // of a revoked family
-	r.browser().post(r.Server.base+pathRevoke, url.Values{"token": {next.RefreshToken}, "client_id": {testClient}})
+	r.browser().post(r.Server.base()+pathRevoke, url.Values{"token": {next.RefreshToken}, "client_id": {testClient}})
 
 	const canary = "CANARY7Q2"
 	// People type their password where the user name belongs.
 	r.tokens(passwordForm("mcp-user", "username="+canary))
 	r.tokens(passwordForm("mcp-user", "password="+canary))
 	for _, page := range []answer{b.get(r.ask("prompt=login")), b.get(r.ask("prompt=login"))} {
-		b.post(r.Server.base+pathLogin, loginForm(r.requestIn(page), canary, canary))
+		b.post(r.Server.base()+pathLogin, loginForm(r.requestIn(page), canary, canary))
 	}
 	for _, path := range []string{pathToken, pathRevoke, pathIntrospect, pathRegister, pathLogin, pathConsent, pathUserinfo, pathAuthorize, pathKeys, wellKnownOAuth, ""} {
 		for _, kind := range []string{"authorization_code", "refresh_token", "password", "client_credentials", "x"} {
@@ -59,14 +58,14 @@ func TestJ01_RS14_NoCredentialIsLogged(t *testing.T) {
 			for _, name := range []string{"code", "code_verifier", "redirect_uri", "refresh_token", "token", "username", "password", "request", "state", "scope", "nonce", "code_challenge"} {
 				values.Set(name, canary+name)
 			}
-			r.browser().post(r.Server.base+path, values)
-			r.browser().post(r.Server.base+path+"?"+values.Encode(), values)
+			r.browser().post(r.Server.base()+path, values)
+			r.browser().post(r.Server.base()+path+"?"+values.Encode(), values)
 			values.Set("client_secret", canary)
 			values.Set("client_assertion", canary+".x.y")
-			r.browser().post(r.Server.base+path, values, "Authorization", "Bearer "+canary, "Cookie", sessionCookie+"="+canary)
-			r.browser().post(r.Server.base+path, values, "Authorization", basic(testClient, canary))
-			r.browser().post(r.Server.base+path, values, "Authorization", basic(serverClient, canary))
-			r.browser().get(r.Server.base + path + "?" + values.Encode())
+			r.browser().post(r.Server.base()+path, values, "Authorization", "Bearer "+canary, "Cookie", sessionCookie+"="+canary)
+			r.browser().post(r.Server.base()+path, values, "Authorization", basic(testClient, canary))
+			r.browser().post(r.Server.base()+path, values, "Authorization", basic(serverClient, canary))
+			r.browser().get(r.Server.base() + path + "?" + values.Encode())
 		}
 		for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodOptions} {
 			request, _ := http.NewRequest(method, r.issuer+path+"?access_token="+canary, nil)

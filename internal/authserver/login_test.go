@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,10 +20,11 @@ func loginForm(request, user, password string, changes ...string) url.Values {
 }
 
 func TestF09_LoginCantBeForged(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	victim, attacker := r.browser(), r.browser()
 	mine, theirs := r.requestIn(victim.get(r.ask())), r.requestIn(attacker.get(r.ask()))
-	path := r.Server.base + pathLogin
+	path := r.Server.base() + pathLogin
 	for name, test := range map[string]struct {
 		values  url.Values
 		headers []string
@@ -70,12 +72,13 @@ func cookiesOf(got answer) map[string]*http.Cookie {
 }
 
 func TestF09_ANewSessionAtEachLogin(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	b := r.browser()
 	// An attacker has set a cookie beforehand.
 	planted := strings.Repeat("A", len(secret()))
 	site, _ := url.Parse(r.issuer)
-	b.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: planted, Path: r.Server.base}})
+	b.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: planted, Path: r.Server.base()}})
 	first := cookiesOf(b.logIn(b.get(r.ask()), "mcp-user"))[sessionCookie]
 	if first == nil || first.Value == planted {
 		t.Fatalf("session cookie: %v", first)
@@ -87,7 +90,7 @@ func TestF09_ANewSessionAtEachLogin(t *testing.T) {
 	// The first one is worth nothing now.
 	other := r.browser()
 	for _, value := range []string{planted, first.Value} {
-		other.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: value, Path: r.Server.base}})
+		other.client.Jar.SetCookies(site, []*http.Cookie{{Name: sessionCookie, Value: value, Path: r.Server.base()}})
 		if got := other.get(r.ask()); !strings.Contains(got.text, `name="password"`) {
 			t.Errorf("session %.4s… is taken: %d", value, got.StatusCode)
 		}
@@ -95,10 +98,11 @@ func TestF09_ANewSessionAtEachLogin(t *testing.T) {
 }
 
 func TestF09_Cookies(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	got := r.browser().get(r.ask())
 	c := cookiesOf(got)[browserCookie]
-	if c == nil || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != r.Server.base || c.Domain != "" || c.Secure {
+	if c == nil || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != r.Server.base() || c.Domain != "" || c.Secure {
 		t.Errorf("over http: %+v", c)
 	}
 	// With an https issuer, behind a proxy that ends TLS.
@@ -117,6 +121,7 @@ func TestF09_Cookies(t *testing.T) {
 }
 
 func TestF09_TwoTabsLogInBesideEachOther(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	b := r.browser()
 	first, second := b.get(r.ask("state=st-a")), b.get(r.ask("state=st-b"))
@@ -132,14 +137,15 @@ func TestF09_TwoTabsLogInBesideEachOther(t *testing.T) {
 }
 
 func TestF12_F14_HeadersOfPages(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	b := r.browser()
 	login := b.get(r.ask())
-	wrong := b.post(r.Server.base+pathLogin, loginForm(r.requestIn(login), "mcp-user", "wrong"))
+	wrong := b.post(r.Server.base()+pathLogin, loginForm(r.requestIn(login), "mcp-user", "wrong"))
 	loggedIn := b.logIn(login, "mcp-user")
 	consent := b.get(loggedIn.Header.Get("Location"))
 	problem := b.get(r.ask("client_id=nobody"))
-	granted := b.post(r.Server.base+pathConsent, url.Values{"request": {r.requestIn(consent)}, "accept": {"yes"}})
+	granted := b.post(r.Server.base()+pathConsent, url.Values{"request": {r.requestIn(consent)}, "accept": {"yes"}})
 	for name, test := range map[string]struct {
 		got  answer
 		form string
@@ -181,6 +187,7 @@ func TestF12_F14_HeadersOfPages(t *testing.T) {
 }
 
 func TestF14_FormTargets(t *testing.T) {
+	t.Parallel()
 	for redirect, want := range map[string]string{
 		"https://app.example/cb":        "https://app.example",
 		"https://app.example:8443/cb":   "https://app.example:8443",
@@ -196,12 +203,13 @@ func TestF14_FormTargets(t *testing.T) {
 }
 
 func TestF15_GuessingIsLimitedAndTellsNothing(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) { c.Limits.AddressTries = 1000 })
 	var hashes atomic.Int64
 	derive := r.users.derive
-	r.users.derive = func(password string, salt []byte) []byte {
+	r.users.derive = func(ctx context.Context, password string, salt []byte) ([]byte, error) {
 		hashes.Add(1)
-		return derive(password, salt)
+		return derive(ctx, password, salt)
 	}
 	// What a user name makes different is only that it is shown again.
 	bodies := map[string][]string{}
@@ -210,7 +218,7 @@ func TestF15_GuessingIsLimitedAndTellsNothing(t *testing.T) {
 		page := b.get(r.ask())
 		for i := range 100 {
 			before := hashes.Load()
-			got := b.post(r.Server.base+pathLogin, loginForm(r.requestIn(page), user, "guess"+strconv.Itoa(i)))
+			got := b.post(r.Server.base()+pathLogin, loginForm(r.requestIn(page), user, "guess"+strconv.Itoa(i)))
 			want := http.StatusUnauthorized
 			if i >= r.limits.UserTries {
 				want = http.StatusTooManyRequests
@@ -240,11 +248,12 @@ func TestF15_GuessingIsLimitedAndTellsNothing(t *testing.T) {
 	if got := r.login("mcp-admin"); got.AccessToken == "" {
 		t.Error("another user is locked out")
 	}
-	r.clock.advance(r.limits.TryAgain + time.Second)
+	r.clock.advance(r.limits.TryInterval + time.Second)
 	r.login("mcp-user")
 }
 
 func TestF15_OneAddressCantTryAllUsers(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) { c.Limits.AddressTries = 20 })
 	limited := 0
 	for i := range 40 {
@@ -259,6 +268,7 @@ func TestF15_OneAddressCantTryAllUsers(t *testing.T) {
 }
 
 func TestF15_ParallelGuessesAreCountedBeforeTheyAreMade(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	const tries = 50
 	statuses := make(chan int, tries)
@@ -280,6 +290,7 @@ func TestF15_ParallelGuessesAreCountedBeforeTheyAreMade(t *testing.T) {
 }
 
 func TestF15_ManyRightPasswordsAtATimeAreNoGuesses(t *testing.T) {
+	t.Parallel()
 	const users = 30
 	var came atomic.Int64
 	all := make(chan struct{})
@@ -292,9 +303,9 @@ func TestF15_ManyRightPasswordsAtATimeAreNoGuesses(t *testing.T) {
 		}
 	})
 	derive := r.users.derive
-	r.users.derive = func(password string, salt []byte) []byte {
+	r.users.derive = func(ctx context.Context, password string, salt []byte) ([]byte, error) {
 		<-all // the first ones are still being looked at when the last one comes
-		return derive(password, salt)
+		return derive(ctx, password, salt)
 	}
 	statuses := make(chan int, users)
 	for range users {
@@ -307,15 +318,16 @@ func TestF15_ManyRightPasswordsAtATimeAreNoGuesses(t *testing.T) {
 	}
 }
 
-func TestThrottleIsBounded(t *testing.T) {
+func TestLimiterIsBounded(t *testing.T) {
+	t.Parallel()
 	c := &clock{at: time.Unix(0, 0)}
-	limit := newThrottle(2, time.Minute, c.now)
+	limit := newLimiter(2, time.Minute, c.now)
 	limit.max = 10
 	for i := range 1000 {
 		limit.take(strconv.Itoa(i))
 	}
-	if len(limit.keys) > limit.max {
-		t.Errorf("it remembers %d keys", len(limit.keys))
+	if len(limit.buckets) > limit.max {
+		t.Errorf("it remembers %d keys", len(limit.buckets))
 	}
 	// Filling it up doesn't give tries back to who has none left.
 	for limit.take("victim") {

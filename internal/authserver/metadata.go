@@ -45,17 +45,17 @@ type document struct {
 	ClaimsParameterSupported     bool     `json:"claims_parameter_supported"`
 }
 
-// metadata says where everything is. All URLs in it follow from the issuer in
-// the configuration, and none from the request.
+// metadata says where the endpoints are. All URLs in it follow from the issuer
+// in the configuration, and none from the request.
 func (s *Server) metadata() http.Handler {
 	scopes := []string{openID}
 	for _, scope := range s.realm.Scopes {
-		if s.shows(scope.Name) {
+		if s.scopes.shown(scope.Name) {
 			scopes = append(scopes, scope.Name)
 		}
 	}
 	grants := []string{clientmetadata.GrantCode, clientmetadata.GrantRefresh, clientmetadata.GrantClientCredentials}
-	for _, c := range s.clients {
+	for _, c := range s.clients.inFile {
 		if c.AllowsGrant(grantPassword) && !slices.Contains(grants, grantPassword) {
 			grants = append(grants, grantPassword)
 		}
@@ -86,8 +86,9 @@ func (s *Server) metadata() http.Handler {
 		ClientIDMetadataDocument:    s.realm.Documents != nil,
 		SubjectTypesSupported:       []string{"public"},
 		IDTokenAlgorithms:           []string{"RS256"},
-		ClaimsSupported:             []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "preferred_username", "name", "given_name", "family_name", "email", "email_verified"},
-		PromptValuesSupported:       []string{"none", "login", "consent", "select_account"},
+		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash",
+			"preferred_username", "name", "given_name", "family_name", "email", "email_verified"},
+		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
 	}, "", "  ")
 	if err != nil {
 		panic(err) // strings always have a JSON form
@@ -100,11 +101,11 @@ func (s *Server) metadata() http.Handler {
 	})
 }
 
-// about names the realm in the way of Keycloak, so that a health check or a
-// person at that URL sees that it is there.
+// about describes the realm in Keycloak's form, so that a health check or a
+// person at that URL sees that the server runs.
 func (s *Server) about() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		signing, _ := s.keys.current()
+		signing, _ := s.tokens.keys.current()
 		public, err := x509.MarshalPKIXPublicKey(&signing.PublicKey)
 		if err != nil {
 			errInternal.write(w)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestAS01_AS02_AS06_AS09_MetadataAtEachPlace(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	const path = "/realms/mcp-realm"
 	for _, where := range []string{
@@ -53,6 +54,7 @@ func TestAS01_AS02_AS06_AS09_MetadataAtEachPlace(t *testing.T) {
 }
 
 func TestTheRealmIsNamedAsKeycloakNamesIt(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	var said map[string]any
 	got := r.browser().get("/realms/mcp-realm")
@@ -62,10 +64,11 @@ func TestTheRealmIsNamedAsKeycloakNamesIt(t *testing.T) {
 }
 
 func TestForeignHostsAreRefused(t *testing.T) {
+	t.Parallel()
 	r := start(t)
-	port := r.issuerURL.Port()
+	port := r.Server.url.Port()
 	for host, good := range map[string]bool{
-		r.issuerURL.Host: true, "localhost:" + port: true, "[::1]:" + port: true, "LOCALHOST:" + port: true,
+		r.Server.url.Host: true, "localhost:" + port: true, "[::1]:" + port: true, "LOCALHOST:" + port: true,
 		"evil.example": false, "evil.example:" + port: false, "localhost": false, "localhost:1": false, "localhost.evil.example:" + port: false,
 	} {
 		for _, path := range []string{"/realms/mcp-realm", r.ask(), wellKnownOAuth + "/realms/mcp-realm"} {
@@ -79,6 +82,7 @@ func TestForeignHostsAreRefused(t *testing.T) {
 }
 
 func TestF14_WhatBrowserClientsMayRead(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for path, method := range map[string]string{
 		pathToken: "POST", pathRevoke: "POST", pathRegister: "POST", pathKeys: "GET", pathUserinfo: "GET", wellKnownOAuth: "GET", wellKnownOpenID: "GET",
@@ -98,6 +102,7 @@ func TestF14_WhatBrowserClientsMayRead(t *testing.T) {
 }
 
 func TestKeyRotation(t *testing.T) {
+	t.Parallel()
 	first, err := GenerateKeyRing()
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +157,7 @@ func TestKeyRotation(t *testing.T) {
 }
 
 func TestKeysAreKeptAndTheirBackupsShown(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")
 	ids := func() []string {
 		ring, err := OpenKeyRing(dir)

@@ -10,13 +10,26 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 )
 
+// tokens makes this server's tokens, and knows them again.
+type tokens struct {
+	issuer, resource string
+	keys             *KeyRing
+	verifier         *accesstoken.Verifier
+	grants           *grants
+	users            *directory
+	scopes           scopeRules
+	lifetimes        lifetimes
+	now              func() time.Time
+}
+
 // mint signs what was decided on.
-func (s *Server) mint(given *issue) (*tokenResponse, error) {
-	now := s.now()
-	lifetime := s.accessLifetime(given.client)
-	access, err := s.sign("at+jwt", s.accessClaims(given, now, now.Add(lifetime)))
+func (t *tokens) mint(given *issue) (*tokenResponse, error) {
+	now := t.now()
+	lifetime := t.lifetimes.accessToken(given.client)
+	access, err := t.sign("at+jwt", t.accessClaims(given, now, now.Add(lifetime)))
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +38,7 @@ func (s *Server) mint(given *issue) (*tokenResponse, error) {
 		RefreshToken: given.refresh, Scope: scopeList(given.scopes),
 	}
 	if given.account != nil && slices.Contains(given.scopes, openID) {
-		answer.IDToken, err = s.sign("JWT", s.idClaims(given, access, now, now.Add(lifetime)))
+		answer.IDToken, err = t.sign("JWT", t.idClaims(given, access, now, now.Add(lifetime)))
 	}
 	return answer, err
 }
@@ -33,8 +46,8 @@ func (s *Server) mint(given *issue) (*tokenResponse, error) {
 // sign makes a JWT with the current key. The type in the header is what keeps
 // an ID token from passing for an access token (RFC 9068, section 2.1; RFC
 // 8725, section 3.11).
-func (s *Server) sign(kind string, claims jwt.MapClaims) (string, error) {
-	key, id := s.keys.current()
+func (t *tokens) sign(kind string, claims jwt.MapClaims) (string, error) {
+	key, id := t.keys.current()
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 	token.Header["typ"], token.Header["kid"] = kind, id
 	return token.SignedString(key)
@@ -42,15 +55,15 @@ func (s *Server) sign(kind string, claims jwt.MapClaims) (string, error) {
 
 // accessClaims are those of RFC 9068, section 2.2. Where Keycloak has a claim
 // for the same, it is there in its form too: azp and resource_access.
-func (s *Server) accessClaims(given *issue, now, expires time.Time) jwt.MapClaims {
-	user, subject := s.users.serviceAccount(given.client.id), given.client.id
+func (t *tokens) accessClaims(given *issue, now, expires time.Time) jwt.MapClaims {
+	user, subject := t.users.serviceAccount(given.client.id), given.client.id
 	if given.account != nil {
 		user, subject = given.account.User, given.account.ID
 	}
 	claims := jwt.MapClaims{
-		"iss":                s.issuer,
+		"iss":                t.issuer,
 		"sub":                subject,
-		"aud":                s.resource,
+		"aud":                t.resource,
 		"iat":                now.Unix(),
 		"exp":                expires.Unix(),
 		"jti":                tokenID(given.family),
@@ -59,7 +72,7 @@ func (s *Server) accessClaims(given *issue, now, expires time.Time) jwt.MapClaim
 		"scope":              scopeList(given.scopes),
 		"preferred_username": user.Username,
 	}
-	if roles := s.rolesIn(user, given.client, given.scopes); len(roles) > 0 {
+	if roles := t.scopes.rolesIn(user, given.client, given.scopes); len(roles) > 0 {
 		access := map[string]any{}
 		for client, names := range roles {
 			access[client] = map[string]any{"roles": names}
@@ -74,10 +87,10 @@ func (s *Server) accessClaims(given *issue, now, expires time.Time) jwt.MapClaim
 
 // idClaims are those of OpenID Connect Core, section 2. at_hash ties the ID
 // token to the access token beside it (section 3.1.3.6).
-func (s *Server) idClaims(given *issue, access string, now, expires time.Time) jwt.MapClaims {
+func (t *tokens) idClaims(given *issue, access string, now, expires time.Time) jwt.MapClaims {
 	sum := sha256.Sum256([]byte(access))
 	claims := jwt.MapClaims{
-		"iss":       s.issuer,
+		"iss":       t.issuer,
 		"sub":       given.account.ID,
 		"aud":       given.client.id,
 		"azp":       given.client.id,
@@ -122,8 +135,4 @@ func tokenID(family string) string {
 		return secret()
 	}
 	return family + "." + secret()
-}
-
-func withoutOpenID(scopes []string) []string {
-	return slices.DeleteFunc(slices.Clone(scopes), func(name string) bool { return name == openID })
 }

@@ -2,15 +2,18 @@ package authserver
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
+	"errors"
+	"fmt"
 	"html/template"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
 //go:embed templates/*.html
@@ -19,16 +22,22 @@ var templateFiles embed.FS
 //go:embed templates/style.css
 var styleSheet []byte
 
-// pages are the three that people see. Each puts its own "main" into the
+// templates are those of the three pages. Each puts its own "main" into the
 // layout.
-var pages = map[string]*template.Template{
-	"login":   page("login"),
-	"consent": page("consent"),
-	"problem": page("problem"),
+var templates = map[string]*template.Template{
+	"login":   parsePage("login"),
+	"consent": parsePage("consent"),
+	"problem": parsePage("problem"),
 }
 
-func page(name string) *template.Template {
+func parsePage(name string) *template.Template {
 	return template.Must(template.ParseFS(templateFiles, "templates/layout.html", "templates/"+name+".html"))
+}
+
+// pages shows people the login page, the consent page and problems.
+type pages struct {
+	realm *realm.Realm
+	base  string // path of the issuer
 }
 
 // loginView is what the login page shows besides the client.
@@ -50,84 +59,112 @@ type view struct {
 	Problem string
 }
 
-func (s *Server) view(title string) view {
-	name := s.realm.DisplayName
-	if name == "" {
-		name = s.realm.Name
-	}
-	return view{Title: title, Realm: visible(name), Style: s.base + pathStyle}
+// pageError is a problem that the user is told on a page.
+type pageError struct {
+	status int
+	text   string
 }
 
-func (s *Server) loginPage(w http.ResponseWriter, status int, v visit, c *client, login loginView) {
-	login.Username = visible(login.Username)
-	shown := s.view("Log in")
+func (e *pageError) Error() string { return e.text }
+
+// problem is a pageError with status 400.
+func problem(text string) *pageError { return &pageError{http.StatusBadRequest, text} }
+
+// because wraps a cause, which is for the log.
+func (e *pageError) because(cause error) error { return fmt.Errorf("%w: %w", e, cause) }
+
+var (
+	errStartAgain = problem("This page was used already, has expired, or was made for another browser. " +
+		"Go back to the application and start again.")
+	errForeignForm = &pageError{http.StatusForbidden, "This form was not issued to this browser. Nothing was changed. " +
+		"Go back to the application and start again."}
+)
+
+func (p pages) view(title string) view {
+	name := cmp.Or(p.realm.DisplayName, p.realm.Name)
+	return view{Title: title, Realm: plaintext.Line(name), Style: p.base + pathStyle}
+}
+
+func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client, login loginView) error {
+	login.Username = plaintext.Line(login.Username)
+	shown := p.view("Log in")
 	if login.Problem != "" {
 		shown.Title = "Log in: try again"
 	}
-	shown.Action, shown.Client, shown.Login = s.base+pathLogin, c.name(), login
-	shown.Destination = v.Request.RedirectURI.Destination()
-	s.render(w, status, "login", shown, v.Request.RedirectURI)
+	shown.Action, shown.Client, shown.Login = p.base+pathLogin, c.name(), login
+	return p.render(w, status, "login", shown, policy(v.Request.RedirectURI))
 }
 
-func (s *Server) consentPage(w http.ResponseWriter, v visit, c *client, user *account, id string) {
-	shown := s.view("Allow access?")
-	shown.Action, shown.Request, shown.Client = s.base+pathConsent, id, c.name()
-	shown.Destination, shown.Local = v.Request.RedirectURI.Destination(), v.Request.RedirectURI.Local() || c.LoopbackOnly()
-	shown.User = visible(user.Username)
+func (p pages) consent(w http.ResponseWriter, v interaction, c *client, user *account, id string) error {
+	redirect := v.Request.RedirectURI
+	shown := p.view("Allow access?")
+	shown.Action, shown.Request, shown.Client = p.base+pathConsent, id, c.name()
+	shown.Destination, shown.Local = redirect.Destination(), redirect.Local() || c.LoopbackOnly()
+	shown.User, shown.Identity = nameOf(user), c.identity()
 	if u, err := url.Parse(c.ClientURI); err == nil && u.Scheme == "https" {
 		shown.Website = c.ClientURI
 	}
-	if name := user.Name(); name != "" {
-		shown.User = visible(name) + " (" + shown.User + ")"
-	}
 	for _, scope := range v.Request.Scopes {
-		shown.Scopes = append(shown.Scopes, s.inWords(scope))
+		shown.Scopes = append(shown.Scopes, p.describe(scope))
 	}
-	switch c.source {
-	case fromFile:
-		shown.Identity = "It was set up by the administrator of this server."
-	case fromDocument:
-		u, _ := url.Parse(c.id) // it was fetched from there
-		shown.Identity = "It is published by " + u.Host + "."
-	case fromItself:
-		shown.Identity = "It registered itself under this name, which nobody has checked."
-	}
-	s.render(w, http.StatusOK, "consent", shown, v.Request.RedirectURI)
+	return p.render(w, http.StatusOK, "consent", shown, policy(redirect))
 }
 
-func (s *Server) inWords(scope string) string {
+func nameOf(user *account) string {
+	if name := user.Name(); name != "" {
+		return plaintext.Line(name + " (" + user.Username + ")")
+	}
+	return plaintext.Line(user.Username)
+}
+
+// identity says in words how much a client's name is worth.
+func (c *client) identity() string {
+	switch c.origin {
+	case fromRealmFile:
+		return "The administrator of this server set it up."
+	case fromMetadataDocument:
+		u, _ := url.Parse(c.id) // it was fetched from there
+		return "It is published by " + u.Host + "."
+	}
+	return "It registered itself under this name, which nobody has checked."
+}
+
+// describe says in words what a scope allows.
+func (p pages) describe(scope string) string {
 	if scope == openID {
 		return "Know who you are at this server"
 	}
-	known, _ := s.realm.Scope(scope)
+	known, _ := p.realm.Scope(scope)
 	return known.ConsentText
 }
 
-// problemPage is for the user alone: nothing is sent to the client (OAuth 2.1,
-// section 4.1.2.1).
-func (s *Server) problemPage(w http.ResponseWriter, r *http.Request, status int, problem string) {
-	slog.InfoContext(r.Context(), "page refused", "path", r.URL.Path, "status", status)
-	shown := s.view("This did not work")
-	shown.Problem = problem
-	s.render(w, status, "problem", shown, clientmetadata.Redirect{})
+// problem shows an error to the user alone: nothing is sent to the client (OAuth
+// 2.1, section 4.1.2.1).
+func (p pages) problem(w http.ResponseWriter, err error) {
+	told := &pageError{http.StatusInternalServerError, errInternal.description}
+	errors.As(err, &told)
+	shown := p.view("This did not work")
+	shown.Problem = told.text
+	if err := p.render(w, told.status, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
+		errInternal.write(w)
+	}
 }
 
-func (s *Server) render(w http.ResponseWriter, status int, name string, shown view, redirect clientmetadata.Redirect) {
+func (p pages) render(w http.ResponseWriter, status int, name string, shown view, policy string) error {
 	var body bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&body, "layout.html", shown); err != nil {
-		slog.Error("page not rendered", "page", name, "why", err)
-		errInternal.write(w)
-		return
+	if err := templates[name].ExecuteTemplate(&body, "layout.html", shown); err != nil {
+		return fmt.Errorf("page %s: %w", name, err)
 	}
 	pageHeaders(w)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", policy(redirect))
+	w.Header().Set("Content-Security-Policy", policy)
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
+	return nil
 }
 
-// pageHeaders are on everything that browsers get for people: it is not kept,
-// not framed, and the next site doesn't learn the address.
+// pageHeaders are on every response to a person's browser: it is not kept, not
+// framed, and the next site doesn't learn the address.
 func pageHeaders(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -138,8 +175,8 @@ func pageHeaders(w http.ResponseWriter) {
 }
 
 // policy lets a page use the style sheet and its form, and nothing else. The
-// client's address is in form-action because browsers hold the redirect that
-// answers a form against it too (CSP 3, section 6.3.1).
+// client's address is in form-action because browsers compare the redirect that
+// answers a form with it too (CSP 3, section 6.3.1).
 func policy(redirect clientmetadata.Redirect) string {
 	form := "'none'"
 	if redirect != (clientmetadata.Redirect{}) {
@@ -148,24 +185,13 @@ func policy(redirect clientmetadata.Redirect) string {
 	return "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " + form
 }
 
-// formTarget is a redirect URI as a source of CSP: its origin, or only its
-// scheme where that can't be written as one.
+// formTarget is a redirect URI as a source of CSP: its origin, or its scheme
+// alone for IPv6 addresses, which CSP has no form for.
 func formTarget(redirect clientmetadata.Redirect) string {
 	if strings.HasPrefix(redirect.Host(), "[") {
 		return redirect.Scheme() + ":"
 	}
 	return redirect.Origin()
-}
-
-// visible drops what can't be seen, or turns the direction of the text around
-// it: html/template leaves it in.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != ' ' && !unicode.IsGraphic(r) || r == unicode.ReplacementChar {
-			return -1
-		}
-		return r
-	}, text)
 }
 
 func style(w http.ResponseWriter, _ *http.Request) {

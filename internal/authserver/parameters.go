@@ -17,9 +17,9 @@ const (
 	maxAssertion = 16 << 10 // bytes of a client assertion
 )
 
-// form reads the body of a POST that holds parameters, and nothing of the
-// URL: what stands there ends up in logs (OAuth 2.1, section 3.2).
-func form(r *http.Request) (url.Values, *failure) {
+// form reads the parameters in the body of a POST. It refuses parameters in the
+// URL, which ends up in logs (OAuth 2.1, section 3.2).
+func form(r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, refuse("invalid_request", "Send the parameters in the body, and nothing in the URL.")
 	}
@@ -31,26 +31,26 @@ func form(r *http.Request) (url.Values, *failure) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	if err != nil {
-		return nil, refuse("invalid_request", "The body could not be read.")
+		return nil, refuseBecause("invalid_request", "The body could not be read.", err)
 	}
 	if len(body) > maxForm {
-		return nil, &failure{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The body is too large."}
+		return nil, &oauthError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The body is too large."}
 	}
 	return parameters(string(body))
 }
 
-// parameters reads name=value pairs. Each name may stand there once (RFC 6749,
-// sections 3.1 and 3.2), but for resource, of which RFC 8707, section 2, allows
-// several. A parameter without a value counts as left out.
-func parameters(encoded string) (url.Values, *failure) {
+// parameters reads name=value pairs. Each name may occur once (RFC 6749, sections
+// 3.1 and 3.2), except resource (RFC 8707, section 2). A parameter without a
+// value counts as left out.
+func parameters(encoded string) (url.Values, error) {
 	values, err := url.ParseQuery(encoded)
 	if err != nil {
-		return nil, refuse("invalid_request", "The parameters are not form encoded.")
+		return nil, refuse("invalid_request", "The parameters are not form-encoded.")
 	}
 	for name, all := range values {
 		all = slices.DeleteFunc(all, func(v string) bool { return v == "" })
 		if len(all) > 1 && name != "resource" {
-			return values, refuse("invalid_request", "A parameter is there twice.")
+			return values, refuse("invalid_request", "A parameter occurs twice.")
 		}
 		for _, v := range all {
 			limit := maxParameter
@@ -58,7 +58,7 @@ func parameters(encoded string) (url.Values, *failure) {
 				limit = maxAssertion
 			}
 			if len(v) > limit || !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
-				return values, refuse("invalid_request", "A parameter is too long, or no text.")
+				return values, refuse("invalid_request", "A parameter is too long, or not valid text.")
 			}
 		}
 		values[name] = all
@@ -69,14 +69,7 @@ func parameters(encoded string) (url.Values, *failure) {
 	return values, nil
 }
 
-// words splits a list of scopes or of prompts. Single blanks separate it (RFC
-// 6749, section 3.3).
+// words splits a list of scopes or of prompt values at its blanks.
 func words(list string) []string {
 	return slices.DeleteFunc(strings.Split(list, " "), func(s string) bool { return s == "" })
-}
-
-// isScope reports whether a list is made of the characters that RFC 6749,
-// section 3.3, allows.
-func isScope(list string) bool {
-	return !strings.ContainsFunc(list, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' })
 }

@@ -2,23 +2,26 @@ package authserver
 
 import (
 	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
+	"net/http"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
-// PasswordCost is what one check of a password costs, with Argon2id (RFC
-// 9106). It bounds how fast a stolen list of hashes can be searched, and is
-// what most of the time of a login goes into. The zero value of a field means
-// the default.
+// PasswordCost is what one check of a password costs, with Argon2id (RFC 9106).
+// It bounds how fast a stolen list of hashes can be searched, and is most of the
+// time that a login takes. The zero value of a field means the default.
 type PasswordCost struct {
 	Memory uint32 // KiB; 19456 by default
 	Passes uint32 // 2 by default
@@ -28,13 +31,14 @@ func (c PasswordCost) withDefaults() PasswordCost {
 	return PasswordCost{Memory: cmp.Or(c.Memory, 19<<10), Passes: cmp.Or(c.Passes, 2)}
 }
 
-// directory holds the users. Their passwords are in it as hashes.
+// directory holds the users, their passwords as hashes, and bounds how often
+// passwords are tried.
 type directory struct {
-	users   map[string]*account // by user name
-	nobody  []byte              // salt for users who don't exist
-	cost    PasswordCost
-	running chan struct{} // bounds how many hashes are computed at once
-	derive  func(password string, salt []byte) []byte
+	users               map[string]*account // by user name
+	dummySalt           []byte              // for user names that don't exist
+	running             chan struct{}       // one entry for each hash that is being computed
+	derive              func(ctx context.Context, password string, salt []byte) ([]byte, error)
+	byName, fromAddress *limiter
 }
 
 type account struct {
@@ -43,47 +47,96 @@ type account struct {
 }
 
 // newDirectory hashes the passwords of the users who have one.
-func newDirectory(r *realm.Realm, cost PasswordCost) *directory {
+func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() time.Time) (*directory, error) {
 	d := &directory{
-		users:   map[string]*account{},
-		nobody:  newSalt(),
-		cost:    cost.withDefaults(),
-		running: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		users:       map[string]*account{},
+		dummySalt:   newSalt(),
+		running:     make(chan struct{}, runtime.GOMAXPROCS(0)),
+		byName:      newLimiter(limits.UserTries, limits.TryInterval, now),
+		fromAddress: newLimiter(limits.AddressTries, limits.TryInterval/10, now),
 	}
-	d.derive = func(password string, salt []byte) []byte {
-		d.running <- struct{}{}
-		defer func() { <-d.running }()
-		return argon2.IDKey([]byte(password), salt, d.cost.Passes, d.cost.Memory, 1, 32)
-	}
+	d.derive = d.argon2(cost.withDefaults())
 	for _, user := range r.Users {
 		a := &account{User: user, salt: newSalt()}
 		if a.ID == "" {
 			a.ID = subjectOf(r.Name, user.Username)
 		}
 		if user.Password != "" {
-			a.hash = d.derive(user.Password, a.salt)
+			var err error
+			if a.hash, err = d.derive(context.Background(), user.Password, a.salt); err != nil {
+				return nil, err
+			}
 		}
 		a.Password = ""
 		d.users[user.Username] = a
 	}
-	return d
+	return d, nil
 }
 
-// check returns the user of a name and password, or nil. For a user who isn't
-// there it does the same work, so that time doesn't tell who is.
-func (d *directory) check(username, password string) *account {
+// argon2 returns the hash function. As many hashes are computed at once as there
+// are processors; a request that ends while it waits gets none.
+func (d *directory) argon2(cost PasswordCost) func(context.Context, string, []byte) ([]byte, error) {
+	return func(ctx context.Context, password string, salt []byte) ([]byte, error) {
+		select {
+		case d.running <- struct{}{}:
+			defer func() { <-d.running }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		return argon2.IDKey([]byte(password), salt, cost.Passes, cost.Memory, 1, 32), nil
+	}
+}
+
+var (
+	errPassword    = errors.New("wrong user name or password")
+	errLoginFailed = &oauthError{http.StatusUnauthorized, "invalid_grant", "The user name or the password is wrong.", errPassword}
+)
+
+// logIn returns the user of a name and password. Tries are limited by user name,
+// whether it exists or not, and by address. Beyond the limit even the right
+// password isn't checked, so that it can't be told from a wrong one (RFC 6819,
+// section 5.1.4.2).
+func (d *directory) logIn(ctx context.Context, username, password, address string) (*account, error) {
+	name := digest(strings.ToLower(username))
+	if err := d.fromAddress.begin(ctx, address); err != nil {
+		return nil, loginLimited(err)
+	}
+	if err := d.byName.begin(ctx, name); err != nil {
+		d.fromAddress.end(address, true)
+		return nil, loginLimited(err)
+	}
+	user, err := d.check(ctx, username, password)
+	wrong := errors.Is(err, errPassword)
+	d.byName.end(name, wrong)
+	d.fromAddress.end(address, wrong)
+	return user, err
+}
+
+func loginLimited(err error) error {
+	if errors.Is(err, errLimited) {
+		return tooManyTries("There were too many wrong tries. Wait a minute and try again.")
+	}
+	return err
+}
+
+// check compares a password. For a user who doesn't exist it does the same work,
+// so that time doesn't tell who exists.
+func (d *directory) check(ctx context.Context, username, password string) (*account, error) {
 	user := d.users[strings.ToLower(username)]
 	if user == nil || user.hash == nil {
-		d.derive(password, d.nobody)
-		return nil
+		user = &account{salt: d.dummySalt}
 	}
-	if subtle.ConstantTimeCompare(d.derive(password, user.salt), user.hash) != 1 {
-		return nil
+	hash, err := d.derive(ctx, password, user.salt)
+	if err != nil {
+		return nil, err
 	}
-	return user
+	if subtle.ConstantTimeCompare(hash, user.hash) != 1 {
+		return nil, errLoginFailed
+	}
+	return user, nil
 }
 
-// subject returns the user whose id is sub.
+// subject returns the user whose id is sub, or nil.
 func (d *directory) subject(sub string) *account {
 	for _, user := range d.users {
 		if user.ID == sub {
@@ -104,8 +157,8 @@ func (d *directory) serviceAccount(clientID string) realm.User {
 	return realm.User{Username: "service-account-" + clientID}
 }
 
-// subjectOf makes up the id of a user for whom the realm file has none. It is
-// the same at every start, and not the name: names are given to others again.
+// subjectOf makes the id of a user for whom the realm file has none. It is the
+// same at every start. It is not the name, which may be given to somebody else.
 func subjectOf(realmName, username string) string {
 	mac := hmac.New(sha256.New, []byte("subject of realm "+realmName))
 	mac.Write([]byte(username))

@@ -5,17 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
 )
 
-// errFull says that a table holds as much as it may.
-var errFull = errors.New("too many records")
-
-// table is a bucket of records that end by themselves. Its size is bounded:
-// nothing that strangers can make the server remember grows without end.
+// table is a bucket of records that expire. Its size is bounded, so that
+// unknown callers can't fill the store.
 type table[T any] struct {
 	bucket string
 	max    int
@@ -28,7 +24,7 @@ type record[T any] struct {
 	Value   T     `json:"value"`
 }
 
-// get returns a record that has not ended.
+// get returns a record that has not expired.
 func (t table[T]) get(tx store.Tx, key string, now time.Time) (value T, ok bool) {
 	var r record[T]
 	if raw := tx.Get(t.bucket, key); raw == nil || json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
@@ -37,7 +33,7 @@ func (t table[T]) get(tx store.Tx, key string, now time.Time) (value T, ok bool)
 	return r.Value, true
 }
 
-// put keeps a record until it expires.
+// put keeps a record until it expires. In a full table it fails with [errFull].
 func (t table[T]) put(tx store.Tx, key string, value T, now, expires time.Time) error {
 	if tx.Get(t.bucket, key) == nil && tx.Len(t.bucket) >= t.max {
 		if err := t.makeRoom(tx, now); err != nil {
@@ -68,17 +64,17 @@ func (t table[T]) makeRoom(tx store.Tx, now time.Time) error {
 	return tx.Delete(t.bucket, victim)
 }
 
-// sweep deletes what has ended.
+// sweep deletes what has expired.
 func (t table[T]) sweep(tx store.Tx, now time.Time) error {
-	var ended []string
+	var expired []string
 	tx.Each(t.bucket, func(key string, raw []byte) bool {
 		var r record[json.RawMessage]
 		if json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
-			ended = append(ended, key)
+			expired = append(expired, key)
 		}
 		return true
 	})
-	for _, key := range ended {
+	for _, key := range expired {
 		if err := tx.Delete(t.bucket, key); err != nil {
 			return err
 		}
@@ -86,17 +82,26 @@ func (t table[T]) sweep(tx store.Tx, now time.Time) error {
 	return nil
 }
 
-// sweepEvery is how often ended records are looked for.
-const sweepEvery = time.Minute
+// sweepInterval is how often expired records are looked for.
+const sweepInterval = time.Minute
 
-// update changes the durable store, and tidies it up now and then.
-func (s *Server) update(f func(store.Tx) error) error {
-	return s.durable.Update(func(tx store.Tx) error {
-		now := s.now()
+// durable is the store that may outlive the program. Its Update also deletes
+// expired records now and then.
+type durable struct {
+	store.Store
+	now    func() time.Time
+	sweeps []func(store.Tx, time.Time) error
+	swept  time.Time
+}
+
+// Update changes the store; see [store.Store].
+func (d *durable) Update(f func(store.Tx) error) error {
+	return d.Store.Update(func(tx store.Tx) error {
+		now := d.now()
 		// Update runs one at a time, so that swept needs no lock.
-		if now.Sub(s.swept) >= sweepEvery {
-			s.swept = now
-			for _, sweep := range []func(store.Tx, time.Time) error{s.codes.sweep, s.grants.sweep, s.consents.sweep, s.registered.sweep, s.revoked.sweep} {
+		if now.Sub(d.swept) >= sweepInterval {
+			d.swept = now
+			for _, sweep := range d.sweeps {
 				if err := sweep(tx, now); err != nil {
 					return err
 				}
@@ -109,8 +114,8 @@ func (s *Server) update(f func(store.Tx) error) error {
 // secret makes a value that can't be guessed: 130 random bits.
 func secret() string { return rand.Text() }
 
-// digest is what the store knows of a secret. A secret of 130 random bits
-// can't be found from it, so that it needs no salt and no slow hash.
+// digest is what the store knows of a secret. A secret of 130 random bits can't
+// be found from it, so that it needs no salt and no slow hash.
 func digest(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -9,6 +9,7 @@ import (
 )
 
 func TestG06_AS07_RefreshTokensRotate(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	first := r.login("mcp-user")
 	second := r.tokens(refreshForm(first.RefreshToken, "resource="+testResource))
@@ -37,6 +38,7 @@ func TestG06_AS07_RefreshTokensRotate(t *testing.T) {
 }
 
 func TestAS07_RefreshTokensAreBound(t *testing.T) {
+	t.Parallel()
 	r := start(t, open)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}})
 	for name, test := range map[string]struct{ change, code string }{
@@ -62,6 +64,7 @@ func TestAS07_RefreshTokensAreBound(t *testing.T) {
 }
 
 func TestAS07_RefreshTokensEnd(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	got := r.login("mcp-user")
 	// Used, it lives for as long as the realm's longest session.
@@ -90,6 +93,7 @@ func TestAS07_RefreshTokensEnd(t *testing.T) {
 }
 
 func TestAS07_OnlyClientsWithTheGrantGetRefreshTokens(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none"})
 	if slices.Contains(m.GrantTypes, "refresh_token") {
@@ -103,6 +107,7 @@ func TestAS07_OnlyClientsWithTheGrantGetRefreshTokens(t *testing.T) {
 }
 
 func TestAS07_RightsAreAskedForAgain(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	got := r.login("mcp-user")
 	r.users.users["mcp-user"].Roles = map[string][]string{serverClient: {"mcp:read"}}
@@ -114,10 +119,11 @@ func TestAS07_RightsAreAskedForAgain(t *testing.T) {
 }
 
 func TestRevocation(t *testing.T) {
+	t.Parallel()
 	r := start(t, open)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}})
 	revoke := func(token, client string) answer {
-		return r.browser().post(r.Server.base+pathRevoke, url.Values{"token": {token}, "client_id": {client}, "token_type_hint": {"refresh_token"}})
+		return r.browser().post(r.Server.base()+pathRevoke, url.Values{"token": {token}, "client_id": {client}, "token_type_hint": {"refresh_token"}})
 	}
 	got := r.login("mcp-user")
 	if said := r.reply(revoke(got.AccessToken, m.ClientID)); said.Error != "unauthorized_client" || !r.active(got.AccessToken) {

@@ -3,75 +3,83 @@ package authserver
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"slices"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
-	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
-// register lets a client make itself known (RFC 7591, section 3). Anybody may,
-// so nothing follows from it: users decide whom they let act for them. It is
-// bounded in rate, in size and in number, and who isn't used is forgotten.
-func (s *Server) register(w http.ResponseWriter, r *http.Request) {
-	granted, f := s.registerClient(r)
-	if f != nil {
-		slog.InfoContext(r.Context(), "registration refused", "code", f.code, "why", f.why)
-		f.write(w)
-		return
+// register lets a client register itself (RFC 7591, section 3). Anybody may, so
+// a registration proves nothing: users decide whom they let act for them. It is
+// bounded in rate, size and number, and unused clients are forgotten.
+func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
+	if !s.registrations.take(s.remote(r)) {
+		return tooManyTries("There were too many registrations. Register once and keep the client_id.")
 	}
-	slog.InfoContext(r.Context(), "client registered", "client_id", granted.ClientID, "auth_method", granted.TokenEndpointAuthMethod)
-	noStore(w)
+	body, err := readRegistration(r)
+	if err != nil {
+		return err
+	}
+	m, err := clientmetadata.ParseRegistration(body)
+	if err != nil {
+		return err
+	}
+	if err := s.clients.permit(m); err != nil {
+		return err
+	}
+	granted, err := s.clients.issueID(m)
+	if err != nil {
+		return err
+	}
+	s.log.InfoContext(r.Context(), "client registered", "client_id", granted.ClientID, "auth_method", granted.TokenEndpointAuthMethod)
 	jsonreply.Write(w, http.StatusCreated, granted)
+	return nil
 }
 
-func (s *Server) registerClient(r *http.Request) (*clientmetadata.Metadata, *failure) {
-	if !s.registrations.take(s.remote(r)) {
-		return nil, &failure{status: http.StatusTooManyRequests, code: "slow_down", description: "Too many registrations. Register once and keep the client_id.", why: "throttled"}
-	}
+func readRegistration(r *http.Request) ([]byte, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, refuse(clientmetadata.InvalidClientMetadata, "Send the metadata as application/json.")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, clientmetadata.MaxRegistration+1))
 	if err != nil {
-		return nil, refuse(clientmetadata.InvalidClientMetadata, "The body could not be read.")
+		return nil, refuseBecause(clientmetadata.InvalidClientMetadata, "The body could not be read.", err)
 	}
-	m, err := clientmetadata.ParseRegistration(body)
-	var refused *clientmetadata.Error
-	if errors.As(err, &refused) {
-		return nil, refuse(refused.Code, refused.Description)
-	}
-	if err != nil {
-		return nil, errInternal.because(err.Error())
-	}
-	// Client credentials would be a key to whoever asks for one.
+	return body, nil
+}
+
+// permit holds a registration against the realm, and takes out of it what
+// registration doesn't give.
+func (c *clients) permit(m *clientmetadata.Metadata) error {
+	// Client credentials would be access for whoever asks.
 	m.GrantTypes = slices.DeleteFunc(m.GrantTypes, func(g string) bool { return g == clientmetadata.GrantClientCredentials })
+	hosts := c.scopes.realm.Registration.Hosts
 	for _, uri := range m.RedirectURIs {
-		if s.realm.Registration.Hosts != nil && !slices.Contains(s.realm.Registration.Hosts, uri.Host()) {
-			return nil, refuse(clientmetadata.InvalidRedirectURI, "This server registers no clients with that redirect host. Its administrator can permit it in the realm file (trusted-hosts).")
+		if hosts != nil && !slices.Contains(hosts, uri.Host()) {
+			return refuse(clientmetadata.InvalidRedirectURI, "This server registers no clients with that redirect host. "+
+				"Its administrator can permit it in the realm file (trusted-hosts).")
 		}
 	}
 	if len(m.GrantTypes) == 0 {
-		return nil, refuse(clientmetadata.InvalidClientMetadata, "Clients that act for themselves are set up by the administrator. Registration is for authorization_code.")
+		return refuse(clientmetadata.InvalidClientMetadata, "Clients that act for themselves are set up by the administrator. "+
+			"Registration is for authorization_code.")
 	}
-	return s.keepClient(m)
+	return nil
 }
 
-// keepClient gives the client an id, and a secret if it needs one, and writes
-// it down. Only the client ever has the secret.
-func (s *Server) keepClient(m *clientmetadata.Metadata) (*clientmetadata.Metadata, *failure) {
-	now := s.now()
-	m.ClientID, m.ClientIDIssuedAt = "dcr-"+secret(), now.Unix()
+// issueID gives a client an id, and a secret if it needs one, and keeps it. Only
+// the client ever has the secret.
+func (c *clients) issueID(m *clientmetadata.Metadata) (*clientmetadata.Metadata, error) {
+	m.ClientID, m.ClientIDIssuedAt = "dcr-"+secret(), c.now().Unix()
 	asked := m.Scopes()
-	m.Scope = scopeList(s.shownScopes(s.stranger(m.ClientID, fromItself, m)))
+	m.Scope = scopeList(c.scopes.ofClient(c.scopes.selfAsserted(m.ClientID, fromRegistration, m)))
 	if slices.Contains(asked, openID) {
 		m.Scope = scopeList(append(m.Scopes(), openID))
 	}
 	if len(asked) > 0 && m.Scope == "" {
-		return nil, refuse(clientmetadata.InvalidClientMetadata, "This server knows none of the scopes. Leave scope out, or name some of scopes_supported.")
+		return nil, refuse(clientmetadata.InvalidClientMetadata, "This server knows none of the scopes. "+
+			"Leave scope out, or name some of scopes_supported.")
 	}
 	kept := registration{Metadata: *m}
 	if m.TokenEndpointAuthMethod == clientmetadata.AuthSecretBasic {
@@ -79,29 +87,10 @@ func (s *Server) keepClient(m *clientmetadata.Metadata) (*clientmetadata.Metadat
 		m.ClientSecret, m.ClientSecretExpiresAt = secret(), &never
 		kept.Secret = digest(m.ClientSecret)
 	}
-	err := s.update(func(tx store.Tx) error {
-		return s.registered.put(tx, m.ClientID, kept, now, now.Add(s.limits.UnusedClient))
-	})
-	switch {
-	case errors.Is(err, errFull):
-		return nil, &failure{http.StatusTooManyRequests, "temporarily_unavailable", "Too many clients are registered. Try again later, or use a client metadata document.", "full"}
-	case err != nil:
-		return nil, errInternal.because(err.Error())
+	err := c.register(m.ClientID, kept)
+	if errors.Is(err, errFull) {
+		return nil, &oauthError{http.StatusTooManyRequests, "temporarily_unavailable",
+			"Too many clients are registered. Try again later, or use a client metadata document.", err}
 	}
-	return m, nil
-}
-
-// usedClient lets a registered client be known for longer, once it was given
-// something.
-func (s *Server) usedClient(tx store.Tx, c *client) error {
-	if c.source != fromItself {
-		return nil
-	}
-	now := s.now()
-	known, ok := s.registered.get(tx, c.id, now)
-	if !ok {
-		return errUnknownClient
-	}
-	known.Used = true
-	return s.registered.put(tx, c.id, known, now, now.Add(s.limits.UsedClient))
+	return m, err
 }

@@ -12,6 +12,7 @@ import (
 )
 
 func TestAS08_WhatIsReturnedIsWhatIsGranted(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	m, got := r.registerClient(map[string]any{
 		"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "client_name": "Inspector", "application_type": "native",
@@ -35,6 +36,7 @@ func TestAS08_WhatIsReturnedIsWhatIsGranted(t *testing.T) {
 }
 
 func TestAS08_ConfidentialClients(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	m, got := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "grant_types": []string{"authorization_code", "refresh_token"}})
 	if got.StatusCode != http.StatusCreated || m.ClientSecret == "" || m.ClientSecretExpiresAt == nil || m.TokenEndpointAuthMethod != "client_secret_basic" {
@@ -50,6 +52,7 @@ func TestAS08_ConfidentialClients(t *testing.T) {
 }
 
 func TestAS08_H01_WhatCantBeRegistered(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for name, test := range map[string]struct {
 		metadata map[string]any
@@ -71,18 +74,19 @@ func TestAS08_H01_WhatCantBeRegistered(t *testing.T) {
 			}
 		})
 	}
-	request := r.postRequest(r.Server.base+pathRegister, nil)
+	request := r.postRequest(r.Server.base()+pathRegister, nil)
 	if said := r.reply(r.browser().do(request)); said.status != http.StatusBadRequest || said.Error != "invalid_client_metadata" {
 		t.Errorf("a form: %d %q", said.status, said.Error)
 	}
 }
 
 func TestH03_AS08_RegistrationIsBounded(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) { c.Limits.Clients = 20 })
 	metadata := map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}}
 	count := func() int {
 		n := 0
-		_ = r.durable.View(func(tx store.Tx) error { n = tx.Len(r.registered.bucket); return nil })
+		_ = r.clients.store.View(func(tx store.Tx) error { n = tx.Len(r.clients.registered.bucket); return nil })
 		return n
 	}
 	var ids []string
@@ -124,6 +128,7 @@ func TestH03_AS08_RegistrationIsBounded(t *testing.T) {
 }
 
 func TestH03_TheRateOfOneAddressIsBounded(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	created := 0
 	for range r.limits.Registrations + 50 {
@@ -137,6 +142,7 @@ func TestH03_TheRateOfOneAddressIsBounded(t *testing.T) {
 }
 
 func TestAS09_ClientIDMetadataDocuments(t *testing.T) {
+	t.Parallel()
 	const id, elsewhere = "https://app.example/client.json", "https://app.example/elsewhere.json"
 	document := clientmetadata.Metadata{
 		ClientID: id, ClientName: "App", RedirectURIs: clientmetadata.MustRedirects("https://app.example/cb", testRedirect),
@@ -179,6 +185,7 @@ func TestAS09_ClientIDMetadataDocuments(t *testing.T) {
 }
 
 func TestAS09_TheRealmFileCanTurnDocumentsOff(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) {
 		c.Realm.Documents = nil
 		c.Documents = published{"https://app.example/c.json": {ClientID: "https://app.example/c.json", RedirectURIs: clientmetadata.MustRedirects(testRedirect)}}

@@ -1,63 +1,63 @@
 package authserver
 
 import (
-	"context"
-	"log/slog"
+	"errors"
 	"net/http"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
 )
 
-// revoke takes back a token (RFC 7009): a refresh token with its whole family,
-// an access token alone. That a token is unknown is no error, since then it is
-// as the client wants it.
-func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
-	noStore(w)
-	values, f := form(r)
-	var c *client
-	if f == nil {
-		c, f = s.authenticate(r, values)
+// revoke is the revocation endpoint (RFC 7009): a refresh token goes with its
+// whole family, an access token alone. An unknown token is not an error, since
+// then the client has what it wants.
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
+	c, token, err := s.tokenRequest(r)
+	if err != nil {
+		return err
 	}
-	if f == nil && values.Get("token") == "" {
-		f = refuse("invalid_request", "token is required.")
+	access, err := s.tokens.inspect(r.Context(), token)
+	if err != nil && !errors.Is(err, errNotActive) {
+		return err
 	}
-	if f == nil {
-		f = s.revokeToken(r.Context(), c, values.Get("token"))
+	if err := s.grants.revoke(c, token, access); err != nil {
+		return err
 	}
-	if f != nil {
-		slog.InfoContext(r.Context(), "revocation refused", "code", f.code, "why", f.why)
-		f.write(w)
-		return
-	}
-	slog.InfoContext(r.Context(), "token revoked", "client_id", c.id)
+	s.log.InfoContext(r.Context(), "token revoked", "client_id", c.id)
 	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
-func (s *Server) revokeToken(ctx context.Context, c *client, token string) *failure {
-	_, said, err := s.inspect(ctx, token)
-	isAccess := err == nil
-	var f *failure
-	err = s.update(func(tx store.Tx) error {
-		now := s.now()
-		owner := said.ClientID
-		found, isRefresh := s.grants.get(tx, familyOf(token), now)
-		if isRefresh {
-			owner = found.ClientID
-		}
-		switch {
-		case !isRefresh && !isAccess:
-			return nil
-		case owner != c.id:
-			f = refuse("unauthorized_client", "The token was issued to another client.")
-			return nil
-		case isRefresh:
-			return s.grants.delete(tx, familyOf(token))
-		}
-		return s.revoked.put(tx, said.ID, true, now, time.Unix(said.Expires, 0))
-	})
+// tokenRequest reads a request of an authenticated client about a token.
+func (s *Server) tokenRequest(r *http.Request) (*client, string, error) {
+	values, err := form(r)
 	if err != nil {
-		return storeFailure(err)
+		return nil, "", err
 	}
-	return f
+	c, err := s.clients.authenticate(r, values)
+	if err != nil {
+		return nil, "", err
+	}
+	if values.Get("token") == "" {
+		return nil, "", refuse("invalid_request", "token is required.")
+	}
+	return c, values.Get("token"), nil
+}
+
+// revoke revokes a client's refresh token, or its access token with these
+// claims, if it is one.
+func (g *grants) revoke(c *client, token string, access *accessClaims) error {
+	return g.store.Update(func(tx store.Tx) error {
+		now := g.now()
+		found, isRefresh := g.families.get(tx, familyOf(token), now)
+		switch {
+		case isRefresh && found.ClientID != c.id, !isRefresh && access != nil && access.ClientID != c.id:
+			return refuse("unauthorized_client", "The token was issued to another client.")
+		case isRefresh:
+			return g.families.delete(tx, familyOf(token))
+		case access != nil:
+			return g.revoked.put(tx, access.ID, true, now, time.Unix(access.Expires, 0))
+		}
+		return nil
+	})
 }

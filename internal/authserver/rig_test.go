@@ -13,7 +13,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,8 +57,10 @@ func (c *clock) advance(d time.Duration) {
 type rig struct {
 	*testing.T
 	*Server
-	clock *clock
-	base  string // URL of the host
+	clock     *clock
+	base      string // URL of the host
+	limits    Limits
+	lifetimes lifetimes
 }
 
 // sharedKeys sign in all tests: making keys takes long.
@@ -74,7 +75,10 @@ func start(t *testing.T, options ...func(*Config)) *rig {
 	}
 	web := httptest.NewUnstartedServer(nil)
 	c := &clock{at: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
-	config := Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, Now: c.now, PasswordCost: cheap, Realm: realm.Demo()}
+	config := Config{
+		Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, Now: c.now, PasswordCost: cheap,
+		Realm: realm.Demo(), Log: slog.New(slog.DiscardHandler),
+	}
 	for _, option := range options {
 		option(&config)
 	}
@@ -85,7 +89,7 @@ func start(t *testing.T, options ...func(*Config)) *rig {
 	web.Config.Handler = s
 	web.Start()
 	t.Cleanup(web.Close)
-	return &rig{T: t, Server: s, clock: c, base: web.URL}
+	return &rig{T: t, Server: s, clock: c, base: web.URL, limits: config.Limits.withDefaults(config.Realm), lifetimes: s.grants.lifetimes}
 }
 
 // open lets every host register and publish clients.
@@ -182,7 +186,7 @@ func (r *rig) ask(changes ...string) string {
 		"scope": {"mcp:read mcp:tools"}, "state": {"st-1"}, "resource": {testResource},
 	}
 	change(values, changes)
-	return r.Server.base + pathAuthorize + "?" + values.Encode()
+	return r.Server.base() + pathAuthorize + "?" + values.Encode()
 }
 
 func change(values url.Values, changes []string) {
@@ -211,7 +215,7 @@ func (r *rig) requestIn(page answer) string {
 // logIn fills in the login page and returns the answer.
 func (b *browser) logIn(page answer, user string) answer {
 	b.Helper()
-	return b.post(b.Server.base+pathLogin, url.Values{"request": {b.requestIn(page)}, "username": {user}, "password": {passwordOf(user)}})
+	return b.post(b.Server.base()+pathLogin, url.Values{"request": {b.requestIn(page)}, "username": {user}, "password": {passwordOf(user)}})
 }
 
 func passwordOf(user string) string { return strings.TrimPrefix(user, "mcp-") + "123" }
@@ -220,7 +224,7 @@ func passwordOf(user string) string { return strings.TrimPrefix(user, "mcp-") + 
 func (b *browser) consentTo(loggedIn answer) answer {
 	b.Helper()
 	page := b.get(loggedIn.Header.Get("Location"))
-	return b.post(b.Server.base+pathConsent, url.Values{"request": {b.requestIn(page)}, "accept": {"yes"}})
+	return b.post(b.Server.base()+pathConsent, url.Values{"request": {b.requestIn(page)}, "accept": {"yes"}})
 }
 
 // authorizeAs goes through login and consent and returns the authorization
@@ -267,7 +271,7 @@ func (r *rig) tokens(values url.Values, headers ...string) reply {
 	if !values.Has("client_id") && !slices.Contains(headers, "Authorization") {
 		values.Set("client_id", testClient)
 	}
-	return r.reply(r.browser().post(r.Server.base+pathToken, values, headers...))
+	return r.reply(r.browser().post(r.Server.base()+pathToken, values, headers...))
 }
 
 func (r *rig) reply(got answer) reply {
@@ -316,7 +320,7 @@ func (r *rig) want(got reply, status int, code string) {
 // active asks introspection, as the resource server does.
 func (r *rig) active(token string) bool {
 	r.Helper()
-	got := r.browser().post(r.Server.base+pathIntrospect, url.Values{"token": {token}}, "Authorization", basic(serverClient, serverSecret))
+	got := r.browser().post(r.Server.base()+pathIntrospect, url.Values{"token": {token}}, "Authorization", basic(serverClient, serverSecret))
 	var said introspection
 	if err := json.Unmarshal([]byte(got.text), &said); err != nil || got.StatusCode != http.StatusOK {
 		r.Fatalf("introspection: %d %s", got.StatusCode, got.text)
@@ -351,7 +355,7 @@ func (r *rig) registerClient(metadata map[string]any) (clientmetadata.Metadata, 
 	if err != nil {
 		r.Fatal(err)
 	}
-	request, err := http.NewRequest(http.MethodPost, r.base+r.Server.base+pathRegister, strings.NewReader(string(body)))
+	request, err := http.NewRequest(http.MethodPost, r.base+r.Server.base()+pathRegister, strings.NewReader(string(body)))
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -376,9 +380,4 @@ func randomText(n int) string {
 	text := make([]byte, n)
 	_, _ = rand.Read(text)
 	return base64.RawURLEncoding.EncodeToString(text)[:n]
-}
-
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // what is logged is tested where it matters
-	os.Exit(m.Run())
 }

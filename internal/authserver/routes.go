@@ -19,14 +19,11 @@ const (
 	wellKnownOpenID = "/.well-known/openid-configuration"
 )
 
-// endpoint is the URL of a path below the issuer.
-func (s *Server) endpoint(path string) string { return s.issuer + path }
-
-// routes are all there are. What programs call can be read by pages of any
-// Origin: it takes no cookies, so that a page gets nothing for knowing it that
-// any other program wouldn't. What people see, and introspection, can't.
+// routes are all that there are. Pages of any Origin can read the endpoints for
+// programs: these take no cookies, so a page gets nothing that another program
+// wouldn't get. The pages for people and introspection can't be read.
 func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
+	mux, base := http.NewServeMux(), s.base()
 	readable := func(method, path string, h http.Handler) {
 		mux.Handle(method+" "+path, anyOrigin(h))
 		mux.Handle("OPTIONS "+path, preflight(method))
@@ -34,31 +31,31 @@ func (s *Server) routes() http.Handler {
 	// RFC 8414, section 3.1, inserts the well-known path before the issuer's;
 	// OpenID Connect Discovery, section 4, appends it. Clients try both.
 	for _, document := range []string{wellKnownOAuth, wellKnownOpenID} {
-		readable("GET", document+s.base, s.metadata())
-		readable("GET", s.base+document, s.metadata())
+		readable("GET", document+base, s.metadata())
+		readable("GET", base+document, s.metadata())
 	}
-	readable("GET", s.base+pathKeys, s.keys)
-	readable("GET", s.base, s.about())
-	readable("POST", s.base+pathToken, http.HandlerFunc(s.token))
-	readable("POST", s.base+pathRevoke, http.HandlerFunc(s.revoke))
-	readable("POST", s.base+pathRegister, http.HandlerFunc(s.register))
+	readable("GET", base+pathKeys, s.tokens.keys)
+	readable("GET", base, s.about())
+	readable("POST", base+pathToken, s.api("token refused", s.token))
+	readable("POST", base+pathRevoke, s.api("revocation refused", s.revoke))
+	readable("POST", base+pathRegister, s.api("registration refused", s.register))
 
 	userinfo := s.userinfo()
-	readable("GET", s.base+pathUserinfo, userinfo)
-	mux.Handle("POST "+s.base+pathUserinfo, anyOrigin(userinfo))
+	readable("GET", base+pathUserinfo, userinfo)
+	mux.Handle("POST "+base+pathUserinfo, anyOrigin(userinfo))
 
-	mux.HandleFunc("POST "+s.base+pathIntrospect, s.introspect)
+	mux.Handle("POST "+base+pathIntrospect, s.api("introspection refused", s.introspect))
 
-	mux.HandleFunc("GET "+s.base+pathAuthorize, s.authorize)
-	mux.HandleFunc("GET "+s.base+pathLogin, s.showLogin)
-	mux.HandleFunc("POST "+s.base+pathLogin, s.login)
-	mux.HandleFunc("GET "+s.base+pathConsent, s.showConsent)
-	mux.HandleFunc("POST "+s.base+pathConsent, s.consent)
-	mux.HandleFunc("GET "+s.base+pathStyle, style)
+	mux.Handle("GET "+base+pathAuthorize, s.browse(s.authorize))
+	mux.Handle("GET "+base+pathLogin, s.browse(s.showLogin))
+	mux.Handle("POST "+base+pathLogin, s.browse(s.login))
+	mux.Handle("GET "+base+pathConsent, s.browse(s.showConsent))
+	mux.Handle("POST "+base+pathConsent, s.browse(s.consent))
+	mux.HandleFunc("GET "+base+pathStyle, style)
 	return mux
 }
 
-// anyOrigin lets every page read an answer.
+// anyOrigin lets pages of every Origin read a response.
 func anyOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -67,8 +64,8 @@ func anyOrigin(next http.Handler) http.Handler {
 	})
 }
 
-// preflight answers what browsers ask before a request that no form could send
-// (Fetch, "CORS-preflight request").
+// preflight answers the question that browsers ask before a request which no
+// form could send (Fetch, "CORS-preflight request").
 func preflight(method string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()

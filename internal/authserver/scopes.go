@@ -1,31 +1,36 @@
 package authserver
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/oauth/syntax"
 )
 
 // openID is the scope that asks for an ID token (OpenID Connect Core, section
 // 3.1.2.1). Every client may ask for it.
 const openID = "openid"
 
-// askedScopes are the scopes that a client gets at most: what it asked for and
-// may have; its default scopes where it asked for none. Others are left out,
-// and the answer says which it got (RFC 6749, section 3.3).
-func (s *Server) askedScopes(c *client, list string) ([]string, *failure) {
-	if !isScope(list) {
-		return nil, refuse("invalid_scope", "A scope has a character that no scope has.")
+// scopeRules decide by the realm who may have which scopes.
+type scopeRules struct{ realm *realm.Realm }
+
+// requested are the scopes that a client gets at most: those that it asked for
+// and may have, or its default scopes where it asked for none. Others are left
+// out, and the response says which it got (RFC 6749, section 3.3).
+func (s scopeRules) requested(c *client, list string) ([]string, error) {
+	asked, err := scopeNames(list)
+	if err != nil {
+		return nil, err
 	}
-	asked := words(list)
 	chosen := len(asked) > 0
 	if !chosen {
 		asked = c.defaultScopes
 	}
 	scopes := []string{}
 	for _, name := range asked {
-		allowed := s.shows(name) && (slices.Contains(c.defaultScopes, name) || slices.Contains(c.optionalScopes, name))
+		allowed := s.shown(name) && (slices.Contains(c.defaultScopes, name) || slices.Contains(c.optionalScopes, name))
 		if (allowed || name == openID) && !slices.Contains(scopes, name) {
 			scopes = append(scopes, name)
 		}
@@ -36,15 +41,20 @@ func (s *Server) askedScopes(c *client, list string) ([]string, *failure) {
 	return scopes, nil
 }
 
-// shows reports whether a scope can be granted and stands in tokens then.
-// offline_access can't: refresh tokens here end with the login.
-func (s *Server) shows(name string) bool {
+// shown reports whether a scope can be granted and then stands in tokens.
+// offline_access can't: refresh tokens of this server end with the login.
+func (s scopeRules) shown(name string) bool {
 	scope, ok := s.realm.Scope(name)
 	return ok && scope.InToken && name != "offline_access"
 }
 
-// userScopes leaves of some scopes those that the roles of a user allow.
-func (s *Server) userScopes(u realm.User, scopes []string) []string {
+// ofClient are all scopes that can stand in a token of the client.
+func (s scopeRules) ofClient(c *client) []string {
+	return slices.DeleteFunc(slices.Concat(c.defaultScopes, c.optionalScopes), func(name string) bool { return !s.shown(name) })
+}
+
+// ofUser leaves of some scopes those that the roles of a user allow.
+func (s scopeRules) ofUser(u realm.User, scopes []string) []string {
 	allowed := []string{}
 	for _, name := range scopes {
 		if scope, _ := s.realm.Scope(name); u.HasAny(scope.Roles) {
@@ -56,7 +66,7 @@ func (s *Server) userScopes(u realm.User, scopes []string) []string {
 
 // rolesIn are the roles of a user that stand in a token: all of them, or for a
 // client without full scope its own and those that its scopes map.
-func (s *Server) rolesIn(u realm.User, c *client, scopes []string) map[string][]string {
+func (s scopeRules) rolesIn(u realm.User, c *client, scopes []string) map[string][]string {
 	if c.fullScope {
 		return u.Roles
 	}
@@ -76,17 +86,33 @@ func (s *Server) rolesIn(u realm.User, c *client, scopes []string) map[string][]
 	return roles
 }
 
-// checkResource returns the audience of a token (RFC 8707, section 2): the one
-// resource that this server guards, whether it was asked for or not.
-func (s *Server) checkResource(asked []string) *failure {
-	if len(asked) > 1 || len(asked) == 1 && asked[0] != s.resource {
+// scopeNames splits a list of scopes (RFC 6749, section 3.3). Clients that send
+// more than one blank between two names are understood.
+func scopeNames(list string) ([]string, error) {
+	names := words(list)
+	if !syntax.Scope(strings.Join(names, " ")) {
+		return nil, refuse("invalid_scope", "A scope has a character that is not allowed (RFC 6749, section 3.3).")
+	}
+	return names, nil
+}
+
+// checkResource wants the one resource that this server issues tokens for, or
+// none (RFC 8707, section 2).
+func checkResource(resource string, asked []string) error {
+	if len(asked) > 1 || len(asked) == 1 && asked[0] != resource {
 		return errTarget
 	}
 	return nil
 }
 
+var errMoreScope = errors.New("asks for more than was granted")
+
 func containsAll(all, some []string) bool {
 	return !slices.ContainsFunc(some, func(name string) bool { return !slices.Contains(all, name) })
+}
+
+func without(scopes []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == name })
 }
 
 func scopeList(scopes []string) string { return strings.Join(scopes, " ") }

@@ -26,12 +26,14 @@ func onDisk(t *testing.T, path string) func(*Config) {
 }
 
 func TestG03_G06_RacesOnDisk(t *testing.T) {
+	t.Parallel()
 	testRaces(t, func(c *Config) { onDisk(t, filepath.Join(t.TempDir(), "state.db"))(c) })
 }
 
 // TestAKilledServerForgetsNothing takes the file as it lies there while the
 // server still has it open: all that a killed one would leave.
 func TestAKilledServerForgetsNothing(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	var issuer string
 	r := start(t, open, onDisk(t, path), func(c *Config) { issuer = c.Issuer })
@@ -42,7 +44,7 @@ func TestAKilledServerForgetsNothing(t *testing.T) {
 	rotated = r.tokens(refreshForm(old))
 	stolen := r.login("mcp-user")
 	revoked := r.login("mcp-user")
-	r.browser().post(r.Server.base+pathRevoke, url.Values{"token": {revoked.AccessToken}, "client_id": {testClient}})
+	r.browser().post(r.Server.base()+pathRevoke, url.Values{"token": {revoked.AccessToken}, "client_id": {testClient}})
 
 	left, err := os.ReadFile(path)
 	if err != nil {
@@ -79,6 +81,7 @@ func TestAKilledServerForgetsNothing(t *testing.T) {
 }
 
 func TestG13_SecretsAreKeptAsHashesOnly(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	r := start(t, open, onDisk(t, path))
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "grant_types": []string{"authorization_code", "refresh_token"}})
@@ -103,8 +106,8 @@ func TestG13_SecretsAreKeptAsHashesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = r.volatile.View(func(tx store.Tx) error {
-		for _, bucket := range []string{"visits", "sessions"} {
+	_ = r.interactions.store.View(func(tx store.Tx) error {
+		for _, bucket := range []string{"interactions", "sessions"} {
 			tx.Each(bucket, func(key string, value []byte) bool {
 				kept = append(append(kept, key...), value...)
 				return true
@@ -179,6 +182,7 @@ func (t *faultyTx) Delete(bucket, key string) error {
 }
 
 func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
+	t.Parallel()
 	broken := &faulty{Store: &store.Memory{}, writes: -1}
 	r := start(t, func(c *Config) { c.Store = broken })
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}})
@@ -246,7 +250,7 @@ func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
 		t.Run("revoke: "+name, func(t *testing.T) {
 			for _, token := range []string{r.login("mcp-user").AccessToken, r.login("mcp-user").RefreshToken} {
 				damage()
-				refused(t, r.reply(r.browser().post(r.Server.base+pathRevoke, url.Values{"token": {token}, "client_id": {testClient}})))
+				refused(t, r.reply(r.browser().post(r.Server.base()+pathRevoke, url.Values{"token": {token}, "client_id": {testClient}})))
 				mend()
 			}
 		})
@@ -268,7 +272,8 @@ func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
-	r := start(t, func(c *Config) { c.Limits.Visits, c.Limits.Grants = 50, 20 })
+	t.Parallel()
+	r := start(t, func(c *Config) { c.Limits.Interactions, c.Limits.Grants = 50, 20 })
 	count := func(s store.Store, bucket string) (n int) {
 		_ = s.View(func(tx store.Tx) error { n = tx.Len(bucket); return nil })
 		return n
@@ -276,8 +281,8 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	for range 200 {
 		r.browser().get(r.ask())
 	}
-	if n := count(r.volatile, "visits"); n != 50 {
-		t.Errorf("%d visits", n)
+	if n := count(r.interactions.store, "interactions"); n != 50 {
+		t.Errorf("%d interactions", n)
 	}
 	// A login still works: it is the newest.
 	r.login("mcp-user")
@@ -287,11 +292,11 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 			busy++
 		}
 	}
-	if n := count(r.durable, "grants"); n != 20 || busy != 21 {
+	if n := count(r.clients.store, "grants"); n != 20 || busy != 21 {
 		t.Errorf("%d families, %d refused", n, busy)
 	}
 	r.clock.advance(r.lifetimes.longest)
-	if got := r.tokens(passwordForm("mcp-user")); got.status != http.StatusOK || count(r.durable, "grants") != 1 {
-		t.Errorf("after all have ended: %d, %d families", got.status, count(r.durable, "grants"))
+	if got := r.tokens(passwordForm("mcp-user")); got.status != http.StatusOK || count(r.clients.store, "grants") != 1 {
+		t.Errorf("after all have ended: %d, %d families", got.status, count(r.clients.store, "grants"))
 	}
 }

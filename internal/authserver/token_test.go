@@ -27,6 +27,7 @@ func passwordForm(user string, changes ...string) url.Values {
 }
 
 func TestG11_AS11_IssuedTokens(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	refreshed := r.login("mcp-user")
 	seen := map[string]bool{}
@@ -63,13 +64,14 @@ func TestG11_AS11_IssuedTokens(t *testing.T) {
 		if claims["sub"] == "mcp-user" || claims["sub"] == "" || claims["email"] != nil || claims["name"] != nil {
 			t.Errorf("claims %v", claims)
 		}
-		if _, err := r.verifier.Verify(t.Context(), got.AccessToken); err != nil {
+		if _, err := r.Server.tokens.verifier.Verify(t.Context(), got.AccessToken); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 func TestAS11_ClaimsFollowTheScopes(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	got := r.tokens(passwordForm("mcp-user", "scope=mcp:read profile email"))
 	_, claims := r.claimsOf(got.AccessToken)
@@ -83,6 +85,7 @@ func TestAS11_ClaimsFollowTheScopes(t *testing.T) {
 }
 
 func TestAS11_RolesStandInTheTokenAsKeycloakWritesThem(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) {
 		for i := range c.Realm.Users {
 			if c.Realm.Users[i].Username == "mcp-admin" {
@@ -106,6 +109,7 @@ func TestAS11_RolesStandInTheTokenAsKeycloakWritesThem(t *testing.T) {
 }
 
 func TestScopesAreBoundedByClientAndUser(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	const all = "scope=mcp:read mcp:tools mcp:prompts"
 	for _, test := range []struct{ user, change, scope string }{
@@ -130,9 +134,10 @@ func TestScopesAreBoundedByClientAndUser(t *testing.T) {
 }
 
 func TestG09_GrantsAndRequestsThatAreNone(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none"})
-	endpoint := r.Server.base + pathToken
+	endpoint := r.Server.base() + pathToken
 	for name, test := range map[string]struct {
 		form    url.Values
 		headers []string
@@ -207,6 +212,7 @@ func TestG09_GrantsAndRequestsThatAreNone(t *testing.T) {
 }
 
 func TestG09_OnlyOneClientOfTheDemoHasThePasswordGrant(t *testing.T) {
+	t.Parallel()
 	for _, c := range realm.Demo().Clients {
 		if c.DirectAccess != (c.ID == testClient) {
 			t.Errorf("%s: direct access is %v", c.ID, c.DirectAccess)
@@ -215,6 +221,7 @@ func TestG09_OnlyOneClientOfTheDemoHasThePasswordGrant(t *testing.T) {
 }
 
 func TestG09_SecretsCantBeGuessed(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	for i := range 20 {
 		got := r.tokens(url.Values{"grant_type": {"client_credentials"}}, "Authorization", basic(serverClient, randomText(20)))
@@ -222,13 +229,14 @@ func TestG09_SecretsCantBeGuessed(t *testing.T) {
 			t.Fatalf("try %d: %d", i, got.status)
 		}
 	}
-	r.clock.advance(r.limits.TryAgain)
+	r.clock.advance(r.limits.TryInterval)
 	if got := r.tokens(url.Values{"grant_type": {"client_credentials"}}, "Authorization", basic(serverClient, serverSecret)); got.status != http.StatusOK {
 		t.Errorf("after a while: %d", got.status)
 	}
 }
 
 func TestAS12_ClientCredentialsWithASecret(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	got := r.tokens(url.Values{"grant_type": {"client_credentials"}, "scope": {"mcp:read openid"}, "resource": {testResource}}, "Authorization", basic(serverClient, serverSecret))
 	if got.status != http.StatusOK || got.Scope != "mcp:read" || got.RefreshToken != "" || got.IDToken != "" {
@@ -242,7 +250,7 @@ func TestAS12_ClientCredentialsWithASecret(t *testing.T) {
 		t.Error("the token isn't active")
 	}
 	// Its own token, revoked.
-	r.browser().post(r.Server.base+pathRevoke, url.Values{"token": {got.AccessToken}}, "Authorization", basic(serverClient, serverSecret))
+	r.browser().post(r.Server.base()+pathRevoke, url.Values{"token": {got.AccessToken}}, "Authorization", basic(serverClient, serverSecret))
 	if r.active(got.AccessToken) {
 		t.Error("the revoked token is active")
 	}
@@ -250,6 +258,7 @@ func TestAS12_ClientCredentialsWithASecret(t *testing.T) {
 }
 
 func TestAS12_ClientCredentialsWithASignedAssertion(t *testing.T) {
+	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +287,7 @@ func TestAS12_ClientCredentialsWithASignedAssertion(t *testing.T) {
 	ask := func(assertion string, changes ...string) reply {
 		form := url.Values{"grant_type": {"client_credentials"}, "scope": {"mcp:read"}, "client_id": {"job"}, "client_assertion": {assertion}, "client_assertion_type": {clientassertion.Type}}
 		change(form, changes)
-		return r.reply(r.browser().post(r.Server.base+pathToken, form))
+		return r.reply(r.browser().post(r.Server.base()+pathToken, form))
 	}
 	same := func(jwt.MapClaims) {}
 	good := sign(same)
@@ -303,7 +312,7 @@ func TestAS12_ClientCredentialsWithASignedAssertion(t *testing.T) {
 	r.want(ask(sign(same), "client_assertion_type=x"), http.StatusUnauthorized, "invalid_client")
 	r.want(ask(sign(same), "client_secret=x"), http.StatusUnauthorized, "invalid_client")
 	r.want(ask("", "client_assertion="), http.StatusUnauthorized, "invalid_client")
-	if !slices.Contains(r.clients["job"].GrantTypes, clientmetadata.GrantClientCredentials) {
+	if !slices.Contains(r.clients.inFile["job"].GrantTypes, clientmetadata.GrantClientCredentials) {
 		t.Error("job lost its grant")
 	}
 }
@@ -311,6 +320,7 @@ func TestAS12_ClientCredentialsWithASignedAssertion(t *testing.T) {
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func TestIDTokensOnlyWhenAskedFor(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	if got := r.login("mcp-user"); got.IDToken != "" {
 		t.Error("an ID token without openid")
@@ -326,7 +336,7 @@ func TestIDTokensOnlyWhenAskedFor(t *testing.T) {
 		t.Error("two subjects")
 	}
 	// It is no access token, here or at the resource.
-	if _, err := r.verifier.Verify(t.Context(), got.IDToken); err == nil {
+	if _, err := r.Server.tokens.verifier.Verify(t.Context(), got.IDToken); err == nil {
 		t.Error("an ID token passes for an access token")
 	}
 	if r.active(got.IDToken) {
@@ -340,6 +350,7 @@ func TestIDTokensOnlyWhenAskedFor(t *testing.T) {
 }
 
 func TestUserinfo(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	ask := func(method, token string) answer {
 		request, _ := http.NewRequest(method, r.issuer+pathUserinfo, nil)
@@ -368,11 +379,12 @@ func TestUserinfo(t *testing.T) {
 }
 
 func TestIntrospectionIsForResourceServers(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	m, _ := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "client_secret_basic"})
 	token := r.login("mcp-user", "scope=mcp:read").AccessToken
 	ask := func(form url.Values, headers ...string) answer {
-		return r.browser().post(r.Server.base+pathIntrospect, form, headers...)
+		return r.browser().post(r.Server.base()+pathIntrospect, form, headers...)
 	}
 	for name, got := range map[string]answer{
 		"nobody":                        ask(url.Values{"token": {token}}),

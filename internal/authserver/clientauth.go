@@ -1,0 +1,140 @@
+package authserver
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/authserver/clientassertion"
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/oauth/jwks"
+)
+
+// credentials are what a request brings to authenticate its client.
+type credentials struct {
+	id, method, secret, assertion string
+}
+
+// authenticate finds out which client sends a request with parameters (RFC
+// 6749, section 2.3; RFC 7523, section 2.2). It accepts the one method that the
+// client is registered for. Public clients only name themselves; what they may
+// do with that is bound to PKCE.
+func (c *clients) authenticate(r *http.Request, form url.Values) (*client, error) {
+	given, err := readCredentials(r, form)
+	if err != nil {
+		return nil, invalidClient(err)
+	}
+	known, err := c.find(r.Context(), given.id)
+	if err != nil {
+		return nil, invalidClient(err)
+	}
+	if known.TokenEndpointAuthMethod != given.method {
+		return nil, invalidClient(fmt.Errorf("authenticates with %s, registered for %s", given.method, known.TokenEndpointAuthMethod))
+	}
+	switch given.method {
+	case clientmetadata.AuthSecretBasic:
+		err = c.checkSecret(r, known, given.secret)
+	case clientmetadata.AuthPrivateKeyJWT:
+		err = c.checkAssertion(r, known, given.assertion)
+	}
+	return known, err
+}
+
+// readCredentials finds the method by which a request authenticates its client.
+func readCredentials(r *http.Request, form url.Values) (credentials, error) {
+	given, err := basicAuth(r)
+	if err != nil {
+		return given, err
+	}
+	given.assertion = form.Get("client_assertion")
+	switch basic := given.method != ""; {
+	case form.Has("client_secret"), basic && given.assertion != "":
+		return given, errors.New("credentials in the body, or two kinds of them")
+	case given.assertion != "":
+		given.method = clientmetadata.AuthPrivateKeyJWT
+		if form.Get("client_assertion_type") != clientassertion.Type {
+			return given, errors.New("unknown client_assertion_type")
+		}
+	case !basic:
+		given.method = clientmetadata.AuthNone
+	}
+	if named := form.Get("client_id"); named != "" {
+		if given.id != "" && given.id != named {
+			return given, errors.New("two client identifiers")
+		}
+		given.id = named
+	}
+	if given.id == "" {
+		given.id = assertionSubject(given.assertion)
+	}
+	return given, nil
+}
+
+// checkSecret compares a client's secret. Wrong ones are limited by client.
+func (c *clients) checkSecret(r *http.Request, known *client, password string) error {
+	switch err := c.secrets.begin(r.Context(), known.id); {
+	case errors.Is(err, errLimited):
+		return tooManyTries("There were too many wrong client secrets. Wait a moment and try again.")
+	case err != nil:
+		return err
+	}
+	right := known.secret != "" && subtle.ConstantTimeCompare([]byte(digest(password)), []byte(known.secret)) == 1
+	c.secrets.end(known.id, !right)
+	if !right {
+		return invalidClient(errors.New("wrong secret"))
+	}
+	return nil
+}
+
+func (c *clients) checkAssertion(r *http.Request, known *client, assertion string) error {
+	keys, err := jwks.Parse(known.JWKS)
+	if err == nil {
+		err = c.assertions.Verify(r.Context(), assertion, known.id, keys)
+	}
+	if err != nil {
+		return invalidClient(err)
+	}
+	return nil
+}
+
+// basicAuth reads client_secret_basic: both parts are form-encoded before they
+// are joined (RFC 6749, section 2.3.1). Without it the method is empty.
+func basicAuth(r *http.Request) (given credentials, err error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 {
+		return given, nil
+	}
+	user, password, ok := r.BasicAuth()
+	if !ok || len(headers) > 1 {
+		return given, errors.New("the Authorization header is not one Basic header")
+	}
+	given.method = clientmetadata.AuthSecretBasic
+	if given.id, err = url.QueryUnescape(user); err == nil {
+		given.secret, err = url.QueryUnescape(password)
+	}
+	if err != nil {
+		return credentials{}, errors.New("the Basic header is not form-encoded") // the cause would quote it
+	}
+	return given, nil
+}
+
+// assertionSubject reads whom an assertion claims to be from, before it is
+// verified: to know with whose keys to verify it.
+func assertionSubject(assertion string) string {
+	parts := strings.Split(assertion, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	payload, err := decodeSegment(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return ""
+	}
+	return claims.Subject
+}

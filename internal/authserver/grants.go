@@ -1,0 +1,94 @@
+package authserver
+
+import (
+	"errors"
+	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/store"
+)
+
+// grants keeps what users have given to clients: codes, the token families that
+// come from them, consents, and which access tokens are revoked.
+type grants struct {
+	store     *durable
+	codes     table[codeGrant]
+	families  table[family]
+	consents  table[[]string]
+	revoked   table[bool]
+	clients   *clients
+	users     *directory
+	scopes    scopeRules
+	resource  string
+	lifetimes lifetimes
+	now       func() time.Time
+}
+
+// family is what one login gave to one client: a chain of refresh tokens of
+// which only the last is good, and the access tokens that came with them. It is
+// found by the digest of a handle in each of its refresh tokens; the same digest
+// begins the jti of its access tokens.
+type family struct {
+	ClientID string   `json:"client_id"`
+	Subject  string   `json:"subject"`
+	Resource string   `json:"resource"`
+	Scopes   []string `json:"scopes"`
+	AuthTime int64    `json:"auth_time"`
+	Began    int64    `json:"began"`             // Unix seconds
+	Refresh  string   `json:"refresh,omitempty"` // digest of the good refresh token
+}
+
+// issue is what a token response is made of.
+type issue struct {
+	client   *client
+	account  *account // nil where the client acts for itself
+	scopes   []string
+	family   string // key; empty where there is none
+	refresh  string
+	authTime int64
+	nonce    string
+}
+
+// update changes the store in one step. Its result may be given out only if it
+// returns no error: then it is stored.
+func (g *grants) update(f func(store.Tx) (*issue, error)) (given *issue, err error) {
+	err = g.store.Update(func(tx store.Tx) error {
+		given, err = f(tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return given, nil
+}
+
+// start begins a family. Its refresh token is for clients that are registered
+// for that grant.
+func (g *grants) start(tx store.Tx, c *client, subject string, authTime int64, scopes []string) (*issue, error) {
+	user := g.users.subject(subject)
+	if user == nil {
+		return nil, errors.New("the user no longer exists")
+	}
+	if err := g.clients.markUsed(tx, c); err != nil {
+		return nil, err
+	}
+	now, handle := g.now(), secret()
+	f := family{ClientID: c.id, Subject: subject, Resource: g.resource, Scopes: scopes, AuthTime: authTime, Began: now.Unix()}
+	given := &issue{client: c, account: user, scopes: scopes, family: digest(handle), authTime: authTime}
+	if c.AllowsGrant(clientmetadata.GrantRefresh) {
+		given.refresh = handle + "." + secret()
+		f.Refresh = digest(given.refresh)
+	}
+	return given, g.keep(tx, given.family, f, c)
+}
+
+// keep stores a family until it was unused for too long or is too old, and never
+// for less than its access tokens live.
+func (g *grants) keep(tx store.Tx, key string, f family, c *client) error {
+	now := g.now()
+	ends := earlier(now.Add(g.lifetimes.idle), time.Unix(f.Began, 0).Add(g.lifetimes.longest))
+	if access := now.Add(g.lifetimes.accessToken(c)); ends.Before(access) {
+		ends = access
+	}
+	return g.families.put(tx, key, f, now, ends)
+}

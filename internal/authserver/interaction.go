@@ -1,0 +1,156 @@
+package authserver
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/store"
+)
+
+// session is a user who is logged in, in one browser. It is found by the digest
+// of its cookie.
+type session struct {
+	Subject  string `json:"subject"`
+	AuthTime int64  `json:"auth_time"` // Unix seconds
+}
+
+// interaction is an authorization request on its way through the pages. It is
+// found by the digest of an identifier in the page's form, works in one browser
+// only, and is used up by the answer. So forged, tampered and repeated answers
+// fail.
+type interaction struct {
+	Request authorization `json:"request"`
+	Browser string        `json:"browser"`           // digest of the cookie
+	Session string        `json:"session,omitempty"` // digest of the cookie; empty until somebody logged in
+}
+
+// interactions keeps who is logged in, and what is on its way through the pages.
+type interactions struct {
+	location
+	store     *store.Memory
+	pending   table[interaction]
+	sessions  table[session]
+	lifetimes lifetimes
+	now       func() time.Time
+}
+
+// browser returns the digest of the browser's cookie, and sets one where there
+// is none.
+func (i *interactions) browser(w http.ResponseWriter, r *http.Request) string {
+	if known := i.cookieDigest(r, browserCookie); known != "" {
+		return known
+	}
+	id := secret()
+	http.SetCookie(w, i.cookie(browserCookie, id))
+	return digest(id)
+}
+
+// session returns who is logged in, and by which key.
+func (i *interactions) session(r *http.Request) (found session, key string, ok bool) {
+	if key = i.cookieDigest(r, sessionCookie); key == "" {
+		return found, "", false
+	}
+	_ = i.store.View(func(tx store.Tx) error {
+		found, ok = i.sessions.get(tx, key, i.now())
+		return nil
+	})
+	return found, key, ok
+}
+
+// begin starts a session with a new identifier, so that one which was known
+// before the login, or set by somebody else, is worth nothing (session
+// fixation).
+func (i *interactions) begin(w http.ResponseWriter, r *http.Request, user *account) (session, string, error) {
+	id, now := secret(), i.now()
+	started := session{Subject: user.ID, AuthTime: now.Unix()}
+	err := i.store.Update(func(tx store.Tx) error {
+		if err := i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)); err != nil {
+			return err
+		}
+		return i.sessions.put(tx, digest(id), started, now, i.sessionEnd(started))
+	})
+	http.SetCookie(w, i.cookie(sessionCookie, id))
+	return started, digest(id), err
+}
+
+// touch keeps a session that is used.
+func (i *interactions) touch(key string, used session) error {
+	return i.store.Update(func(tx store.Tx) error {
+		return i.sessions.put(tx, key, used, i.now(), i.sessionEnd(used))
+	})
+}
+
+// sessionEnd is when a session expires that is used now.
+func (i *interactions) sessionEnd(used session) time.Time {
+	return earlier(i.now().Add(i.lifetimes.idle), time.Unix(used.AuthTime, 0).Add(i.lifetimes.longest))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// end ends the session of a browser.
+func (i *interactions) end(w http.ResponseWriter, r *http.Request) error {
+	gone := i.cookie(sessionCookie, "")
+	gone.MaxAge = -1
+	http.SetCookie(w, gone)
+	return i.store.Update(func(tx store.Tx) error { return i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)) })
+}
+
+// keep stores an interaction and returns the identifier for its page.
+func (i *interactions) keep(v interaction) (id string, err error) {
+	id = secret()
+	now := i.now()
+	return id, i.store.Update(func(tx store.Tx) error {
+		return i.pending.put(tx, digest(id), v, now, now.Add(i.lifetimes.login))
+	})
+}
+
+// page is where an interaction is: nobody is logged in at the login page; at the
+// consent page the interaction belongs to a session.
+type page string
+
+const (
+	loginPage   page = "login"
+	consentPage page = "consent"
+)
+
+// errNoInteraction says that a page is used up or expired, or was made for
+// another browser or session.
+var errNoInteraction = errors.New("no such interaction in this browser")
+
+// find returns the interaction of a page that this browser was shown.
+func (i *interactions) find(r *http.Request, id string, at page) (v interaction, err error) {
+	err = i.store.View(func(tx store.Tx) error {
+		v, err = i.get(tx, r, id, at)
+		return err
+	})
+	return v, err
+}
+
+// take is find, and uses the interaction up. Of many that try, one gets it.
+func (i *interactions) take(r *http.Request, id string, at page) (v interaction, err error) {
+	err = i.store.Update(func(tx store.Tx) error {
+		if v, err = i.get(tx, r, id, at); err != nil {
+			return err
+		}
+		return i.pending.delete(tx, digest(id))
+	})
+	return v, err
+}
+
+func (i *interactions) get(tx store.Tx, r *http.Request, id string, at page) (interaction, error) {
+	v, ok := i.pending.get(tx, digest(id), i.now())
+	session := ""
+	if at == consentPage {
+		session = i.cookieDigest(r, sessionCookie)
+	}
+	if !ok || v.Browser != i.cookieDigest(r, browserCookie) || v.Session != session || at == consentPage && session == "" {
+		return interaction{}, errNoInteraction
+	}
+	return v, nil
+}
