@@ -14,11 +14,11 @@ import (
 // ErrReadOnly says that a View tried to write.
 var ErrReadOnly = errors.New("store: this transaction only reads")
 
-// Bolt is a Store in one file. What an Update has kept is on the disk when it
+// Bolt is a Store in one file. What an Update wrote is on the disk when it
 // returns, so that a crash, or kill -9, loses nothing of it.
 type Bolt struct {
 	db      *bolt.DB
-	writing sync.Mutex // held longer than bbolt's own lock: until counts fits again
+	writing sync.Mutex // held longer than bbolt's own lock: until counts is right again
 
 	mu     sync.RWMutex
 	counts map[string]int // of keys, by bucket: bbolt would count by reading all
@@ -51,7 +51,7 @@ func Open(path string) (*Bolt, error) {
 func (s *Bolt) Update(f func(Tx) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	counts := maps.Clone(s.counts) // nobody else writes it now
+	counts := maps.Clone(s.counts) // only this transaction writes it now
 	if err := s.db.Update(func(tx *bolt.Tx) error { return f(boltTx{tx, counts}) }); err != nil {
 		return err
 	}
@@ -113,12 +113,12 @@ func (t boltTx) Delete(bucket, key string) error {
 	return b.Delete([]byte(key))
 }
 
-func (t boltTx) Each(bucket string, visit func(string, []byte) bool) {
+func (t boltTx) Each(bucket string, yield func(string, []byte) bool) {
 	b := t.tx.Bucket([]byte(bucket))
 	if b == nil {
 		return
 	}
-	for c, key, value := cursor(b); key != nil && visit(string(key), value); {
+	for c, key, value := cursor(b); key != nil && yield(string(key), value); {
 		key, value = c.Next()
 	}
 }

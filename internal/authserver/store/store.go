@@ -1,9 +1,9 @@
 // Package store keeps what an authorization server must remember, in named
 // buckets: in memory, or in a file that survives a crash (bbolt).
 //
-// Everything that must happen at once happens in one Update. Whoever reads a
-// code, marks it as used and writes down what it gave does so in one step that
-// nobody can come in between of, and that is either done or not.
+// What belongs together happens in one Update. Reading a code, marking it as used
+// and storing what it gave is one step: no other transaction that writes runs in
+// between, and the step is done completely or not at all.
 package store
 
 import (
@@ -18,9 +18,9 @@ type Tx interface {
 	Get(bucket, key string) []byte
 	Put(bucket, key string, value []byte) error
 	Delete(bucket, key string) error
-	// Each calls visit with every key of a bucket, in any order, until it
-	// returns false. A visit must not write.
-	Each(bucket string, visit func(key string, value []byte) bool)
+	// Each calls yield with every key of a bucket, in any order, until it
+	// returns false. yield must not write.
+	Each(bucket string, yield func(key string, value []byte) bool)
 	// Len is the number of keys in a bucket.
 	Len(bucket string) int
 }
@@ -105,9 +105,9 @@ func (t *memoryTx) Delete(bucket, key string) error {
 	return nil
 }
 
-func (t *memoryTx) Each(bucket string, visit func(string, []byte) bool) {
+func (t *memoryTx) Each(bucket string, yield func(string, []byte) bool) {
 	for key, value := range maps.All(t.store.buckets[bucket]) {
-		if !visit(key, value) {
+		if !yield(key, value) {
 			return
 		}
 	}

@@ -156,3 +156,14 @@ func TestBoltKeepsAndCounts(t *testing.T) {
 		t.Error("opened a folder")
 	}
 }
+
+func TestWE4_AStoreKeepsItsOwnCopy(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		value := []byte("before")
+		_ = s.Update(func(tx Tx) error { return tx.Put("a", "k", value) })
+		copy(value, "after!")
+		if got := get(s, "a", "k"); got != "before" {
+			t.Errorf("the caller changed it to %q", got)
+		}
+	})
+}
