@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: demo test tools check go-test scripts docs interop conformance
+.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance
 
 ## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
 demo:
@@ -18,6 +18,7 @@ tools:
 
 check: tools
 	@unformatted=$$(gofmt -l agentgateway cmd internal interop keycloak); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted" >&2; exit 1; fi
+	@bash scripts/fuzz.sh --check
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
@@ -31,12 +32,21 @@ go-test: tools
 		echo "no C compiler: testing without the race detector"; set -x; $(GO) test ./...; \
 	fi
 
+## scripts: the lessons, several at a time
 scripts: tools
-	@for script in scripts/test_step*.sh; do bash $$script >script.log 2>&1 || { cat script.log; rm -f script.log; echo "$$script failed" >&2; exit 1; }; tail -n 1 script.log; done; rm -f script.log
+	@bash scripts/test_all.sh
 
 ## docs: make the generated parts of the pages anew
 docs:
 	$(GO) test ./internal/tutorial/pages -run TestPagesAreUpToDate -update
+
+## fuzz: every fuzz target, some ten seconds each
+fuzz:
+	bash scripts/fuzz.sh
+
+## mutation: take out every line of a layer, and see tests fail
+mutation:
+	MUTATION=1 $(GO) test ./internal/tutorial/manifest -run '^TestEveryLineOfALayerIsMissed$$'
 
 ## interop: MCP Inspector, Chromium and servers of other SDKs, which need npm
 interop:

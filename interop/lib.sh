@@ -5,15 +5,16 @@
 # when it ends, however it ends.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=SCRIPTDIR/../scripts/servers.sh
+. scripts/servers.sh
 
 die() {
   echo "${0##*/}: $1" >&2
   exit 1
 }
 
-for tool in go jq timeout; do
-  command -v "$tool" >/dev/null || die "$tool is missing; install it"
-done
+absent=$(missing go jq timeout)
+[[ -z $absent ]] || die "not installed, but needed:$absent"
 bash interop/install.sh
 
 work=$(mktemp -d)
@@ -40,22 +41,14 @@ start_server() {
 # Sets url, and log to the file of what it writes; what it tells people goes to
 # the file beside that.
 start() {
-  local deadline=$((SECONDS + 60))
   log=$work/$1.log
   : >"$log"
   "${@:2}" >"${log%.log}.out" 2>"$log" &
   servers+=("$!")
-  until url=$(sed -n 's/^listening on //p' "$log") && [[ $url ]]; do
-    kill -0 "$!" 2>/dev/null || die "$1 ended instead of starting: $(tail -n 1 "$log")"
-    ((SECONDS < deadline)) || die "$1 was not ready after a minute"
-    sleep 0.1
-  done
-}
-
-# free_port prints a port that nobody listens on, for what can't be told to take
-# one itself because others must know it first.
-free_port() {
-  client -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
+  await_url "$!" "$log" || case $? in
+    1) die "$1 ended instead of starting: $(tail -n 1 "$log")" ;;
+    *) die "$1 was not ready after a minute" ;;
+  esac
 }
 
 # token FLAG... prints a token for the server at $url that reads $work/keys.

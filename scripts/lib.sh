@@ -6,6 +6,8 @@
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=SCRIPTDIR/servers.sh
+. "$root/scripts/servers.sh"
 # Texts come as here-documents, so the terminal is kept apart, for --inspect.
 { exec 3<&0; } 2>/dev/null || exec 3</dev/null
 
@@ -87,12 +89,10 @@ lesson() {
 
 # need TOOL… ends the script when one of them is not installed.
 need() {
-  local tool missing=''
-  for tool in "$@"; do
-    command -v "$tool" >/dev/null || missing+=" $tool"
-  done
-  if [[ $missing ]]; then
-    printf 'step %s: not installed, but needed:%s\n' "$step" "$missing" >&2
+  local absent
+  absent=$(missing "$@")
+  if [[ $absent ]]; then
+    printf 'step %s: not installed, but needed:%s\n' "$step" "$absent" >&2
     exit 1
   fi
 }
@@ -150,7 +150,7 @@ cleanup() {
 # comes first; it waits until it is ready, and puts its URL into the variable
 # NAME.
 serve() {
-  local name=$1 program=step$2 log=$work/$1.log deadline=$((SECONDS + 60)) url='' pid
+  local name=$1 program=step$2 log=$work/$1.log url='' pid
   shift 2
   [[ ${1:-} == -addr ]] || set -- -addr localhost:0 "$@"
   printf '\n'
@@ -159,13 +159,10 @@ serve() {
   "$work/bin/$program" "$@" </dev/null >>"$log" 2>&1 3<&- &
   pid=$!
   servers+=("$name") pids+=("$pid")
-  while true; do
-    url=$(sed -n 's/^listening on //p' "$log")
-    [[ -z $url ]] || break
-    kill -0 "$pid" 2>/dev/null || fail "$program ended before it was ready"
-    ((SECONDS < deadline)) || fail "$program was not ready within 60 seconds"
-    sleep 0.05
-  done
+  await_url "$pid" "$log" || case $? in
+    1) fail "$program ended before it was ready" ;;
+    *) fail "$program was not ready within 60 seconds" ;;
+  esac
   printf '  %slistening on %s%s\n' "$dim" "$url" "$plain"
   printf -v "$name" '%s' "$url"
 }
@@ -215,28 +212,10 @@ crash() {
   done
 }
 
-# free_port puts a port into $port on which nothing listens.
-# shellcheck disable=SC2034 # scripts read $port
-free_port() {
-  port=$((20000 + RANDOM % 12000))
-  while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
-}
-
-# end PID asks a server to end (SIGTERM). One that does not is killed.
-# shellcheck disable=SC2034 # scripts read $ended
-end() {
-  local tries=0
-  kill "$1" 2>/dev/null || true
-  while kill -0 "$1" 2>/dev/null && ((tries++ < 300)); do sleep 0.05; done
-  kill -KILL "$1" 2>/dev/null || true
-  ended=0
-  wait "$1" 2>/dev/null || ended=$?
-}
-
 # last_refusal NAME is why the server NAME refused a token last, by its log.
 last_refusal() {
   awk '/msg="token refused"/ { line = $0 }
-    END { sub(/.* why="?/, "", line); sub(/"$/, "", line); gsub(/\\"/, "\"", line); print line }' "$work/$1.log"
+    END { sub(/.* (why|error)="?/, "", line); sub(/"$/, "", line); gsub(/\\"/, "\"", line); print line }' "$work/$1.log"
 }
 
 # ---- Tokens ------------------------------------------------------------------

@@ -19,7 +19,7 @@ hello='{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c
 if [[ $provider == keycloak ]]; then
   base=${KEYCLOAK_URL:-http://localhost:8080} base=${base%/}
 else
-  free_port
+  port=$(free_port)
   base=http://localhost:$port
 fi
 issuer=$base/realms/mcp-realm
@@ -185,7 +185,7 @@ Now the provider stands behind a proxy, and has the proxy's name. It signs with 
 same key as before. A token says who issued it, and the name must be right to the
 letter: what opens one server is refused by the other.
 TEXT
-  free_port
+  port=$(free_port)
   proxy=http://localhost:$port
   sed "s|^KEYCLOAK_URL=.*|KEYCLOAK_URL=$proxy|" "$work/provider.env" >"$work/proxy.env"
   remember PROXY_FILE "$work/proxy.env"

@@ -47,7 +47,7 @@ if [[ $provider == keycloak ]]; then
   base=${KEYCLOAK_URL:-http://localhost:8080} base=${base%/}
   port=9000 # the audience that the realm file names
 else
-  free_port
+  port=$(free_port)
 fi
 resource=http://localhost:$port/mcp
 if [[ $provider == embedded ]]; then
