@@ -47,5 +47,9 @@ func useKeycloak(ctx context.Context) (done bool, err error) {
 		origins = strings.Split(list, ",")
 	}
 	upstream := strings.TrimSuffix(cmp.Or(os.Getenv("KEYCLOAK_URL"), "http://localhost:8080"), "/")
-	return true, serveProxy(ctx, upstream, cmp.Or(os.Getenv("KEYCLOAK_REALM"), r.Name), origins)
+	running, err := startProxy(ctx, upstream, cmp.Or(os.Getenv("KEYCLOAK_REALM"), r.Name), "", origins)
+	if err != nil {
+		return true, err
+	}
+	return true, serveProxy(ctx, running)
 }

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/realmproxy"
 	"mcp-auth-step-by-step/internal/web/logging"
@@ -36,7 +35,11 @@ func inFront(ctx context.Context, site serve.Site, realmName string) (front, err
 	if err != nil {
 		return front{}, err
 	}
-	context.AfterFunc(ctx, func() { _ = running.Close() })
+	go func() {
+		if err := running.Wait(ctx); err != nil {
+			site.Log.Error("the proxy ended, so clients can't reach the issuer any more: start this program again", logging.Error(err))
+		}
+	}()
 	return front{URL: running.Site.URL, Exposed: running.Site.Exposed, clientAddress: forwardedFor}, nil
 }
 
@@ -64,15 +67,12 @@ func forwardedFor(r *http.Request) string {
 	return cmp.Or(strings.TrimSpace(hops[len(hops)-1]), host)
 }
 
-// serveProxy serves the proxy alone, until ctx ends.
-func serveProxy(ctx context.Context, upstream, realmName string, origins []string) error {
-	running, err := startProxy(ctx, upstream, realmName, "", origins)
-	if err != nil {
-		return err
-	}
+// serveProxy serves the proxy alone, until ctx ends or the proxy can't serve any
+// more.
+func serveProxy(ctx context.Context, running *serve.Running) error {
 	fmt.Fprintf(os.Stderr, "listening on %s\n", running.Site.URL)
-	<-ctx.Done()
-	ending, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return running.Shutdown(ending)
+	if err := running.Wait(ctx); err != nil {
+		return fmt.Errorf("--proxy %s: %w", *proxy, err)
+	}
+	return nil
 }

@@ -111,15 +111,21 @@ func (p Program) run(ctx context.Context, opts Options) error {
 	if !running.Addr.(*net.TCPAddr).IP.IsLoopback() {
 		opts.Log.Warn("other machines can reach this server: put TLS in front of it and state its public address with -url")
 	}
+	return running.Wait(ctx)
+}
+
+// Wait serves until ctx ends, and then lets the requests in flight finish. It
+// fails at once if serving fails.
+func (r *Running) Wait(ctx context.Context) error {
 	select {
-	case err := <-running.failed:
+	case err := <-r.failed:
 		return fmt.Errorf("serving ended: %w", err)
 	case <-ctx.Done():
 	}
-	opts.Log.Info("stopping", "grace", grace)
+	r.Site.Log.Info("stopping", "grace", grace)
 	ending, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	if err := running.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := r.Shutdown(ending); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("requests were still running after %s: %w", grace, err)
 	}
 	return nil
