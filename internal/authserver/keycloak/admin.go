@@ -78,14 +78,14 @@ func (a *admin) call(ctx context.Context, method, path string, body, into any) e
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s %s: %w", method, path, errNotFound)
 	case status == http.StatusForbidden:
-		return fmt.Errorf("%s %s: the user %s may not do that; name an administrator of Keycloak with --admin-user", method, path, a.s.AdminUser)
+		return fmt.Errorf("%s %s: the user %s may not do this; name an administrator of Keycloak with --admin-user", method, path, a.s.AdminUser)
 	case status/100 != 2:
 		return fmt.Errorf("%s %s: Keycloak answered %d: %s", method, path, status, reason(answer))
 	case into == nil:
 		return nil
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("%s %s: the answer is not what Keycloak would send: %w", method, path, err)
+		return fmt.Errorf("%s %s: can't read the answer: %w", method, path, err)
 	}
 	return nil
 }
@@ -104,7 +104,8 @@ func (a *admin) logIn(ctx context.Context) error {
 		Seconds int    `json:"expires_in"`
 	}
 	if status != http.StatusOK || json.Unmarshal(answer, &token) != nil || token.Token == "" {
-		return fmt.Errorf("the administrator %s can't log in (status %d: %s): give the name and password with --admin-user and --admin-password, or in KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD", a.s.AdminUser, status, reason(answer))
+		return fmt.Errorf("the administrator %s can't log in (status %d: %s): give the name and password with --admin-user and --admin-password, "+
+			"or in KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD", a.s.AdminUser, status, reason(answer))
 	}
 	a.token = token.Token
 	a.expiry = time.Now().Add(time.Duration(token.Seconds) * time.Second / 2)

@@ -1,17 +1,20 @@
 package keycloak
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 const (
@@ -19,7 +22,7 @@ const (
 	script      = "scripts/keycloak.sh"
 
 	probeTimeout = 5 * time.Second
-	tellEvery    = 5 * time.Second // how often waiting is told of, where it is no terminal
+	tellEvery    = 5 * time.Second // between two progress lines where the output is not a terminal
 	startTimeout = 15 * time.Minute
 )
 
@@ -33,12 +36,11 @@ func (s *setup) find(ctx context.Context) error {
 		s.printf("keycloak   %-40s runs\n", s.url)
 		return nil
 	}
-	u, _ := url.Parse(s.url) // newSetup has parsed it
 	switch {
 	case s.CheckOnly:
-		return fmt.Errorf("nothing answers at %s: start Keycloak (without --check it is started), or name another one in KEYCLOAK_URL", s.url)
-	case u.Scheme != "http" || !isLoopback(s.url) || u.Path != "":
-		return fmt.Errorf("nothing answers at %s, and only a Keycloak at a URL such as http://localhost:8080 can be started from here", s.url)
+		return fmt.Errorf("nothing answers at %s: run this without --check, which starts a Keycloak, or name another one in KEYCLOAK_URL", s.url)
+	case s.at.Scheme != "http" || !loopback.URL(s.at) || s.at.Path != "":
+		return fmt.Errorf("nothing answers at %s, and this program only starts a Keycloak at a URL such as http://localhost:8080", s.url)
 	}
 	way, err := s.chooseWay(ctx)
 	if err != nil {
@@ -48,7 +50,7 @@ func (s *setup) find(ctx context.Context) error {
 		return err
 	}
 	if running, err := s.probe(ctx); err != nil || !running {
-		return errors.Join(fmt.Errorf("%s ended well, but no Keycloak answers at %s", way.name, s.url), err)
+		return errors.Join(fmt.Errorf("%s succeeded, but no Keycloak answers at %s", way.name, s.url), err)
 	}
 	return nil
 }
@@ -65,12 +67,13 @@ func (s *setup) probe(ctx context.Context) (running bool, err error) {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return false, nil
-	case err != nil && isLoopback(s.url):
-		return false, fmt.Errorf("%s takes connections, but doesn't answer: %w", s.url, err)
+	case err != nil && loopback.URL(s.at):
+		return false, fmt.Errorf("%s accepts connections but does not answer: %w", s.url, err)
 	case err != nil:
 		return false, fmt.Errorf("%s can't be reached: %w", s.url, err)
 	case status != http.StatusOK || !strings.Contains(string(body), `"token-service"`):
-		return false, fmt.Errorf("what answers at %s is no Keycloak (status %d); it may be the embedded server of step 9. Stop it, or name another address in KEYCLOAK_URL", s.url, status)
+		return false, fmt.Errorf("the server at %s is not a Keycloak (status %d); it may be the embedded server of step 9. "+
+			"Stop it, or name another address in KEYCLOAK_URL", s.url, status)
 	}
 	return true, nil
 }
@@ -82,8 +85,8 @@ type way struct {
 	stop    string // how to stop it again
 }
 
-// chooseWay takes a distribution where one is named, else docker compose where
-// an engine answers, else the distribution that the script fetches.
+// chooseWay takes a distribution if one is named, else docker compose if an
+// engine answers, else the distribution that the script downloads.
 func (s *setup) chooseWay(ctx context.Context) (way, error) {
 	root, err := s.root()
 	if err != nil {
@@ -106,7 +109,7 @@ func (s *setup) chooseWay(ctx context.Context) (way, error) {
 	}, nil
 }
 
-// noCompose says why docker compose can't be used, or nothing where it can.
+// noCompose says why docker compose can't be used; empty if it can.
 func (s *setup) noCompose(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -130,49 +133,45 @@ func (s *setup) root() (string, error) {
 			return folder, nil
 		}
 		if s.Root != "" || filepath.Dir(folder) == folder {
-			return "", fmt.Errorf("nothing answers at %s, and %s is not here to start a Keycloak with: run this from the folder of the repository, or start Keycloak yourself and name it in KEYCLOAK_URL", s.url, script)
+			return "", fmt.Errorf("nothing answers at %s, and %s, which starts a Keycloak, was not found: "+
+				"run this in the folder of the repository, or start Keycloak yourself and name its address in KEYCLOAK_URL", s.url, script)
 		}
 		folder = filepath.Dir(folder)
 	}
 }
 
-// start runs a command until Keycloak is ready, and tells how long it has taken
+// start runs a command until Keycloak is ready, and prints how long it has taken
 // so far.
 func (s *setup) start(ctx context.Context, w way) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	u, _ := url.Parse(s.url)
-	port := u.Port()
-	if port == "" {
-		port = "80"
-	}
 	log, err := os.CreateTemp("", "keycloak-start-*.log")
 	if err != nil {
 		return err
 	}
 	defer func() { _, _ = log.Close(), os.Remove(log.Name()) }()
 	command := exec.CommandContext(ctx, w.command[0], w.command[1:]...)
-	command.Env = append(os.Environ(), "KEYCLOAK_PORT="+port, "KEYCLOAK_HOSTNAME="+s.url,
+	command.Env = append(os.Environ(), "KEYCLOAK_PORT="+baseurl.Port(s.at), "KEYCLOAK_HOSTNAME="+cmp.Or(s.Getenv("KEYCLOAK_HOSTNAME"), s.url),
 		"KC_BOOTSTRAP_ADMIN_USERNAME="+s.AdminUser, "KC_BOOTSTRAP_ADMIN_PASSWORD="+s.AdminPassword)
-	// A file and no pipe: Keycloak stays when the command is done, and would
-	// hold a pipe open.
+	// A file instead of a pipe: Keycloak goes on running after the command, and
+	// would keep a pipe open.
 	command.Stdout, command.Stderr = log, log
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 10 * time.Second
 	begun := time.Now()
 	if err := command.Start(); err != nil {
-		return fmt.Errorf("%s can't be started: %w", w.command[0], err)
+		return fmt.Errorf("can't start %s: %w", w.command[0], err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- command.Wait() }()
 	if err := s.wait(w.name, begun, done); err != nil {
-		return fmt.Errorf("no Keycloak could be started by %s: %w\n%s", w.name, err, tail(log.Name()))
+		return fmt.Errorf("%s did not start a Keycloak: %w\n%s", w.name, err, tail(log.Name()))
 	}
 	s.printf("keycloak   %-40s started by %s in %.0f s; stop it with: %s\n", s.url, w.name, time.Since(begun).Seconds(), w.stop)
 	return nil
 }
 
-// wait shows that time passes: in one line on a terminal, else now and then.
+// wait prints the progress: in one line on a terminal, else every few seconds.
 func (s *setup) wait(name string, begun time.Time, done <-chan error) error {
 	every, format := tellEvery, "keycloak   %-40s is being started by %s: %.0f s\n"
 	if terminal(s.out) {
@@ -201,7 +200,7 @@ func terminal(out any) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// tail is the end of what a command said.
+// tail is the end of what a command printed.
 func tail(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {

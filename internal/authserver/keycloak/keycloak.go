@@ -1,12 +1,14 @@
-// Package keycloak brings a Keycloak to where the embedded authorization server
-// is at once: running, with the realm of the realm file, and proved to issue
-// the tokens that the MCP server expects.
+// Package keycloak sets up a Keycloak in the place of the embedded
+// authorization server: it makes sure that one runs, brings the realm of the
+// realm file into it, and verifies that it issues the tokens that the MCP server
+// expects.
 //
-// It uses what answers at the URL, or starts one with docker compose or from a
-// distribution. The realm is imported where it is missing. Where it is there,
-// what the file names is brought up to what the file says, through Keycloak's
-// admin REST API; what the file doesn't name stays as it is, so that a second
-// run changes nothing.
+// It uses the Keycloak that answers at the URL, or starts one with docker
+// compose or from a distribution. A missing realm is imported. In an existing
+// realm, what the file names is updated through Keycloak's admin REST API, and
+// everything else stays as it is. A second run changes nothing.
+//
+//	err := keycloak.Run(ctx, keycloak.Options{Getenv: os.Getenv}, os.Stdout)
 package keycloak
 
 import (
@@ -15,13 +17,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 // Options say which Keycloak is meant and what shall be in it. The zero value
@@ -30,9 +33,9 @@ type Options struct {
 	// URL is where Keycloak answers, as scheme://host[:port] and perhaps a
 	// path; empty: $KEYCLOAK_URL, or else http://localhost:8080.
 	URL string
-	// PublicURL is the base under which clients see the realm, where that is
-	// another one than URL: that of a proxy. It is then in the issuer, also
-	// of tokens that were got from URL directly.
+	// PublicURL is the base under which clients see the realm, where it differs
+	// from URL: that of a proxy. The issuer then begins with it, in tokens that
+	// come from URL directly too. Empty: $KEYCLOAK_HOSTNAME, or else URL.
 	PublicURL string
 	// Realm is the realm's name; empty: $KEYCLOAK_REALM, or the file's.
 	Realm string
@@ -43,7 +46,7 @@ type Options struct {
 	Resource string
 	// AdminUser and AdminPassword are those of the realm master; empty:
 	// $KC_BOOTSTRAP_ADMIN_USERNAME and $KC_BOOTSTRAP_ADMIN_PASSWORD, or else
-	// admin and admin, which only a Keycloak on loopback is told.
+	// admin and admin, which are sent to a Keycloak on loopback only.
 	AdminUser, AdminPassword string
 	// CheckOnly leaves everything as it is and only verifies.
 	CheckOnly bool
@@ -81,9 +84,10 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 // setup is one run.
 type setup struct {
 	Options
-	url    string // of Keycloak, without a slash at the end
-	public string // base of the issuer
-	wanted object // the realm file, for Keycloak
+	at     *url.URL // of Keycloak, without a slash at the end
+	url    string   // the same as text
+	public string   // base of the issuer
+	wanted object   // the realm file, for Keycloak
 	realm  *realm.Realm
 	client *http.Client
 	out    io.Writer
@@ -100,33 +104,45 @@ func newSetup(o Options, out io.Writer) (*setup, error) {
 		Timeout:       requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	s.url = strings.TrimSuffix(cmp.Or(o.URL, o.Getenv("KEYCLOAK_URL"), "http://localhost:8080"), "/")
-	s.public = strings.TrimSuffix(cmp.Or(o.PublicURL, s.url), "/")
-	for name, raw := range map[string]string{"KEYCLOAK_URL": s.url, "the public URL": s.public} {
-		if err := checkBase(raw); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
+	var err error
+	if s.at, err = parseBase("KEYCLOAK_URL", cmp.Or(o.URL, o.Getenv("KEYCLOAK_URL"), "http://localhost:8080")); err != nil {
+		return nil, err
 	}
+	s.url = s.at.String()
+	public, err := parseBase("KEYCLOAK_HOSTNAME", cmp.Or(o.PublicURL, o.Getenv("KEYCLOAK_HOSTNAME"), s.url))
+	if err != nil {
+		return nil, err
+	}
+	s.public = public.String()
 	if err := s.chooseAdmin(); err != nil {
 		return nil, err
 	}
-	var err error
 	if s.wanted, s.realm, err = readFile(o); err != nil {
 		return nil, err
 	}
-	if !isLoopback(s.url) || !isLoopback(s.public) {
+	if !loopback.URL(s.at) || !loopback.URL(public) {
 		return s, s.realm.RefuseDemoCredentials()
 	}
 	return s, nil
 }
 
-// chooseAdmin fills in the administrator. A Keycloak that others reach must not
-// be opened by a password that everybody knows.
+// parseBase reads a URL to which paths can be appended, and over which
+// passwords may travel.
+func parseBase(name, raw string) (*url.URL, error) {
+	u, err := baseurl.Parse(name, strings.TrimSuffix(raw, "/"))
+	if err == nil && !baseurl.Secure(u) {
+		return nil, fmt.Errorf("%s %q must be https: otherwise passwords would cross the network unencrypted", name, raw)
+	}
+	return u, err
+}
+
+// chooseAdmin fills in the administrator. The well-known default password is
+// used for a Keycloak on loopback only.
 func (s *setup) chooseAdmin() error {
 	s.AdminUser = cmp.Or(s.AdminUser, s.Getenv("KC_BOOTSTRAP_ADMIN_USERNAME"), "admin")
 	s.AdminPassword = cmp.Or(s.AdminPassword, s.Getenv("KC_BOOTSTRAP_ADMIN_PASSWORD"))
 	if s.AdminPassword == "" && !s.CheckOnly {
-		if !isLoopback(s.url) {
+		if !loopback.URL(s.at) {
 			return errors.New("the administrator's password is missing: give it with --admin-password or in KC_BOOTSTRAP_ADMIN_PASSWORD")
 		}
 		s.AdminPassword = "admin"
@@ -134,28 +150,10 @@ func (s *setup) chooseAdmin() error {
 	return nil
 }
 
-// checkBase wants an URL that paths can be appended to, and over which
-// passwords may travel.
-func checkBase(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%q is no URL such as http://localhost:8080", raw)
-	case u.Scheme == "http" && !isLoopback(raw):
-		return fmt.Errorf("%q must be https: passwords would cross the network for everybody to read", raw)
-	}
-	return nil
-}
-
-func isLoopback(raw string) bool {
-	u, err := url.Parse(raw)
-	return err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback())
-}
-
 // issuer is the realm's, as clients see it.
 func (s *setup) issuer() string { return s.public + "/realms/" + s.realm.Name }
 
-// endpoint is an URL of the realm at Keycloak itself, where no proxy need be up.
+// endpoint is a URL of the realm at Keycloak itself, which works without the proxy.
 func (s *setup) endpoint(path string) string { return s.url + "/realms/" + s.realm.Name + path }
 
 func (s *setup) printf(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format, args...) }

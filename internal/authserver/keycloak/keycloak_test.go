@@ -86,6 +86,23 @@ func TestTheProxyIsTheIssuer(t *testing.T) {
 	}
 }
 
+// WF2: a Keycloak that was started with the address of its proxy states that
+// address, with and without a proxy of ours.
+func TestWF2_KeycloakStatesTheAddressOfItsProxy(t *testing.T) {
+	f := newFake(t)
+	f.base = "http://localhost:9090"
+	said, err := run(t, f.options("KEYCLOAK_HOSTNAME=http://localhost:9090/"))
+	if err != nil || !strings.Contains(said, "issuer     http://localhost:9090/realms/mcp-realm") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if said, err = run(t, f.options()); err == nil || !strings.Contains(said, "set KEYCLOAK_HOSTNAME") {
+		t.Errorf("without the variable: %v\n%s", err, said)
+	}
+	if said, err = run(t, f.options("KEYCLOAK_HOSTNAME=http://keycloak.example")); err == nil || !strings.Contains(err.Error(), "KEYCLOAK_HOSTNAME") {
+		t.Errorf("over http: %v\n%s", err, said)
+	}
+}
+
 func TestResourceAndRealmNameComeFromOptionsOrEnvironment(t *testing.T) {
 	for name, c := range map[string]struct {
 		environment []string
@@ -136,12 +153,12 @@ func TestEveryFailureSaysWhatToDo(t *testing.T) {
 	}{
 		"wrong password":       {func(_ *fake, o *Options) { o.AdminPassword = "canary" }, "--admin-password"},
 		"no administrator":     {func(f *fake, _ *Options) { f.forbidden = true }, "--admin-user"},
-		"no Keycloak":          {func(_ *fake, o *Options) { o.URL = notKeycloak.URL }, "is no Keycloak"},
-		"nobody, check":        {func(_ *fake, o *Options) { o.URL, o.CheckOnly = nobody, true }, "start Keycloak"},
-		"nobody, with a path":  {func(_ *fake, o *Options) { o.URL = nobody + "/auth" }, "only a Keycloak at a URL such as"},
+		"no Keycloak":          {func(_ *fake, o *Options) { o.URL = notKeycloak.URL }, "is not a Keycloak"},
+		"nobody, check":        {func(_ *fake, o *Options) { o.URL, o.CheckOnly = nobody, true }, "without --check, which starts a Keycloak"},
+		"nobody, with a path":  {func(_ *fake, o *Options) { o.URL = nobody + "/auth" }, "only starts a Keycloak at a URL such as"},
 		"nobody, no script":    {func(_ *fake, o *Options) { o.URL, o.Root = nobody, t.TempDir() }, "folder of the repository"},
 		"http elsewhere":       {func(_ *fake, o *Options) { o.URL = "http://keycloak.example" }, "must be https"},
-		"no URL":               {func(_ *fake, o *Options) { o.URL = "localhost:8080" }, "is no URL such as"},
+		"no URL":               {func(_ *fake, o *Options) { o.URL = "localhost:8080" }, "is not a base URL"},
 		"demo realm elsewhere": {func(_ *fake, o *Options) { o.URL = "https://keycloak.example" }, "demo password"},
 		"no admin elsewhere":   {func(_ *fake, o *Options) { o.URL, o.AdminPassword = "https://keycloak.example", "" }, "KC_BOOTSTRAP_ADMIN_PASSWORD"},
 		"demo behind a proxy":  {func(_ *fake, o *Options) { o.PublicURL = "https://login.example" }, "demo password"},
@@ -149,7 +166,7 @@ func TestEveryFailureSaysWhatToDo(t *testing.T) {
 		"another issuer":       {func(f *fake, _ *Options) { f.base = "http://elsewhere.example" }, "--hostname="},
 		"no PKCE":              {func(f *fake, _ *Options) { f.noPKCE = true }, "pkce-enforcer"},
 		"any resource":         {func(f *fake, _ *Options) { f.anyResource = true }, "are issued"},
-		"no audience":          {func(f *fake, _ *Options) { f.noAudience = true }, "meant for"},
+		"no audience":          {func(f *fake, _ *Options) { f.noAudience = true }, "audience is"},
 		"all scopes":           {func(f *fake, _ *Options) { f.allScopes = true }, "roles allow"},
 		"another secret":       {func(f *fake, _ *Options) { f.wrongSecret = true }, "secret"},
 	} {
@@ -216,9 +233,9 @@ func TestAKeycloakIsStartedByTheScript(t *testing.T) {
 
 func TestDockerComposeIsUsedWhereAnEngineAnswers(t *testing.T) {
 	for name, c := range map[string]struct{ docker, said, err string }{
-		"an engine":       {"exit 0", "by docker compose", "docker compose ended well, but no Keycloak answers"},
-		"no engine":       {`[ "$1" != info ]`, "no Docker engine", "scripts/keycloak.sh ended well"},
-		"no compose":      {"exit 1", "is not installed", "scripts/keycloak.sh ended well"},
+		"an engine":       {"exit 0", "by docker compose", "docker compose succeeded, but no Keycloak answers"},
+		"no engine":       {`[ "$1" != info ]`, "no Docker engine", "scripts/keycloak.sh succeeded"},
+		"no compose":      {"exit 1", "is not installed", "scripts/keycloak.sh succeeded"},
 		"compose, failed": {`case "$*" in *" up "*) echo no such image >&2; exit 1;; esac`, "by docker compose", "no such image"},
 	} {
 		t.Run(name, func(t *testing.T) {

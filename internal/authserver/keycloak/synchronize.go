@@ -49,7 +49,8 @@ func (s *setup) synchronize(ctx context.Context) error {
 			return err
 		}
 	}
-	s.printf("realm      %-40s %d created, %d updated, %d unchanged\n", s.realm.Name, y.counts[created], y.counts[updated], y.counts[unchanged])
+	s.printf("realm      %-40s %d created, %d updated, %d unchanged\n",
+		s.realm.Name, y.counts[created], y.counts[updated], y.counts[unchanged])
 	return nil
 }
 

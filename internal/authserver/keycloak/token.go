@@ -55,7 +55,8 @@ func (s *setup) passwordGrant(ctx context.Context, client realm.Client, user rea
 		return token{}, err
 	}
 	if status != http.StatusOK {
-		return token{}, fmt.Errorf("no token from Keycloak (status %d: %s); a user who was there before keeps the password of then", status, reason(body))
+		return token{}, fmt.Errorf("Keycloak issued no token (status %d: %s); the password of a user who existed before is not changed to the realm file's",
+			status, reason(body))
 	}
 	var got token
 	return got, json.Unmarshal(body, &got)
@@ -70,11 +71,11 @@ func (s *setup) revoke(ctx context.Context, client realm.Client, got token) {
 func readClaims(jwt string) (claims, error) {
 	parts := strings.Split(jwt, ".")
 	if len(parts) != 3 {
-		return claims{}, errors.New("the access token is no JWT")
+		return claims{}, errors.New("the access token is not a JWT")
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return claims{}, fmt.Errorf("the access token is no JWT: %w", err)
+		return claims{}, fmt.Errorf("the access token is not a JWT: %w", err)
 	}
 	var c claims
 	return c, json.Unmarshal(payload, &c)

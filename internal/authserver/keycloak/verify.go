@@ -22,7 +22,7 @@ const (
 	foreignResource = "https://another.example/mcp"
 )
 
-// verify looks at Keycloak as clients and the MCP server will.
+// verify checks Keycloak as clients and the MCP server will use it.
 func (s *setup) verify(ctx context.Context) error {
 	failed, all := 0, 0
 	check := func(name string, do func() (string, error)) {
@@ -48,15 +48,15 @@ func (s *setup) verify(ctx context.Context) error {
 	}
 	check("a foreign resource is refused", func() (string, error) { return s.checkForeign(ctx) })
 	if failed > 0 {
-		return fmt.Errorf("%d of %d checks of %s failed; what failed is above. A Keycloak that was set up by hand may need the features cimd and resource-indicators; without --check, the realm is brought up to the realm file", failed, all, s.issuer())
+		return fmt.Errorf("%d of %d checks of %s failed, see above. A Keycloak that was set up by hand may need the features cimd and resource-indicators; "+
+			"without --check, this program updates the realm to what the realm file says", failed, all, s.issuer())
 	}
 	return nil
 }
 
-// checkMetadata wants what MCP clients look for, at both places where they do.
+// checkMetadata looks for what MCP clients need, at both places where they look.
 func (s *setup) checkMetadata(ctx context.Context) (string, error) {
-	base, _ := url.Parse(s.url)
-	inserted := base.Scheme + "://" + base.Host + "/.well-known/oauth-authorization-server" + base.Path + "/realms/" + s.realm.Name
+	inserted := s.at.Scheme + "://" + s.at.Host + "/.well-known/oauth-authorization-server" + s.at.Path + "/realms/" + s.realm.Name
 	for _, address := range []string{s.endpoint("/.well-known/openid-configuration"), inserted} {
 		var m struct {
 			Issuer       string   `json:"issuer"`
@@ -70,7 +70,8 @@ func (s *setup) checkMetadata(ctx context.Context) (string, error) {
 		}
 		switch {
 		case m.Issuer != s.issuer():
-			return "", fmt.Errorf("%s names the issuer %q, not %q: start Keycloak with --hostname=%s, or name its address in KEYCLOAK_URL as it does itself", address, m.Issuer, s.issuer(), s.public)
+			return "", fmt.Errorf("%s names the issuer %q, not %q: start Keycloak with --hostname=%s, "+
+				"or set KEYCLOAK_HOSTNAME to the address under which clients reach it", address, m.Issuer, s.issuer(), s.public)
 		case m.Registration == "" || !m.Iss || !slices.Contains(m.Methods, "S256"):
 			return "", fmt.Errorf("%s lacks what MCP clients need: registration_endpoint, S256 or iss in responses", address)
 		case s.realm.Documents != nil && !m.Documents:
@@ -90,7 +91,7 @@ func (s *setup) getJSON(ctx context.Context, address string, into any) error {
 		return err
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("%s answers %d", address, status)
+		return fmt.Errorf("%s answers with status %d, not 200", address, status)
 	}
 	return json.Unmarshal(body, into)
 }
@@ -99,7 +100,7 @@ func (s *setup) getJSON(ctx context.Context, address string, into any) error {
 func (s *setup) checkPKCE(ctx context.Context) (string, error) {
 	at := slices.IndexFunc(s.realm.Clients, func(c realm.Client) bool { return c.Public && c.StandardFlow && len(c.RedirectURIs) > 0 })
 	if at < 0 {
-		return "the realm file has no public client to try it with", nil
+		return "not tried: the realm file has no public client", nil
 	}
 	client := s.realm.Clients[at]
 	query := url.Values{"response_type": {"code"}, "client_id": {client.ID}, "redirect_uri": {client.RedirectURIs[0]}, "state": {"s"}}
@@ -135,7 +136,7 @@ func (s *setup) people() []realm.User {
 	return slices.DeleteFunc(slices.Clone(s.realm.Users), func(u realm.User) bool { return u.Password == "" })
 }
 
-// checkUser gets a token with all scopes of the client, and wants those in it
+// checkUser gets a token with all scopes of the client, and expects those in it
 // that the user's roles allow.
 func (s *setup) checkUser(ctx context.Context, client realm.Client, user realm.User) (string, error) {
 	var asked, want []string
@@ -164,9 +165,11 @@ func (s *setup) checkUser(ctx context.Context, client realm.Client, user realm.U
 	case said.Issuer != s.issuer():
 		return "", fmt.Errorf("the token's issuer is %q, not %q", said.Issuer, s.issuer())
 	case !slices.Equal(said.Audience, audience{resource}):
-		return "", fmt.Errorf("the token is meant for %q, not for %q: the feature resource-indicators is off, or the client scope with the audience is missing", said.Audience, resource)
+		return "", fmt.Errorf("the token's audience is %q, not %q: the feature resource-indicators is off, or the client scope with the audience is missing",
+			said.Audience, resource)
 	case said.Subject == "" || said.Client != client.ID || said.Name != user.Username:
-		return "", fmt.Errorf("the token names subject %q, client %q and user %q: the client scope basic is missing", said.Subject, said.Client, said.Name)
+		return "", fmt.Errorf("the token names subject %q, client %q and user %q: the client scope basic is missing",
+			said.Subject, said.Client, said.Name)
 	case !slices.Equal(granted, want):
 		return "", fmt.Errorf("the token has the scopes %q, but the user's roles allow %q", granted, want)
 	case len(said.Realm) > 0 || len(said.Access) > 1:
@@ -175,10 +178,10 @@ func (s *setup) checkUser(ctx context.Context, client realm.Client, user realm.U
 	return strings.Join(granted, " ") + " for " + resource, nil
 }
 
-// checkIntrospection lets the confidential clients ask about a token, which
-// tells whether their secrets are right. Keycloak answers only clients that the
-// token is meant for, and one that was asked for with resource is meant for that
-// URL alone: so this one isn't.
+// checkIntrospection introspects a token as each confidential client, which
+// shows whether their secrets are right. Keycloak answers only clients in the
+// token's audience. The token is requested without a resource parameter, with
+// which its audience would be that URL alone.
 func (s *setup) checkIntrospection(ctx context.Context, client realm.Client, user realm.User) (string, error) {
 	got, err := s.passwordGrant(ctx, client, user, url.Values{})
 	if err != nil {
@@ -196,15 +199,16 @@ func (s *setup) checkIntrospection(ctx context.Context, client realm.Client, use
 			return "", err
 		}
 		if status != http.StatusOK || json.Unmarshal(body, &answer) != nil || !answer.Active {
-			return "", fmt.Errorf("client %s can't introspect a token (status %d: %s): is its secret another one, or is it missing in the audience?", c.ID, status, reason(body))
+			return "", fmt.Errorf("client %s can't introspect a token (status %d: %s): check its secret, and that it is in the token's audience",
+				c.ID, status, reason(body))
 		}
 		able = append(able, c.ID)
 	}
 	return strings.Join(able, " "), nil
 }
 
-// checkForeign asks for a token for another server, by a client that acts for
-// itself: failures of a user count as wrong passwords.
+// checkForeign requests a token for another server with client credentials:
+// failures of a user would count as wrong passwords.
 func (s *setup) checkForeign(ctx context.Context) (string, error) {
 	for _, c := range s.realm.Clients {
 		if c.Public || !c.ServiceAccount || c.Secret == "" {
@@ -218,14 +222,14 @@ func (s *setup) checkForeign(ctx context.Context) (string, error) {
 		case status == http.StatusOK:
 			return "", fmt.Errorf("tokens for %s are issued: start Keycloak with --features=cimd,resource-indicators", foreignResource)
 		case status != http.StatusBadRequest || !strings.Contains(string(body), "invalid_target"):
-			return "", fmt.Errorf("client %s got status %d (%s), not invalid_target: is its secret another one?", c.ID, status, reason(body))
+			return "", fmt.Errorf("client %s got status %d (%s), not invalid_target: check its secret", c.ID, status, reason(body))
 		}
 		return "invalid_target", nil
 	}
-	return "the realm file has no client to try it with", nil
+	return "not tried: the realm file has no client with a service account and a secret", nil
 }
 
-// summarize says how to go on.
+// summarize prints what to do next.
 func (s *setup) summarize() {
 	s.printf("\nissuer     %s\nresource   %s\n", s.issuer(), s.realm.Audience())
 	client := s.passwordClient()
