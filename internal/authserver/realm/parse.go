@@ -9,25 +9,33 @@ import (
 	"time"
 )
 
+var (
+	errNotBefore = errors.New("notBefore: the embedded server can't revoke tokens by date")
+	errFlow      = errors.New("the embedded server has only the login by user name and password")
+)
+
 // refuse names what the embedded server would have to do and can't.
 func (f *realmFile) refuse() error {
-	for why, asked := range map[string]bool{
-		"enabled: the realm is switched off":                                                     f.Enabled != nil && !*f.Enabled,
-		"notBefore: tokens can't be revoked by date":                                             f.NotBefore != 0,
-		"browserFlow: the login is by user name and password, and no other flow is there":        f.BrowserFlow != "" && f.BrowserFlow != "browser",
-		"verifyEmail: no mail can be sent":                                                       f.VerifyEmail,
-		"defaultSignatureAlgorithm: tokens are signed with RS256":                                f.DefaultSignature != "" && f.DefaultSignature != "RS256",
-		`sslRequired: it is one of "all", "external" and "none"`:                                 f.SSLRequired != "" && !slices.Contains([]string{"all", "external", "none"}, strings.ToLower(f.SSLRequired)),
-		"accessTokenLifespan: at most 86400 seconds, since no resource server here takes longer": f.AccessTokenLifespan > 86400,
-	} {
-		if asked {
-			return errors.New(why)
-		}
+	switch {
+	case f.Enabled != nil && !*f.Enabled:
+		return errors.New("enabled: the realm is disabled")
+	case f.NotBefore != 0:
+		return errNotBefore
+	case f.BrowserFlow != "" && f.BrowserFlow != "browser":
+		return fmt.Errorf("browserFlow: %w", errFlow)
+	case f.VerifyEmail:
+		return errors.New("verifyEmail: the embedded server sends no mail")
+	case f.DefaultSignature != "" && f.DefaultSignature != "RS256":
+		return errors.New("defaultSignatureAlgorithm: the embedded server signs tokens with RS256 only")
+	case !slices.Contains([]string{"", "all", "external", "none"}, strings.ToLower(f.SSLRequired)):
+		return errors.New(`sslRequired: want "all", "external" or "none"`)
+	case f.AccessTokenLifespan > 86400:
+		return errors.New("accessTokenLifespan: at most 86400 seconds, because no resource server here accepts longer lifetimes")
 	}
 	for client, roles := range f.Roles.Client {
 		for _, role := range roles {
 			if len(role.Composites) > 0 {
-				return fmt.Errorf("roles.client.%s: %s is made of other roles; give users each of them", client, role.Name)
+				return fmt.Errorf("roles.client.%s: %s is a composite role; give users each of its roles instead", client, role.Name)
 			}
 		}
 	}
@@ -91,8 +99,9 @@ func (f *realmFile) scopes() ([]Scope, error) {
 			InToken:     s.Attributes["include.in.token.scope"] != "false",
 		}
 		for _, m := range s.Mappers {
-			if m.Mapper == "oidc-audience-mapper" && m.Config["access.token.claim"] != "false" && m.Config["included.custom.audience"] != "" {
-				scope.Audience = m.Config["included.custom.audience"]
+			audience := m.Config["included.custom.audience"]
+			if m.Mapper == "oidc-audience-mapper" && m.Config["access.token.claim"] != "false" && audience != "" {
+				scope.Audience = audience
 			}
 		}
 		scopes = append(scopes, scope)
@@ -100,7 +109,7 @@ func (f *realmFile) scopes() ([]Scope, error) {
 	for client, mappings := range f.ClientScopeMappings {
 		for _, mapping := range mappings {
 			if mapping.ClientScope == "" {
-				continue // of a client, which gives more roles and takes none
+				continue // for a client: it adds roles and restricts nothing
 			}
 			at := slices.IndexFunc(scopes, func(s Scope) bool { return s.Name == mapping.ClientScope })
 			if at < 0 {
@@ -128,32 +137,39 @@ func consentText(text, name string) string {
 	return text
 }
 
+// unsupported are attributes of clients that would bind tokens or requests more
+// tightly than the embedded server does.
+var unsupported = []string{
+	"tls.client.certificate.bound.access.tokens",
+	"dpop.bound.access.tokens",
+	"require.pushed.authorization.requests",
+}
+
 // client returns nil for a client that can't do anything here.
 func (c *clientFile) client() (*Client, error) {
 	if c.Enabled != nil && !*c.Enabled || c.BearerOnly || c.Protocol != "" && c.Protocol != "openid-connect" {
 		return nil, nil
 	}
-	// What would bind tokens or requests more tightly than this server does.
-	for _, name := range []string{"tls.client.certificate.bound.access.tokens", "dpop.bound.access.tokens", "require.pushed.authorization.requests"} {
+	for _, name := range unsupported {
 		if c.Attributes[name] == "true" {
-			return nil, fmt.Errorf("attributes.%s: the embedded server can't do that", name)
+			return nil, fmt.Errorf("attributes.%s: the embedded server does not support it", name)
 		}
 	}
 	switch {
 	case c.ClientID == "":
 		return nil, errors.New("clientId is missing")
 	case c.NotBefore != 0:
-		return nil, errors.New("notBefore: tokens can't be revoked by date")
+		return nil, errNotBefore
 	case len(c.FlowOverrides) > 0:
-		return nil, errors.New("authenticationFlowBindingOverrides: the login is by user name and password, and no other flow is there")
+		return nil, fmt.Errorf("authenticationFlowBindingOverrides: %w", errFlow)
 	case c.Public && c.ServiceAccounts:
-		return nil, errors.New("serviceAccountsEnabled: a public client can't prove who it is")
+		return nil, errors.New("serviceAccountsEnabled: a public client can't authenticate")
 	case !slices.Contains([]string{"", "client-secret", "client-jwt"}, c.Authenticator):
-		return nil, fmt.Errorf("clientAuthenticatorType: %q is none of client-secret and client-jwt", c.Authenticator)
+		return nil, fmt.Errorf("clientAuthenticatorType %q: want client-secret or client-jwt", c.Authenticator)
 	case strings.Contains(c.Secret, "${"):
 		return nil, errors.New("secret: the variable in it is not set")
 	case c.Attributes["jwks.url"] != "" || c.Attributes["use.jwks.url"] == "true":
-		return nil, errors.New("attributes.jwks.url: no keys are fetched; give them in jwks.string")
+		return nil, errors.New("attributes.jwks.url: the embedded server fetches no keys; give them in jwks.string")
 	}
 	lifetime, err := strconv.ParseInt(orZero(c.Attributes["access.token.lifespan"]), 10, 32)
 	if err != nil {
@@ -178,7 +194,7 @@ func (c *clientFile) client() (*Client, error) {
 	}, nil
 }
 
-// user returns nil for a user who is switched off.
+// user returns nil for a user who is disabled.
 func (u *userFile) user() (*User, error) {
 	if u.Enabled != nil && !*u.Enabled {
 		return nil, nil
@@ -194,16 +210,16 @@ func (u *userFile) user() (*User, error) {
 	case len(u.RequiredActions) > 0:
 		return nil, fmt.Errorf("requiredActions: the embedded server can't ask for %s", u.RequiredActions[0])
 	case u.NotBefore != 0:
-		return nil, errors.New("notBefore: tokens can't be revoked by date")
+		return nil, errNotBefore
 	}
 	for _, c := range u.Credentials {
 		switch {
 		case c.Type != "" && c.Type != "password":
-			return nil, fmt.Errorf("credentials: the embedded server can't ask for a %q", c.Type)
+			return nil, fmt.Errorf("credentials: the embedded server has no login with a %q", c.Type)
 		case c.Temporary:
-			return nil, errors.New("credentials: a temporary password would have to be changed, for which there is no page")
+			return nil, errors.New("credentials: the embedded server has no page to change a temporary password")
 		case c.Value == "":
-			return nil, errors.New("credentials: an empty password, or one that Keycloak has hashed, can't be used: give its value")
+			return nil, errors.New("credentials: the password is empty or hashed by Keycloak; give its value")
 		case strings.Contains(c.Value, "${"):
 			return nil, errors.New("credentials: the variable in the password is not set")
 		}
@@ -212,17 +228,18 @@ func (u *userFile) user() (*User, error) {
 	return user, nil
 }
 
-// check holds the parts against each other.
+// check compares the parts with each other.
 func (r *Realm) check() error {
 	for _, s := range r.Scopes {
 		if s.Audience != "" && s.Audience != r.Audience() {
-			return fmt.Errorf("clientScopes: %s names the audience %q and another one %q: the embedded server guards one resource", s.Name, s.Audience, r.Audience())
+			return fmt.Errorf("clientScopes: %s names the audience %q, another scope %q: the embedded server issues tokens for one resource",
+				s.Name, s.Audience, r.Audience())
 		}
 	}
 	seen := map[string]bool{}
 	for _, c := range r.Clients {
 		if seen["client "+c.ID] {
-			return fmt.Errorf("clients: %s is there twice", c.ID)
+			return fmt.Errorf("clients: %s is defined twice", c.ID)
 		}
 		seen["client "+c.ID] = true
 		for _, name := range slices.Concat(c.DefaultScopes, c.OptionalScopes) {
@@ -233,7 +250,7 @@ func (r *Realm) check() error {
 	}
 	for _, u := range r.Users {
 		if seen["user "+u.Username] {
-			return fmt.Errorf("users: %s is there twice", u.Username)
+			return fmt.Errorf("users: %s is defined twice", u.Username)
 		}
 		seen["user "+u.Username] = true
 	}
@@ -243,7 +260,10 @@ func (r *Realm) check() error {
 // builtIn are the client scopes that Keycloak makes by itself where a file
 // declares none.
 func builtIn(name string) bool {
-	return slices.Contains([]string{"basic", "acr", "profile", "email", "roles", "web-origins", "address", "phone", "offline_access", "microprofile-jwt", "organization", "service_account"}, name)
+	return slices.Contains([]string{
+		"basic", "acr", "profile", "email", "roles", "web-origins", "address", "phone", "offline_access",
+		"microprofile-jwt", "organization", "service_account",
+	}, name)
 }
 
 func orZero(s string) string {

@@ -19,7 +19,8 @@ func (f *realmFile) registration() (r Registration, err error) {
 		switch c.Provider {
 		case "trusted-hosts":
 			if slices.Contains(c.Config["host-sending-registration-request-must-match"], "true") {
-				return r, errors.New("components: trusted-hosts: host-sending-registration-request-must-match: the embedded server can't tell hosts by name; bind it to loopback instead")
+				return r, errors.New("components: trusted-hosts: host-sending-registration-request-must-match: " +
+					"the embedded server does not look up the names of its callers; bind it to loopback instead")
 			}
 			if slices.Contains(c.Config["client-uris-must-match"], "true") {
 				r.Hosts = append([]string{}, c.Config["trusted-hosts"]...)
@@ -32,7 +33,7 @@ func (f *realmFile) registration() (r Registration, err error) {
 			}
 		case "consent-required", "scope", "allowed-protocol-mappers", "registration-web-origins":
 		default:
-			return r, fmt.Errorf("components: the embedded server doesn't know the registration policy %s", c.Provider)
+			return r, fmt.Errorf("components: the embedded server does not know the registration policy %s", c.Provider)
 		}
 	}
 	return r, nil
@@ -56,7 +57,7 @@ func (f *realmFile) documents() (*Documents, error) {
 				case "reject-ropc-grant":
 					// Clients that register never get it. Others have a switch.
 					if policy.isForAll() {
-						return nil, fmt.Errorf("clientPolicies: %s: reject-ropc-grant for all clients: take directAccessGrantsEnabled from them instead", policy.Name)
+						return nil, fmt.Errorf("clientPolicies: %s: reject-ropc-grant for all clients: set their directAccessGrantsEnabled to false instead", policy.Name)
 					}
 				case "client-id-metadata-document":
 					var err error
@@ -64,7 +65,7 @@ func (f *realmFile) documents() (*Documents, error) {
 						return nil, err
 					}
 				default:
-					return nil, fmt.Errorf("clientProfiles: %s: the embedded server doesn't know the executor %s", profile.Name, e.Executor)
+					return nil, fmt.Errorf("clientProfiles: %s: the embedded server does not know the executor %s", profile.Name, e.Executor)
 				}
 			}
 		}
@@ -84,11 +85,11 @@ func (p policyFile) isForAll() bool {
 func documentPolicy(configuration map[string]any) (*Documents, error) {
 	for _, name := range []string{"cimd-restrict-same-domain", "only-allow-confidential-client"} {
 		if configuration[name] == true {
-			return nil, fmt.Errorf("clientProfiles: client-id-metadata-document: the embedded server can't do %s", name)
+			return nil, fmt.Errorf("clientProfiles: client-id-metadata-document: the embedded server does not support %s", name)
 		}
 	}
 	if required, _ := configuration["cimd-required-properties"].([]any); len(required) > 0 {
-		return nil, errors.New("clientProfiles: client-id-metadata-document: the embedded server can't do cimd-required-properties")
+		return nil, errors.New("clientProfiles: client-id-metadata-document: the embedded server does not support cimd-required-properties")
 	}
 	documents := &Documents{}
 	hosts, _ := configuration["cimd-allow-permitted-domains"].([]any)

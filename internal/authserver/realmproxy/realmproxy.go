@@ -1,29 +1,35 @@
 // Package realmproxy puts one realm of an authorization server behind another
 // address, which is then its only issuer: metadata, endpoints and tokens all
-// name the proxy's base, and what isn't the realm's can't be reached.
+// name the proxy's base, and nothing outside the realm can be reached.
 //
 // A proxy can't change the issuer by itself, since it is signed into every
 // token. The upstream must know its public address: Keycloak learns it from
 // the X-Forwarded headers (started with --proxy-headers=xforwarded, or with
-// --hostname and the base), the embedded server from -url. An upstream that
-// doesn't is found out by its metadata (RFC 8414, section 3.3) and not shown.
+// --hostname and the base), the embedded server from -url. If an upstream
+// doesn't, its metadata shows it (RFC 8414, section 3.3) and is not passed on.
+//
+//	upstream, _ := url.Parse("http://localhost:8080")
+//	handler, err := realmproxy.New(upstream, "mcp-realm", "http://localhost:9090", nil)
 package realmproxy
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 const (
@@ -40,8 +46,9 @@ const (
 // address or path than the one that it called; only the proxy may. Those that
 // net/http/httputil removes by itself are here too.
 var forwarding = []string{
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server",
-	"X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Real-Ip",
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix",
+	"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Uri", "X-Forwarded-Path",
+	"X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Real-Ip",
 	"X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "Front-End-Https", "Ssl-Client-Cert", "X-Client-Cert",
 }
 
@@ -60,16 +67,16 @@ func New(upstream *url.URL, name, base string, origins []string) (http.Handler, 
 	if upstream == nil {
 		return nil, errors.New("the proxy needs the address of the provider")
 	}
-	address, err := addressOf("upstream", upstream.String())
+	address, err := baseurl.ParseOrigin("the provider's address", upstream.String())
 	if err != nil {
 		return nil, err
 	}
-	own, err := addressOf("base", base)
+	own, err := baseurl.ParseOrigin("the proxy's address", base)
 	if err != nil {
 		return nil, err
 	}
-	if *address == *own {
-		return nil, fmt.Errorf("the proxy can't stand before itself: upstream and base are both %s", base)
+	if baseurl.SameOrigin(address, own) {
+		return nil, fmt.Errorf("the proxy and the provider can't have the same address: both are %s", base)
 	}
 	if err := realm.CheckName(name); err != nil {
 		return nil, err
@@ -79,7 +86,7 @@ func New(upstream *url.URL, name, base string, origins []string) (http.Handler, 
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.modify,
 		ErrorHandler:   p.fail,
-		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		ErrorLog:       log.New(io.Discard, "", 0), // fail logs why there is no answer
 		Transport: &http.Transport{
 			Proxy:                 nil, // the address is the one that was configured
 			DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
@@ -93,19 +100,9 @@ func New(upstream *url.URL, name, base string, origins []string) (http.Handler, 
 	return p, nil
 }
 
-// addressOf accepts scheme://host[:port] alone, in the form in which it will be
-// compared.
-func addressOf(name, raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || raw != u.Scheme+"://"+u.Host || raw != strings.ToLower(raw) {
-		return nil, fmt.Errorf("%s %q must be scheme://host[:port] in lower case and nothing more, as in http://localhost:9090", name, raw)
-	}
-	return u, nil
-}
-
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.isOwnHost(r.Host) {
-		jsonreply.Error(w, http.StatusForbidden, "host_not_allowed", "This proxy goes by the name "+p.base.Host+".")
+		jsonreply.Error(w, http.StatusForbidden, "host_not_allowed", "This proxy's name is "+p.base.Host+". Use that address.")
 		return
 	}
 	if r.URL.Path == "/health" {
@@ -132,19 +129,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.forward.ServeHTTP(w, r)
 }
 
-// isOwnHost tells whether a request was meant for the proxy: under its name,
-// or a loopback address with its port where that is what its name means. Any
+// isOwnHost reports whether a request was meant for the proxy: it has the
+// proxy's name, or if that is localhost, a loopback address with its port. Any
 // other name leads here by DNS rebinding.
 func (p *proxy) isOwnHost(host string) bool {
 	if strings.EqualFold(host, p.base.Host) {
 		return true
 	}
-	if p.base.Hostname() != "localhost" {
-		return false
-	}
 	name, port, err := net.SplitHostPort(host)
-	addr, addrErr := netip.ParseAddr(name)
-	return err == nil && addrErr == nil && addr.IsLoopback() && port == p.base.Port()
+	return err == nil && p.base.Hostname() == "localhost" && loopback.Host(name) && port == p.base.Port()
 }
 
 // issuer is the realm's issuer identifier, as clients must see it.
@@ -166,7 +159,7 @@ func (p *proxy) health(w http.ResponseWriter, r *http.Request) {
 	}
 	status, said := http.StatusOK, "ok"
 	if err != nil {
-		slog.WarnContext(r.Context(), "the provider is not well", "upstream", p.upstream.String(), "err", err)
+		logging.FromContext(r.Context()).Warn("the provider's realm can't be read", "upstream", p.upstream.String(), logging.Error(err))
 		status, said = http.StatusServiceUnavailable, "degraded"
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -177,21 +170,28 @@ func (p *proxy) health(w http.ResponseWriter, r *http.Request) {
 func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var large *http.MaxBytesError
 	var wrong *wrongIssuerError
+	log := logging.FromContext(r.Context())
 	switch {
 	case errors.As(err, &large):
 		jsonreply.Error(w, http.StatusRequestEntityTooLarge, "invalid_request", "The body is too large.")
 	case errors.As(err, &wrong):
-		slog.ErrorContext(r.Context(), "the provider states another address", "upstream", p.upstream.String(), "member", wrong.member, "stated", wrong.stated)
-		jsonreply.Error(w, http.StatusBadGateway, "wrong_issuer",
-			"The provider at "+p.upstream.String()+" does not call itself "+p.issuer()+", so its tokens would not either. Start Keycloak with --hostname="+p.base.String()+" or --proxy-headers=xforwarded, the embedded server with -url "+p.base.String()+".")
+		log.Error("the provider states another address", "upstream", p.upstream.String(), "member", wrong.member, "stated", wrong.stated)
+		jsonreply.Error(w, http.StatusBadGateway, "wrong_issuer", p.wrongIssuer())
 	case r.Context().Err() == context.Canceled:
 		// Nobody is left to answer.
 	default:
-		slog.WarnContext(r.Context(), "the provider did not answer", "upstream", p.upstream.String(), "err", err)
+		log.Warn("the provider did not answer", "upstream", p.upstream.String(), logging.Error(err))
 		status := http.StatusBadGateway
 		if errors.Is(err, context.DeadlineExceeded) {
 			status = http.StatusGatewayTimeout
 		}
 		jsonreply.Error(w, status, "bad_gateway", "The provider at "+p.upstream.String()+" did not answer. Is it running?")
 	}
+}
+
+// wrongIssuer says how to start a provider that doesn't know its public address.
+func (p *proxy) wrongIssuer() string {
+	return fmt.Sprintf("The provider at %s does not call itself %s, so its tokens would not either. "+
+		"Start Keycloak with --hostname=%s or --proxy-headers=xforwarded, the embedded server with -url %s.",
+		p.upstream, p.issuer(), p.base, p.base)
 }

@@ -7,8 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/web/baseurl"
 )
 
 // rewrite makes the upstream's request out of the client's.
@@ -32,27 +33,17 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	r.SetXForwarded() // For: the client's address, from the connection
 	h.Set("X-Forwarded-Host", p.base.Host)
 	h.Set("X-Forwarded-Proto", p.base.Scheme)
-	h.Set("X-Forwarded-Port", portOf(p.base))
+	h.Set("X-Forwarded-Port", baseurl.Port(p.base))
 	if to.metadata {
 		h.Del("Accept-Encoding") // it will be read here
 	}
 }
 
-func portOf(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "https":
-		return "443"
-	}
-	return "80"
-}
-
 // modify makes the client's answer out of the upstream's.
 func (p *proxy) modify(response *http.Response) error {
 	to, h := routeOf(response.Request), response.Header
-	// The upstream's word on other sites is about its own address. One of
-	// these headers twice, and browsers refuse the answer.
+	// The upstream's CORS headers are about its own address. Browsers refuse an
+	// answer that has one of them twice.
 	for name := range h {
 		if strings.HasPrefix(name, "Access-Control-") {
 			delete(h, name)
@@ -99,7 +90,8 @@ func ownCookies(lines []string) []string {
 	return kept
 }
 
-// wrongIssuerError says that the upstream doesn't know its public address.
+// wrongIssuerError says that the upstream states an address that is not the
+// proxy's.
 type wrongIssuerError struct{ member, stated string }
 
 func (e *wrongIssuerError) Error() string {
@@ -118,7 +110,7 @@ func (p *proxy) checkMetadata(response *http.Response) error {
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	var document map[string]any
 	if len(body) > maxMetadata || json.Unmarshal(body, &document) != nil {
-		return fmt.Errorf("the provider's metadata is no JSON object, or larger than %d bytes", maxMetadata)
+		return fmt.Errorf("the provider's metadata is not a JSON object, or is larger than %d bytes", maxMetadata)
 	}
 	if stated, _ := document["issuer"].(string); stated != p.issuer() {
 		return &wrongIssuerError{"issuer", stated}
