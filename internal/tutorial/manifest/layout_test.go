@@ -57,18 +57,6 @@ func (p repoPackage) ours() []string {
 	return names
 }
 
-// mayUse says which folders of internal/ the packages of a folder may depend
-// on, beside their own.
-var mayUse = map[string][]string{
-	"mcpserver":  {"oauth", "web", "localfile"},
-	"authserver": {"oauth", "web", "localfile"},
-	"mcpclient":  {"oauth", "web", "localfile"},
-	"oauth":      {"web", "localfile"},
-	"web":        {},
-	"localfile":  {},
-	"tutorial":   {"mcpserver", "authserver", "mcpclient", "oauth", "web", "localfile"},
-}
-
 // notYet are dependencies that the rule forbids and that are still there.
 var notYet = map[string]string{"internal/authserver/realmproxy": "internal/mcpserver/originguard"}
 
@@ -78,13 +66,14 @@ func breaches(all map[string]repoPackage) []string {
 	step := regexp.MustCompile(`^cmd/(step([1-9]|10))$`)
 	for name, p := range all {
 		folder := folderOf(name)
-		allowed, known := mayUse[folder]
+		index := slices.IndexFunc(Folders, func(f Folder) bool { return f.Name == folder })
+		known := index >= 0
 		if strings.HasPrefix(name, "internal/") && !known {
 			found = append(found, name+" is in no folder of the layout")
 		}
 		for _, dep := range p.ours() {
 			to := folderOf(dep)
-			forbidden := known && to != "" && to != folder && !slices.Contains(allowed, to) ||
+			forbidden := known && to != "" && to != folder && !slices.Contains(Folders[index].MayUse, to) ||
 				step.MatchString(name) && to == "tutorial"
 			if forbidden {
 				found = append(found, name+" depends on "+dep)

@@ -40,7 +40,7 @@ func (w *Writer) Close() { w.steps.close() }
 // Pages are the files that have generated parts, relative to the root.
 func (w *Writer) Pages() ([]string, error) {
 	var pages []string
-	for _, pattern := range []string{"README.md", "docs/*.md"} {
+	for _, pattern := range []string{"README.md", "docs/*.md", "internal/README.md"} {
 		files, err := filepath.Glob(filepath.Join(w.root, pattern))
 		if err != nil {
 			return nil, err
@@ -106,6 +106,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return rowTable(numbers[0]), nil
 	case words[0] == "matrix" && len(arguments) == 0:
 		return wholeTable(), nil
+	case words[0] == "packages" && len(arguments) == 0:
+		return w.packageMap(page)
 	case words[0] == "differences" && len(arguments) == 0:
 		return differenceTable(), nil
 	}

@@ -19,6 +19,9 @@ import (
 
 // link is the way from a page to a file, both relative to the root.
 func link(page, file string) string {
+	if rest, ok := strings.CutPrefix(file, path.Dir(page)+"/"); ok {
+		return rest
+	}
 	return strings.Repeat("../", strings.Count(page, "/")) + file
 }
 
