@@ -36,10 +36,10 @@ type Redirect struct {
 	authority    string // host and port as they stand in the URI
 }
 
-// ParseRedirect reads a URI to which codes may be sent: https to any host, http
-// to this machine (MCP, "Communication Security"), or a private-use scheme of a
-// native app, which is a domain name in reverse and so has a dot (RFC 8252,
-// section 7.1). The error is an [*Error].
+// ParseRedirect reads a URI whose form allows to send codes to it: https to any
+// host, http to this machine (MCP, "Communication Security"), or the private-use
+// scheme of a native app (RFC 8252, section 7.1). Whether its host or scheme is
+// permitted is for a realm to say. The error is an [*Error].
 func ParseRedirect(uri string) (Redirect, error) {
 	refuse := func(why string) (Redirect, error) {
 		return Redirect{}, &Error{InvalidRedirectURI, "The redirect URI " + quoted(uri) + " " + why + "."}
@@ -59,7 +59,8 @@ func ParseRedirect(uri string) (Redirect, error) {
 	private := isPrivateUse(u.Scheme)
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http" && !private:
-		return refuse("must use https, http to localhost, or a private-use scheme with a dot such as com.example.app:/callback")
+		return refuse("must use https, http to localhost, or an application's own scheme such as com.example.app:/callback; " +
+			"schemes that browsers or operating systems handle themselves are refused")
 	case u.Opaque != "" || !strings.HasPrefix(uri, u.Scheme+":/"):
 		return refuse("must have a slash after the scheme")
 	case u.User != nil || strings.Contains(u.Host, "@"):
@@ -167,11 +168,26 @@ func (r Redirect) withoutPort() string {
 	return r.scheme + "://" + r.Host() + strings.TrimPrefix(r.uri, r.Origin())
 }
 
-// isPrivateUse tells whether a scheme is a domain name in reverse: at least two
-// words with dots between.
+// systemSchemes are refused as private-use schemes, alone or as a label of one
+// with dots: something other than an app of the user's handles them. The first
+// line runs code or shows a page that the URI itself holds, the second reads
+// local files, the third speaks another protocol, the fourth belongs to a
+// browser, and the fifth starts programs or settings of an operating system.
+var systemSchemes = []string{
+	"javascript", "vbscript", "data", "livescript", "mocha", "jscript",
+	"file", "filesystem", "blob", "jar", "content", "res", "view-source",
+	"ftp", "ftps", "sftp", "ssh", "telnet", "ws", "wss", "mailto", "news", "ldap", "ldaps", "smb", "urn", "tel", "sms", "feed", "wyciwyg",
+	"about", "chrome", "chrome-extension", "moz-extension", "safari-web-extension", "edge", "microsoft-edge", "opera", "brave", "resource",
+	"intent", "android-app", "search-ms", "search", "shell", "itms", "itms-apps", "itms-services", "x-apple", "prefs", "app-settings", "mhtml", "its",
+}
+
+// isPrivateUse reports whether a scheme is an app's own. RFC 8252 wants a domain
+// name in reverse, which has a dot; well-known apps have schemes without one, so
+// that is for the realm to permit. Windows has hundreds of ms-*.
 func isPrivateUse(scheme string) bool {
-	words := strings.Split(scheme, ".")
-	return len(words) > 1 && !slices.Contains(words, "")
+	return !slices.ContainsFunc(strings.Split(scheme, "."), func(label string) bool {
+		return label == "" || slices.Contains(systemSchemes, label) || strings.HasPrefix(label, "ms-")
+	}) && scheme != "http" && scheme != "https"
 }
 
 // MatchRedirect finds the redirect URI that a request asks for among those of

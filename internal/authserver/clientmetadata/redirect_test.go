@@ -26,13 +26,14 @@ var goodRedirects = []string{
 	"com.example.app:/cb",
 	"com.example.app:/oauth/cb?x=1",
 	"com.example.app://oauth/cb",
+	"cursor://anysphere.cursor-mcp/oauth/callback", "app:/cb", "myapp://cb",
 }
 
 var badRedirects = []string{
 	"", " ", "cb", "/cb", "//app.example.com/cb", "?x", "app.example.com/cb",
 	"javascript:alert(1)", "JavaScript:alert(1)", "javascript://app.example.com/%0aalert(1)", "java.script:alert(1)", "data:text/html,x",
 	"data:/x", "data.x:text/html,x", "vbscript:x", "file:///etc/passwd", "file://localhost/x", "blob:https://app.example.com/x", "about:blank", "ftp://app.example.com/", "ws://localhost/",
-	"urn:ietf:wg:oauth:2.0:oob", "app:/cb", "myapp://cb", "com.example.app:cb", "com.example.app:", "COM.example.app:/cb", "com.example.app", ".:/cb", "1.2:/cb", "a.:/cb", "a..b:/cb",
+	"urn:ietf:wg:oauth:2.0:oob", "urn:/oob", "com.example.app:cb", "com.example.app:", "COM.example.app:/cb", "com.example.app", ".:/cb", "1.2:/cb", "a.:/cb", "a..b:/cb",
 	"http://evil.com/cb", "http://evil.com", "http://10.0.0.1/cb", "http://0.0.0.0/cb", "http://[::]/cb", "http://localhost.evil.com/cb", "http://127.0.0.1.evil.com/cb",
 	"http://evil-localhost/cb", "http://app.localhost/cb", "http://localhost./cb", "http://LOCALHOST/cb", "HTTP://localhost/cb", "HTTPS://app.example.com/cb",
 	"http://127.1/cb", "http://2130706433/cb", "http://0x7f000001/cb", "http://0177.0.0.1/cb", "http://[::ffff:127.0.0.1]/cb", "http://[0:0:0:0:0:0:0:1]/cb", "http://[::1%25lo]/cb",
@@ -180,6 +181,23 @@ func TestH09_AS10_LoopbackOnly(t *testing.T) {
 	}
 }
 
+// WD25: schemes that something else than an app handles are refused, with dots
+// too, however they are called.
+func TestWD25_SystemSchemes(t *testing.T) {
+	for _, scheme := range append(slices.Clone(systemSchemes), "ms-settings", "ms-msdt", "ms-officecmd", "httpx.http-x.ms-y") {
+		for _, uri := range []string{scheme + ":/cb", scheme + "://host/cb", scheme + ".x:/cb", "com." + scheme + "://x/cb"} {
+			if r, err := ParseRedirect(uri); err == nil {
+				t.Errorf("%s is taken for an app's: %v", uri, r)
+			}
+		}
+	}
+	for _, scheme := range []string{"cursor", "vscode", "vscode-insiders", "claude", "com.example.app", "com.example.msn"} {
+		if _, err := ParseRedirect(scheme + ":/cb"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRedirectParts(t *testing.T) {
 	for uri, want := range map[string][]string{
 		"https://app.example:8443/cb?x=1":   {"app.example", "https://app.example:8443", "app.example:8443", "false false"},
@@ -262,7 +280,7 @@ func FuzzParseRedirect(f *testing.F) {
 		}
 		addr, _ := netip.ParseAddr(u.Hostname())
 		loopback := u.Hostname() == "localhost" || addr.IsLoopback()
-		if !(u.Scheme == "https" && u.Host != "" || u.Scheme == "http" && loopback || strings.Contains(u.Scheme, ".")) {
+		if !(u.Scheme == "https" && u.Host != "" || u.Scheme == "http" && loopback || isPrivateUse(u.Scheme)) {
 			t.Fatalf("accepted %q", uri)
 		}
 	})

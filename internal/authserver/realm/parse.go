@@ -63,7 +63,7 @@ func (f *realmFile) realm() (*Realm, error) {
 	if r.Registration, err = f.registration(); err != nil {
 		return nil, err
 	}
-	if r.Documents, err = f.documents(); err != nil {
+	if err := f.policies(r); err != nil {
 		return nil, err
 	}
 	for _, c := range f.Clients {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 const registrationPolicies = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
@@ -39,10 +42,9 @@ func (f *realmFile) registration() (r Registration, err error) {
 	return r, nil
 }
 
-// documents reads the client policies. Executors that ask for what every
-// client here must do anyway need no reading; others are refused by name.
-func (f *realmFile) documents() (*Documents, error) {
-	var documents *Documents
+// policies reads the client policies. Executors that ask for what every client
+// here must do anyway need no reading; others are refused by name.
+func (f *realmFile) policies(r *Realm) error {
 	for _, policy := range f.ClientPolicies.Policies {
 		if policy.Enabled != nil && !*policy.Enabled {
 			continue
@@ -52,53 +54,98 @@ func (f *realmFile) documents() (*Documents, error) {
 				continue
 			}
 			for _, e := range profile.Executors {
-				switch e.Executor {
-				case "pkce-enforcer", "reject-implicit-grant", "secure-redirect-uris-enforcer", "consent-required", "full-scope-disabled":
-				case "reject-ropc-grant":
-					// Clients that register never get it. Others have a switch.
-					if policy.isForAll() {
-						return nil, fmt.Errorf("clientPolicies: %s: reject-ropc-grant for all clients: set their directAccessGrantsEnabled to false instead", policy.Name)
-					}
-				case "client-id-metadata-document":
-					var err error
-					if documents, err = documentPolicy(e.Configuration); err != nil {
-						return nil, err
-					}
-				default:
-					return nil, fmt.Errorf("clientProfiles: %s: the embedded server does not know the executor %s", profile.Name, e.Executor)
+				if err := policy.apply(e, r); err != nil {
+					return fmt.Errorf("clientProfiles: %s: %s: %w", profile.Name, e.Executor, err)
 				}
 			}
 		}
 	}
-	return documents, nil
+	return nil
+}
+
+// apply reads one executor of a policy.
+func (p policyFile) apply(e executorFile, r *Realm) (err error) {
+	switch e.Executor {
+	case "pkce-enforcer", "reject-implicit-grant", "consent-required", "full-scope-disabled":
+	case "secure-redirect-uris-enforcer":
+		r.Registration.Hosts, err = redirectHosts(r.Registration.Hosts, texts(e.Configuration["allow-permitted-domains"]))
+	case "reject-ropc-grant":
+		// Clients that register never get it. Others have a switch.
+		if p.isForAll() {
+			return errors.New("the embedded server can't take the password grant from all clients: " +
+				"set their directAccessGrantsEnabled to false instead")
+		}
+	case "client-id-metadata-document":
+		r.Documents, err = documentPolicy(e.Configuration, p.documentHosts())
+	default:
+		return errors.New("the embedded server does not know this executor")
+	}
+	return err
 }
 
 func (p policyFile) isForAll() bool {
-	for _, c := range p.Conditions {
-		if c.Condition == "any-client" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Conditions, func(c conditionFile) bool { return c.Condition == "any-client" })
 }
 
-func documentPolicy(configuration map[string]any) (*Documents, error) {
+// documentHosts are those of the condition client-id-uri; nil: any.
+func (p policyFile) documentHosts() []string {
+	for _, c := range p.Conditions {
+		if c.Condition == "client-id-uri" {
+			return texts(c.Configuration["client-id-uri-allow-permitted-domains"])
+		}
+	}
+	return nil
+}
+
+// redirectHosts are the trusted hosts to which codes may be sent. Keycloak
+// takes domains for regular expressions, and asks about this machine's names
+// elsewhere. Here a domain is a name, whose dots may have a backslash.
+func redirectHosts(trusted, domains []string) ([]string, error) {
+	if len(domains) == 0 {
+		return trusted, nil
+	}
+	var names []string
+	for _, domain := range domains {
+		name := strings.ReplaceAll(domain, `\.`, ".")
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+			return nil, fmt.Errorf("allow-permitted-domains: %.100q is not a name: name each host, with a backslash before each dot", domain)
+		}
+		names = append(names, name)
+	}
+	if trusted == nil {
+		return append(names, "localhost", "127.0.0.1", "[::1]"), nil
+	}
+	return slices.DeleteFunc(slices.Clone(trusted), func(host string) bool {
+		return !loopback.Host(strings.Trim(host, "[]")) && !slices.Contains(names, host)
+	}), nil
+}
+
+// documentPolicy reads the executor for metadata documents. hosts are those to
+// which its policy is confined; nil: any.
+func documentPolicy(configuration map[string]any, hosts []string) (*Documents, error) {
 	for _, name := range []string{"cimd-restrict-same-domain", "only-allow-confidential-client"} {
 		if configuration[name] == true {
-			return nil, fmt.Errorf("clientProfiles: client-id-metadata-document: the embedded server does not support %s", name)
+			return nil, fmt.Errorf("the embedded server does not support %s", name)
 		}
 	}
-	if required, _ := configuration["cimd-required-properties"].([]any); len(required) > 0 {
-		return nil, errors.New("clientProfiles: client-id-metadata-document: the embedded server does not support cimd-required-properties")
+	if len(texts(configuration["cimd-required-properties"])) > 0 {
+		return nil, errors.New("the embedded server does not support cimd-required-properties")
 	}
-	documents := &Documents{}
-	hosts, _ := configuration["cimd-allow-permitted-domains"].([]any)
-	for _, host := range hosts {
-		if name, ok := host.(string); ok {
-			documents.Hosts = append(documents.Hosts, name)
+	return &Documents{Hosts: slices.DeleteFunc(texts(configuration["cimd-allow-permitted-domains"]), func(host string) bool {
+		return hosts != nil && !slices.Contains(hosts, host)
+	})}, nil
+}
+
+// texts are the strings in a list of any values.
+func texts(list any) []string {
+	var found []string
+	values, _ := list.([]any)
+	for _, value := range values {
+		if text, ok := value.(string); ok {
+			found = append(found, text)
 		}
 	}
-	return documents, nil
+	return found
 }
 
 func first(values []string) string {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 )
 
 // Realm is what a realm file says. Its durations are zero where the file
@@ -43,11 +45,18 @@ type Realm struct {
 	Users     []User
 }
 
-// Registration bounds what clients get that register themselves: the policies
-// of the components org.keycloak.services.clientregistration.policy.
+// Registration bounds what clients get that register themselves or publish a
+// metadata document: the policies of the components
+// org.keycloak.services.clientregistration.policy.
 type Registration struct {
-	// Hosts are those that redirect URIs may name (trusted-hosts); nil: any.
+	// Hosts are those to which codes may be sent: the trusted-hosts that the
+	// executor secure-redirect-uris-enforcer permits too, since trusted-hosts
+	// alone also counts for home pages. Each is an exact name, IPv6 addresses
+	// in brackets; nil: any.
 	Hosts []string
+	// Schemes are private-use schemes of apps to which codes may be sent, each
+	// exactly, such as cursor. No member of a realm file names them.
+	Schemes []string
 	// Scopes are those that they may have beside the default ones
 	// (allowed-client-templates); nil: any.
 	Scopes []string
@@ -55,10 +64,23 @@ type Registration struct {
 	Max int
 }
 
-// Documents is the policy of the executor client-id-metadata-document.
+// Permits reports whether codes may be sent to a redirect URI that a client
+// stated itself. A private-use scheme must be named in Schemes; where any host is
+// permitted, a scheme with a dot is too (RFC 8252, section 7.1).
+func (r Registration) Permits(uri clientmetadata.Redirect) bool {
+	if uri.Private() {
+		return slices.Contains(r.Schemes, uri.Scheme()) || r.Hosts == nil && strings.Contains(uri.Scheme(), ".")
+	}
+	return r.Hosts == nil || slices.Contains(r.Hosts, uri.Host())
+}
+
+// Documents is the policy for clients whose client_id is the URL of a document.
 type Documents struct {
-	// Hosts may publish documents, and be named in them: a name, *.name for
-	// all below it, or * for all (cimd-allow-permitted-domains).
+	// Hosts may publish documents: a name, *.name for all below it, or * for
+	// all. They are those of the executor client-id-metadata-document
+	// (cimd-allow-permitted-domains) that its policy's condition client-id-uri
+	// names too (client-id-uri-allow-permitted-domains). They say nothing about
+	// where codes may be sent.
 	Hosts []string
 }
 

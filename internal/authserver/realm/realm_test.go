@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/keycloak"
 )
 
@@ -170,6 +171,58 @@ func TestDisabledIsLeftOut(t *testing.T) {
 	r, err = Parse(with(t, []any{}, "clientPolicies", "policies"), nil)
 	if err != nil || r.Documents != nil {
 		t.Errorf("documents %+v, %v", r, err)
+	}
+}
+
+// WA5: github.com may be a home page, but no code goes there. WA3: documents of
+// a host don't permit redirects to it, and the other way round.
+func TestWA5_WA3_HostsByWhatTheyAreFor(t *testing.T) {
+	permits := func(r *Realm, uri string) bool {
+		return r.Registration.Permits(clientmetadata.MustRedirects(uri)[0])
+	}
+	r := Demo()
+	for uri, want := range map[string]bool{
+		"http://localhost:1/cb": true, "http://127.0.0.1/": true, "http://[::1]:5/": true, "https://localhost/cb": true,
+		"https://github.com/cb": false, "https://code.visualstudio.com/cb": false, "https://app.example/cb": false,
+		"cursor://anysphere.cursor-mcp/cb": false, "com.example.app:/cb": false, "com.example.app://localhost/cb": false,
+	} {
+		if permits(r, uri) != want {
+			t.Errorf("%s: %v", uri, !want)
+		}
+	}
+	r.Registration.Schemes = []string{"cursor"}
+	if !permits(r, "cursor://anysphere.cursor-mcp/cb") || permits(r, "cursors://x/cb") {
+		t.Error("the scheme cursor, and only that, is permitted by name")
+	}
+	r.Registration.Hosts = nil
+	if !permits(r, "com.example.app:/cb") || permits(r, "myapp:/cb") || !permits(r, "https://any.example/") {
+		t.Error("where any host is permitted, a scheme with a dot is too, and no other")
+	}
+
+	read := func(value any, path ...any) (*Realm, error) { return Parse(with(t, value, path...), nil) }
+	domains := []any{"clientProfiles", "profiles", 1, "executors", 1, "configuration", "allow-permitted-domains"}
+	trusted := []any{"components", registrationPolicies, 0, "config", "trusted-hosts"}
+	if r, err := read([]string{`github\.com`, `claude.ai`}, domains...); err != nil || !permits(r, "https://github.com/cb") || permits(r, "https://claude.ai/") {
+		t.Errorf("a host that both lists name is not permitted, or one of a single list is: %v", err)
+	}
+	if r, err := read([]string{"github.com"}, trusted...); err != nil || permits(r, "https://github.com/cb") || permits(r, "http://localhost/cb") {
+		t.Errorf("without localhost among the trusted hosts: %v", err)
+	}
+	if r, err := read([]string{}, domains...); err != nil || !permits(r, "https://github.com/cb") {
+		t.Errorf("an empty list permits what Keycloak would, all trusted hosts: %v", err)
+	}
+	for _, pattern := range []string{".*", "*.example.com", `.+\.claude\.ai`, "(a|b)", "[a-z]", "Claude.ai"} {
+		if _, err := read([]string{pattern}, domains...); err == nil || !strings.Contains(err.Error(), "allow-permitted-domains") {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+	documents := []any{"clientProfiles", "profiles", 2, "executors", 0, "configuration", "cimd-allow-permitted-domains"}
+	if r, err := read([]string{"localhost", "claude.ai"}, documents...); err != nil || r.Documents.Allows("claude.ai") || !r.Documents.Allows("localhost") || permits(r, "https://claude.ai/") {
+		t.Errorf("documents of a host that the condition doesn't name: %v", err)
+	}
+	condition := []any{"clientPolicies", "policies", 2, "conditions", 0, "configuration", "client-id-uri-allow-permitted-domains"}
+	if r, err := read([]string{"claude.ai", "localhost"}, condition...); err != nil || r.Documents.Allows("claude.ai") || r.Documents.Allows("127.0.0.1") {
+		t.Errorf("documents of a host that the executor doesn't name: %v", err)
 	}
 }
 

@@ -112,18 +112,22 @@ type componentFile struct {
 }
 
 type profileFile struct {
-	Name      string `json:"name"`
-	Executors []struct {
-		Executor      string         `json:"executor"`
-		Configuration map[string]any `json:"configuration"`
-	} `json:"executors"`
+	Name      string         `json:"name"`
+	Executors []executorFile `json:"executors"`
+}
+
+type executorFile struct {
+	Executor      string         `json:"executor"`
+	Configuration map[string]any `json:"configuration"`
 }
 
 type policyFile struct {
-	Name       string   `json:"name"`
-	Enabled    *bool    `json:"enabled"`
-	Profiles   []string `json:"profiles"`
-	Conditions []struct {
-		Condition string `json:"condition"`
-	} `json:"conditions"`
+	Enabled    *bool           `json:"enabled"`
+	Profiles   []string        `json:"profiles"`
+	Conditions []conditionFile `json:"conditions"`
+}
+
+type conditionFile struct {
+	Condition     string         `json:"condition"`
+	Configuration map[string]any `json:"configuration"`
 }
