@@ -27,8 +27,10 @@ const (
 	issuer = "http://localhost:8080/realms/mcp-realm"
 )
 
-// provided is the first step that trusts a provider, and has no keys.
-const provided = 10
+const (
+	guarded  = 6  // the first step that reads a token; before it, pages show none
+	provided = 10 // the first step that trusts a provider, and has no keys
+)
 
 // programs are the steps, built and started as they are needed.
 type programs struct {
@@ -117,6 +119,9 @@ func (w *Writer) compare(id string, era matrix.Era, steps ...int) (string, error
 	row := matrix.Rows[index]
 	if row.Exchange != nil || !slices.Contains(row.Eras(), era) {
 		return "", fmt.Errorf("the row can't be shown in the era %q", era)
+	}
+	if steps[len(steps)-1] < guarded {
+		row.Request.Token = nil
 	}
 	var command strings.Builder
 	if token := row.Request.Token; token != nil && strings.Contains(row.Request.Curl(base, era), "$TOKEN") {
