@@ -69,8 +69,8 @@ provider on this machine.
 TEXT
 client --server "$resource" --store "$store" --login "$login"
 expect_end 0 'it is let in'
-for turn in '1. Ask the MCP server' '2. Read what it says about itself' '3. Read what its authorization server says' \
-  '4. Become a client there' '5. Ask the user' '6. Get a token' '7. Ask the MCP server'; do
+for turn in '1. Ask the MCP server' "2. Read the MCP server's metadata" "3. Read the authorization server's metadata" \
+  '4. Register the client' '5. Ask the user' '6. Get a token' '7. Ask the MCP server'; do
   expect_said "$turn"
 done
 expect_said '401 Unauthorized'
@@ -123,7 +123,7 @@ printf 'KEYCLOAK_URL=%s\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL=%s\n' "$base" 
 serve IMPOSTOR 10 -addr localhost:0 -env "$work/other.env"
 client --server "$IMPOSTOR/mcp" --store none --login "$login"
 expect_end 3 'it is not let in'
-expect_silence 'Become a client there'
+expect_silence 'Register the client'
 
 scene 'Who is not let in' <<'TEXT'
 A wrong password, nobody there, and a server that would carry tokens in the clear.

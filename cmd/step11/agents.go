@@ -13,20 +13,38 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
 
-// browserAgent opens the user's browser.
-type browserAgent struct{ mcpauth.Browser }
+// browserAgent opens the user's browser. It always says where the user has to
+// go: an opener may be there and open nothing, as over SSH or in a container.
+type browserAgent struct {
+	mcpauth.Browser
+	out     io.Writer
+	timeout time.Duration
+}
 
-// Open says what else can be done where there is no browser.
-func (a browserAgent) Open(ctx context.Context, authorizationURL, redirectURI string) error {
-	if err := a.Browser.Open(ctx, authorizationURL, redirectURI); err != nil {
-		return fmt.Errorf("%w; with --no-browser you can open it yourself", err)
+func newBrowserAgent(out io.Writer, timeout time.Duration) browserAgent {
+	a := browserAgent{out: out, timeout: timeout}
+	a.Failed = func(err error) {
+		fmt.Fprintf(out, "\nThe browser could not be opened (%v). Open the address above yourself.\n"+
+			"If your browser is on another machine, press Ctrl-C and use --no-browser.\n", err)
 	}
-	return nil
+	return a
+}
+
+// Open prints the address and starts the browser.
+func (a browserAgent) Open(ctx context.Context, authorizationURL, redirectURI string) error {
+	fmt.Fprintf(a.out, "\nLog in in your browser. If it doesn't open, go to:\n\n%s\n\nWaiting for your answer, at most %s. Ctrl-C stops.\n",
+		authorizationURL, a.timeout)
+	err := a.Browser.Open(ctx, authorizationURL, redirectURI)
+	if err != nil && !errors.Is(err, mcpauth.ErrURL) {
+		a.Failed(err)
+		return nil
+	}
+	return err
 }
 
 // pasteAgent prints the authorization URL and takes the redirect URL pasted in:
-// for a shell on another machine than the browser, whose callback reaches
-// nobody.
+// for a shell on another machine than the browser, where the callback can't be
+// reached.
 type pasteAgent struct {
 	out   io.Writer
 	lines chan string
@@ -49,7 +67,8 @@ func newPasteAgent(in io.Reader, out io.Writer) *pasteAgent {
 
 // Open prints the URL.
 func (a *pasteAgent) Open(_ context.Context, authorizationURL, redirectURI string) error {
-	_, err := fmt.Fprintf(a.out, "\nOpen this in a browser:\n\n%s\n\nIf the browser then can't reach %s,\npaste the address that it shows here:\n", authorizationURL, redirectURI)
+	_, err := fmt.Fprintf(a.out, "\nOpen this in a browser:\n\n%s\n\n"+
+		"If the browser then can't reach %s,\npaste the address that it shows here:\n", authorizationURL, redirectURI)
 	return err
 }
 
@@ -80,11 +99,11 @@ func (a formAgent) Open(ctx context.Context, authorizationURL, redirectURI strin
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, back.String(), nil)
 	if err != nil {
-		return errors.New("the provider sends the browser to a URL that can't be read")
+		return errors.New("the provider sends the browser to something that is not a URL")
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return errors.New("the callback can't be reached")
+		return errors.New("the callback can't be reached") // the cause holds the code
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 	return response.Body.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
 // toolError is an error that a tool reported: the call itself went well.
@@ -35,7 +36,9 @@ func (o *options) call(ctx context.Context, authorization *mcpauth.Transport, na
 }
 
 // attempt is one connection.
-func (o *options) attempt(ctx context.Context, authorization *mcpauth.Transport, narrator *narrator, more ...client.ClientOption) (outcome string, err error) {
+func (o *options) attempt(
+	ctx context.Context, authorization *mcpauth.Transport, narrator *narrator, more ...client.ClientOption,
+) (outcome string, err error) {
 	wire, err := transport.NewStreamableHTTP(o.server, transport.WithHTTPBasicClient(&http.Client{Transport: authorization}))
 	if err != nil {
 		return "", err
@@ -65,7 +68,7 @@ func listTools(ctx context.Context, c *client.Client, narrator *narrator) (strin
 	}
 	var b strings.Builder
 	for _, tool := range listed.Tools {
-		fmt.Fprintf(&b, "%-12s %s\n", tool.Name, tool.Description)
+		fmt.Fprintf(&b, "%-12s %s\n", plaintext.Line(tool.Name), plaintext.Line(tool.Description))
 	}
 	narrator.result(strings.TrimRight(b.String(), "\n"))
 	return fmt.Sprintf("The server lists %d tools.", len(listed.Tools)), nil

@@ -1,32 +1,31 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/flowreport"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 )
 
 // The demo user of the realm file. Everybody knows the password.
 var demoUser = formlogin.User{Name: "mcp-user", Password: "user123"}
 
 // demo starts the authorization server of step 9 and the MCP server of step 10
-// on free ports, goes through the whole flow with the demo user, and stops both
-// again. It ends with status 0 if all of it happened as it should.
+// on free ports, shows the whole flow with the demo user, and stops both again.
+// It ends with status 0 if all of it happened as it should.
 func demo(ctx context.Context, o *options, stdout, stderr io.Writer) int {
 	dir, err := os.MkdirTemp("", "step11-demo-")
 	if err != nil {
@@ -36,10 +35,10 @@ func demo(ctx context.Context, o *options, stdout, stderr io.Writer) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // building included
 	defer cancel()
-	s := &stage{dir: dir, narrator: &narrator{out: plain{stdout}, verbose: o.verbose, quiet: o.quiet, json: o.json}}
+	s := &stage{dir: dir, narrator: o.narrator(stdout, stderr)}
 	defer s.stop()
 	if err := s.play(ctx, o.report); err != nil {
-		fmt.Fprintf(plain{stderr}, "step11: the demo failed: %v\n%s", err, s.logs())
+		fmt.Fprintf(stderr, "step11: the demo failed: %s\n%s", explain(err), s.logs())
 		return exitFailed
 	}
 	return 0
@@ -49,9 +48,9 @@ func demo(ctx context.Context, o *options, stdout, stderr io.Writer) int {
 type stage struct {
 	dir      string
 	narrator *narrator
-	stops    []func()
-	output   []string // files that the servers write to
-	server   string   // URL of the MCP server
+	programs []*program.Program
+	output   []*os.File // that the servers write to
+	server   string     // URL of the MCP server
 }
 
 func (s *stage) play(ctx context.Context, report string) error {
@@ -61,13 +60,13 @@ func (s *stage) play(ctx context.Context, report string) error {
 	}
 	store := &tokens{FileStore: mcpauth.FileStore{Dir: filepath.Join(s.dir, "store")}}
 	authorization, err := mcpauth.New(mcpauth.Config{
-		Server: s.server, Name: "Step 11, the demo", Agent: formAgent{demoUser}, Store: store, Trace: s.narrator,
+		ResourceURL: s.server, Name: "Step 11, the demo", Agent: formAgent{demoUser}, Store: store, Trace: s.narrator,
 	})
 	if err != nil {
 		return err
 	}
 	defer authorization.CloseIdleConnections()
-	s.title("The client knows nothing but " + s.server + ". It lists the tools, as the demo user " + demoUser.Name + ".")
+	s.title("The client knows only " + s.server + ". It lists the tools, as the demo user " + demoUser.Name + ".")
 	listed, err := (&options{server: s.server}).call(ctx, authorization, s.narrator)
 	if err != nil {
 		return cause(authorization, err)
@@ -75,8 +74,9 @@ func (s *stage) play(ctx context.Context, report string) error {
 	if token := store.last(); token == nil || strings.Contains(token.Scope, "mcp:tools") {
 		return errors.New("the first token should allow listing and nothing else")
 	}
-	s.title("It calls a tool. The token that it has allows too little for that.")
-	called, err := (&options{server: s.server, tool: "echo", arguments: arguments{"message": "hi"}}).call(ctx, authorization, s.narrator)
+	s.title("It calls a tool. The scope of its token is too small for that.")
+	echo := &options{server: s.server, tool: "echo", arguments: arguments{"message": "hi"}}
+	called, err := echo.call(ctx, authorization, s.narrator)
 	if err != nil {
 		return cause(authorization, err)
 	}
@@ -84,27 +84,17 @@ func (s *stage) play(ctx context.Context, report string) error {
 	if token == nil || !strings.Contains(token.Scope, "mcp:tools") {
 		return errors.New("the step-up should have brought mcp:tools")
 	}
-	s.title("A thief changes one character of the token's claims, and tries.")
+	s.title("An attacker changes one character of the token's claims, and sends the token.")
 	if err := s.tampered(ctx, token.Access); err != nil {
 		return err
 	}
-	s.title("The client gives back what it got.")
+	s.title("The client revokes its tokens and deletes its registration.")
 	if _, err := authorization.Forget(ctx); err != nil {
 		return err
 	}
-	if report == "" {
-		report = "flow.html"
-	}
-	return writeReport(report, flowreport.Report{
+	return writeReport(cmp.Or(report, "flow.html"), flowreport.Report{
 		Server: s.server, Outcome: listed + " " + called + " A tampered token was refused.", Events: s.narrator.events,
 	}, s.narrator)
-}
-
-func cause(authorization *mcpauth.Transport, err error) error {
-	if why := authorization.Err(); why != nil {
-		return why
-	}
-	return err
 }
 
 // tokens remembers the last token that was stored, to show what an attacker
@@ -126,7 +116,7 @@ func (t *tokens) last() *mcpauth.Token { return t.token }
 func (s *stage) tampered(ctx context.Context, token string) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return errors.New("the access token is no JWT")
+		return errors.New("the access token is not a JWT")
 	}
 	middle := []byte(parts[1])
 	// Another letter of base64url: a token of another form would be refused
@@ -137,7 +127,8 @@ func (s *stage) tampered(ctx context.Context, token string) error {
 		middle[at] = 'A'
 	}
 	forged := parts[0] + "." + string(middle) + "." + parts[2]
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+	body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server, body)
 	if err != nil {
 		return err
 	}
@@ -167,58 +158,43 @@ func (s *stage) title(text string) {
 // startServers starts both. Each has to know the other's address before it
 // starts, so one port is chosen beforehand.
 func (s *stage) startServers(ctx context.Context) error {
-	if err := s.build(ctx, "step9", "step10"); err != nil {
+	root, err := moduleRoot(ctx)
+	if err != nil {
 		return err
 	}
-	port, err := freePort()
+	port, err := program.FreePort()
 	if err != nil {
 		return err
 	}
 	base := "http://localhost:" + port
 	s.server = base + "/mcp"
-	issuer, err := s.start(ctx, "step9", "-addr", "localhost:0", "-keys", filepath.Join(s.dir, "keys"), "-resource", s.server)
+	issuer, err := s.start(ctx, root, "step9", "-addr", "localhost:0", "-keys", filepath.Join(s.dir, "keys"), "-resource", s.server)
 	if err != nil {
 		return err
 	}
 	settings := filepath.Join(s.dir, "step10.env")
-	if err := os.WriteFile(settings, []byte("KEYCLOAK_URL="+issuer+"\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL="+base+"\n"), 0o600); err != nil {
+	text := "KEYCLOAK_URL=" + issuer + "\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL=" + base + "\n"
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		return err
 	}
-	if _, err := s.start(ctx, "step10", "-addr", "localhost:"+port, "-env", settings); err != nil {
+	if _, err := s.start(ctx, root, "step10", "-addr", "localhost:"+port, "-env", settings); err != nil {
 		return err
 	}
 	return s.awaitReady(ctx, base+"/health")
 }
 
-func (s *stage) build(ctx context.Context, names ...string) error {
-	args := []string{"build", "-o", s.dir + string(filepath.Separator)}
-	for _, name := range names {
-		args = append(args, "mcp-auth-step-by-step/cmd/"+name)
+func moduleRoot(ctx context.Context) (string, error) {
+	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
+	root, found := strings.CutPrefix(strings.TrimSpace(string(output)), "mcp-auth-step-by-step ")
+	if err != nil || !found {
+		return "", errors.New("the demo builds its servers; run it inside the repository, with Go installed")
 	}
-	build := exec.CommandContext(ctx, "go", args...)
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("the servers can't be built; run this inside of the repository, with Go installed: %w\n%s", err, output)
-	}
-	return nil
+	return root, nil
 }
 
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = listener.Close() }()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, err
-}
-
-var listening = regexp.MustCompile(`^listening on (http://\S+)`)
-
-// start starts a server and returns its URL once it listens.
-func (s *stage) start(ctx context.Context, name string, args ...string) (string, error) {
-	server := exec.CommandContext(ctx, filepath.Join(s.dir, name), args...)
-	server.Env = environment()
-	pipe, err := server.StderrPipe()
+// start builds and starts a server and returns its URL once it listens.
+func (s *stage) start(ctx context.Context, root, name string, args ...string) (string, error) {
+	binary, err := program.Build(ctx, root, s.dir, name)
 	if err != nil {
 		return "", err
 	}
@@ -226,44 +202,22 @@ func (s *stage) start(ctx context.Context, name string, args ...string) (string,
 	if err != nil {
 		return "", err
 	}
-	s.output = append(s.output, log.Name())
-	if err := server.Start(); err != nil {
+	s.output = append(s.output, log)
+	command := exec.CommandContext(ctx, binary, args...)
+	command.Env = environment()
+	running, err := program.Start(command, log)
+	if err != nil {
 		return "", err
 	}
-	found := make(chan string, 1)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { _ = log.Close() }()
-		scanner := bufio.NewScanner(pipe)
-		for scanner.Scan() {
-			fmt.Fprintln(log, scanner.Text())
-			if match := listening.FindStringSubmatch(scanner.Text()); match != nil {
-				found <- match[1]
-			}
-		}
-	}()
-	s.stops = append(s.stops, func() {
-		_ = server.Process.Signal(os.Interrupt)
-		<-done
-		_ = server.Wait()
-	})
-	select {
-	case at := <-found:
-		return at, nil
-	case <-done:
-		return "", fmt.Errorf("%s ended instead of starting", name)
-	case <-time.After(30 * time.Second):
-		return "", fmt.Errorf("%s did not start within half a minute", name)
-	}
+	s.programs = append(s.programs, running)
+	return running.URL, nil
 }
 
 // environment is the caller's, without what would change the servers.
 func environment() []string {
 	var kept []string
 	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, "JWT_") && !strings.HasPrefix(name, "KEYCLOAK_") && !strings.HasPrefix(name, "MCP_") && !strings.HasPrefix(name, "JWKS_") {
+		if !slices.ContainsFunc([]string{"JWT_", "KEYCLOAK_", "MCP_", "JWKS_"}, func(p string) bool { return strings.HasPrefix(variable, p) }) {
 			kept = append(kept, variable)
 		}
 	}
@@ -272,9 +226,6 @@ func environment() []string {
 
 // awaitReady waits until the MCP server has the provider's keys.
 func (s *stage) awaitReady(ctx context.Context, health string) error {
-	if _, err := url.Parse(health); err != nil {
-		return err
-	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for range 400 {
@@ -296,21 +247,24 @@ func (s *stage) awaitReady(ctx context.Context, health string) error {
 
 // stop ends the servers, the last first.
 func (s *stage) stop() {
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		s.stops[i]()
+	for _, running := range slices.Backward(s.programs) {
+		running.Stop()
+	}
+	for _, log := range s.output {
+		_ = log.Close()
 	}
 }
 
 // logs is what the servers wrote last, for when the demo fails.
 func (s *stage) logs() string {
 	var b strings.Builder
-	for _, path := range s.output {
-		text, err := os.ReadFile(path)
+	for _, log := range s.output {
+		text, err := os.ReadFile(log.Name())
 		if err != nil {
 			continue
 		}
 		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		fmt.Fprintf(&b, "%s:\n  %s\n", filepath.Base(path), strings.Join(lines[max(0, len(lines)-8):], "\n  "))
+		fmt.Fprintf(&b, "%s:\n  %s\n", filepath.Base(log.Name()), strings.Join(lines[max(0, len(lines)-8):], "\n  "))
 	}
 	return b.String()
 }

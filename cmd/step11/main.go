@@ -1,17 +1,18 @@
-// Command step11 finds its own way in. Given nothing but the URL of an MCP
-// server, it discovers who gives out tokens for it, introduces itself there,
-// gets the user's consent in a browser, and calls a tool; and it says at each
-// turn what it does and why.
+// Command step11 is an MCP client that needs nothing but the URL of a server. It
+// discovers which authorization server issues tokens for it, registers there,
+// gets the user's consent in a browser, and calls a tool. At each turn it says
+// what it does and why.
 //
 //	go run ./cmd/step11 --call echo --arg message=hi
 //
-// What does the work is internal/mcpclient/mcpauth, an http.RoundTripper under mcp-go's
-// client. This program chooses how the client introduces itself, shows what
-// happens, and keeps what it got for the next run.
+// The work is done by internal/mcpclient/mcpauth, an http.RoundTripper under
+// mcp-go's client. This program chooses how the client introduces itself, shows
+// what happens, and stores what it got for the next run.
 //
-// It ends with status 0 when it got what was asked for; 1 when something else
-// failed; 2 when the flags are wrong; 3 when it was not let in; 4 when the
-// server can't be reached; 5 when the tool reports an error.
+// Its exit status is 0 when it got what was asked for; 1 when something else
+// failed; 2 when the flags are wrong; 3 when the client did not get access; 4
+// when the server can't be reached or isn't ready; 5 when the tool reports an
+// error.
 package main
 
 import (
@@ -20,24 +21,17 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/mcpclient/flowreport"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
-	"mcp-auth-step-by-step/internal/tutorial/formlogin"
-)
-
-// Exit statuses.
-const (
-	exitFailed = iota + 1
-	exitUsage
-	exitNotLetIn
-	exitUnreachable
-	exitTool
+	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
 func main() {
@@ -48,30 +42,28 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = &plain{Writer: stdout}, &plain{Writer: stderr}
 	o, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
-	case errors.Is(err, errFlags):
-		return exitUsage
 	case err != nil:
 		fmt.Fprintf(stderr, "step11: %v; see step11 -h\n", err)
 		return exitUsage
-	}
-	if o.demo {
+	case o.demo:
 		return demo(ctx, o, stdout, stderr)
 	}
-	err = o.goThrough(ctx, stdin, stdout)
-	if err != nil {
-		fmt.Fprintf(plain{stderr}, "step11: %v\n", err)
+	if err := o.run(ctx, stdin, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "step11: %s\n", explain(err))
+		return status(err)
 	}
-	return status(err)
+	return 0
 }
 
-// goThrough runs the flow, and writes the report however it ends.
-func (o *options) goThrough(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	narrator := &narrator{out: plain{stdout}, verbose: o.verbose, quiet: o.quiet, json: o.json}
-	config, err := o.config(ctx, stdin, stdout)
+// run runs the flow, and writes the report however it ends.
+func (o *options) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+	narrator := o.narrator(stdout, stderr)
+	config, err := o.config(stdin, stderr)
 	if err != nil {
 		return err
 	}
@@ -85,26 +77,33 @@ func (o *options) goThrough(ctx context.Context, stdin io.Reader, stdout io.Writ
 		return forget(ctx, authorization, narrator)
 	}
 	outcome, err := o.call(ctx, authorization, narrator)
-	if why := authorization.Err(); why != nil && err != nil {
-		err = why // mcp-go tells how its last attempt ended, not what stopped it
-	}
+	err = cause(authorization, err)
 	if o.report == "" {
 		return err
 	}
 	report := flowreport.Report{Server: o.server, Outcome: outcome, Events: narrator.events}
 	if err != nil {
-		report.Outcome, report.Failed = "It was not let in, or got no answer: "+err.Error(), true
+		report.Outcome, report.Failed = "The client did not get a result: "+explain(err), true
 	}
 	return errors.Join(err, writeReport(o.report, report, narrator))
 }
 
+// cause is why a call failed: mcp-go reports how its last attempt ended, and not
+// what stopped it.
+func cause(authorization *mcpauth.Transport, err error) error {
+	if why := authorization.Err(); err != nil && why != nil && !errors.As(err, new(*toolError)) {
+		return why
+	}
+	return err
+}
+
 func writeReport(path string, report flowreport.Report, narrator *narrator) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	var page strings.Builder
+	if err := report.Write(&page); err != nil {
 		return err
 	}
-	if err := errors.Join(report.Write(file), file.Close()); err != nil {
-		return err
+	if err := localfile.Write(filepath.Clean(path), []byte(page.String()), 0o600); err != nil {
+		return fmt.Errorf("the report can't be written: %w", err)
 	}
 	narrator.say("The flow as a page: " + path)
 	return nil
@@ -113,40 +112,28 @@ func writeReport(path string, report flowreport.Report, narrator *narrator) erro
 func forget(ctx context.Context, authorization *mcpauth.Transport, narrator *narrator) error {
 	n, err := authorization.Forget(ctx)
 	if err != nil {
-		return fmt.Errorf("removed %d entries here, but %w", n, err)
+		return fmt.Errorf("%d entries were removed here, but %w", n, err)
 	}
 	if n == 0 {
-		narrator.result("There was nothing to forget for this server.")
+		narrator.result("Nothing is stored for this server.")
 		return nil
 	}
-	narrator.result(fmt.Sprintf("Forgotten, and given back where the authorization server takes it: %d.", n))
+	narrator.result(fmt.Sprintf("Removed and, where the authorization server supports it, revoked: %d.", n))
 	return nil
 }
 
-// status tells the exit status of an error.
-func status(err error) int {
-	var network *net.OpError
-	var tool *toolError
-	var server *mcpauth.ServerError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &tool):
-		return exitTool
-	case errors.As(err, &server):
-		return exitNotLetIn
+// plain writes text that other parties had a part in: without what could steer
+// the terminal or turn the direction of writing. It is for several goroutines.
+type plain struct {
+	io.Writer
+	mu sync.Mutex
+}
+
+func (p *plain) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, err := io.WriteString(p.Writer, plaintext.Lines(string(text))); err != nil {
+		return 0, err
 	}
-	for _, known := range []error{
-		mcpauth.ErrDiscovery, mcpauth.ErrResource, mcpauth.ErrIssuer, mcpauth.ErrPKCE, mcpauth.ErrRegistration, mcpauth.ErrState,
-		mcpauth.ErrScope, mcpauth.ErrRefused, mcpauth.ErrDenied, mcpauth.ErrRedirect, mcpauth.ErrURL, context.DeadlineExceeded,
-		formlogin.ErrRefused, formlogin.ErrNotLoopback,
-	} {
-		if errors.Is(err, known) {
-			return exitNotLetIn
-		}
-	}
-	if errors.As(err, &network) || strings.Contains(err.Error(), "connection refused") {
-		return exitUnreachable
-	}
-	return exitFailed
+	return len(text), nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,13 +35,13 @@ func TestUsage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			if got := run(t.Context(), args, strings.NewReader(""), &out, &errs); got != exitUsage || errs.Len() == 0 || out.Len() != 0 {
+			if got := run(t.Context(), args, strings.NewReader(""), &out, &errs); got != exitUsage || strings.Count(errs.String(), "\n") != 1 || out.Len() != 0 {
 				t.Errorf("status %d, %q, %q", got, out.String(), errs.String())
 			}
 		})
 	}
 	var out, errs bytes.Buffer
-	if got := run(t.Context(), []string{"-h"}, strings.NewReader(""), &out, &errs); got != 0 || !strings.Contains(errs.String(), "finds its own way in") {
+	if got := run(t.Context(), []string{"-h"}, strings.NewReader(""), &out, &errs); got != 0 || !strings.Contains(errs.String(), "needs nothing but the URL") {
 		t.Errorf("-h: status %d, %s", got, errs.String())
 	}
 }
@@ -76,13 +75,13 @@ func TestGrants(t *testing.T) {
 func TestExitStatus(t *testing.T) {
 	for want, err := range map[int]error{
 		0: nil, exitFailed: errors.New("x"), exitNotLetIn: fmt.Errorf("x: %w", &mcpauth.ServerError{Code: "access_denied"}),
-		exitUnreachable: fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("x")}), exitTool: &toolError{"x"},
+		exitUnreachable: fmt.Errorf("x: %w", &mcpauth.UnreachableError{Err: errors.New("x")}), exitTool: &toolError{"x"},
 	} {
 		if got := status(err); got != want {
 			t.Errorf("%v: %d, want %d", err, got, want)
 		}
 	}
-	for _, err := range []error{mcpauth.ErrScope, mcpauth.ErrIssuer, mcpauth.ErrResource, mcpauth.ErrPKCE, mcpauth.ErrRedirect, context.DeadlineExceeded} {
+	for _, err := range []error{mcpauth.ErrScope, mcpauth.ErrIssuer, mcpauth.ErrResource, mcpauth.ErrPKCE, mcpauth.ErrRedirect, mcpauth.ErrNoAnswer} {
 		if got := status(fmt.Errorf("x: %w", err)); got != exitNotLetIn {
 			t.Errorf("%v: %d", err, got)
 		}
@@ -92,9 +91,9 @@ func TestExitStatus(t *testing.T) {
 // What a server says can't steer the terminal.
 func TestPlain(t *testing.T) {
 	var b bytes.Buffer
-	n := &narrator{out: plain{&b}}
+	n := &narrator{out: &plain{Writer: &b}}
 	n.result("a\x1b[2J\u009b\u202eb\nc")
-	if got := b.String(); got != "\na[2Jb\nc\n" {
+	if got := b.String(); got != "\nResult\n    a[2Jb\n    c\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -148,9 +147,9 @@ func TestTheWholeWay(t *testing.T) {
 		t.Fatalf("status %d, %s", status, errs)
 	}
 	for _, said := range []string{
-		" 1. Ask the MCP server", "401 Unauthorized", " 2. Read what it says about itself", "authorization_servers:", " 3. Read what its authorization server says",
-		"code_challenge_methods_supported:", " 4. Become a client there", " 5. Ask the user", "?client_id=", "&resource=http://localhost:", " 6. Get a token",
-		"access_token, decoded:", `aud: "http://localhost:`, " 7. Ask the MCP server", "\necho ",
+		" 1. Ask the MCP server", "401 Unauthorized", " 2. Read the MCP server's metadata", "authorization_servers:", " 3. Read the authorization server's metadata",
+		"code_challenge_methods_supported:", " 4. Register the client", " 5. Ask the user", "?client_id=", "&resource=http://localhost:", " 6. Get a token",
+		"access_token, decoded:", `aud: "http://localhost:`, " 7. Ask the MCP server", "\nResult\n    echo ",
 	} {
 		if !strings.Contains(out, said) {
 			t.Errorf("it did not say %q", said)
@@ -193,7 +192,7 @@ func TestTheWholeWay(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("the store has %v, %v", entries, err)
 	}
-	kept, err := (&mcpauth.FileStore{Dir: store}).ForServer(theServers(t).server)
+	kept, err := (&mcpauth.FileStore{Dir: store}).ForResourceURL(theServers(t).server)
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("the store has %v, %v", kept, err)
 	}
@@ -210,7 +209,7 @@ func TestTheWholeWay(t *testing.T) {
 	}
 
 	status, out, errs = try(t, store, "--forget")
-	if status != 0 || !strings.Contains(out, "Forgotten") {
+	if status != 0 || !strings.Contains(out, "Removed") {
 		t.Errorf("--forget: status %d, %s%s", status, out, errs)
 	}
 	if left, _ := os.ReadDir(store); len(left) != 0 {
@@ -279,7 +278,7 @@ func TestDemo(t *testing.T) {
 	if got := run(t.Context(), []string{"--demo", "--report", report}, strings.NewReader(""), &out, &errs); got != 0 {
 		t.Fatalf("status %d\n%s", got, errs.String())
 	}
-	for _, said := range []string{"insufficient_scope", "steps up", "\nhi\n", "invalid_token", "/revoke"} {
+	for _, said := range []string{"insufficient_scope", "steps up", "\nResult\n    hi\n", "invalid_token", "/revoke"} {
 		if !strings.Contains(out.String(), said) {
 			t.Errorf("it did not say %q", said)
 		}

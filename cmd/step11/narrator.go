@@ -9,23 +9,31 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
 // narrator tells what happens, in numbered stages, and keeps it for the report.
 type narrator struct {
 	out                  io.Writer
+	alerts               io.Writer // for what the user must see in any case
 	verbose, quiet, json bool
 	events               []mcpauth.Event
 	stage                mcpauth.Stage
 	number               int
 }
 
+func (o *options) narrator(stdout, stderr io.Writer) *narrator {
+	return &narrator{out: stdout, alerts: stderr, verbose: o.verbose, quiet: o.quiet, json: o.json}
+}
+
 // Observe tells one event.
 func (n *narrator) Observe(e mcpauth.Event) {
 	n.events = append(n.events, e)
+	if e.Alert && (n.quiet || n.json) {
+		fmt.Fprintf(n.alerts, "step11: %s\n", plaintext.Line(e.Note))
+	}
 	switch {
 	case n.json:
 		n.line(e)
@@ -50,7 +58,11 @@ func (n *narrator) tell(e mcpauth.Event) {
 
 func (n *narrator) exchange(e *mcpauth.Exchange) {
 	target, query, _ := strings.Cut(e.URL, "?")
-	fmt.Fprintf(n.out, "    %s → %s %s%s\n", e.From, e.Method, target, method(e.Body))
+	method := e.RPCMethod()
+	if method != "" {
+		method = "   " + method
+	}
+	fmt.Fprintf(n.out, "    %s → %s %s%s\n", e.From, e.Method, plaintext.Line(target), method)
 	if query != "" {
 		n.parameters("?", query)
 	}
@@ -65,7 +77,7 @@ func (n *narrator) exchange(e *mcpauth.Exchange) {
 	}
 	if e.Status == 0 {
 		if e.Error != "" {
-			fmt.Fprintf(n.out, "    ← no answer: %s\n", e.Error)
+			fmt.Fprintf(n.out, "    ← no answer: %s\n", plaintext.Line(e.Error))
 		}
 		return
 	}
@@ -88,7 +100,7 @@ func (n *narrator) answer(e *mcpauth.Exchange) {
 	}
 	for _, name := range []string{"Www-Authenticate", "Location", "Dpop-Nonce"} {
 		for _, value := range e.Answer[name] {
-			fmt.Fprintf(n.out, "        %s: %s\n", name, value)
+			fmt.Fprintf(n.out, "        %s: %s\n", name, plaintext.Line(value))
 		}
 	}
 	var members map[string]json.RawMessage
@@ -112,7 +124,9 @@ var telling = []string{
 
 // decoded shows what a token says, where it was given out.
 func (n *narrator) decoded(token mcpauth.DecodedJWT, e *mcpauth.Exchange) {
-	if !n.verbose && (token.Name == "access token" || token.Name == "DPoP proof" || strings.Contains(e.Body, "client_assertion=") && token.Name == "client_assertion") {
+	sent := token.Name == "access token" || token.Name == "DPoP proof" ||
+		token.Name == "client_assertion" && strings.Contains(e.Body, "client_assertion=")
+	if sent && !n.verbose {
 		return
 	}
 	var claims map[string]json.RawMessage
@@ -121,7 +135,7 @@ func (n *narrator) decoded(token mcpauth.DecodedJWT, e *mcpauth.Exchange) {
 	}
 	fmt.Fprintf(n.out, "        %s, decoded: %s\n", token.Name, oneLine(token.Header))
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
-		fmt.Fprintf(n.out, "            %s: %s\n", name, oneLine(claims[name]))
+		fmt.Fprintf(n.out, "            %s: %s\n", plaintext.Line(name), oneLine(claims[name]))
 	}
 }
 
@@ -131,7 +145,7 @@ func (n *narrator) parameters(first, encoded string) {
 		if err != nil {
 			plain = part
 		}
-		fmt.Fprintf(n.out, "        %s%s\n", first, plain)
+		fmt.Fprintf(n.out, "        %s%s\n", first, plaintext.Line(plain))
 		first = "&"
 	}
 }
@@ -139,12 +153,13 @@ func (n *narrator) parameters(first, encoded string) {
 func (n *narrator) header(header http.Header) {
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		for _, value := range header[name] {
-			fmt.Fprintf(n.out, "        %s: %s\n", name, value)
+			fmt.Fprintf(n.out, "        %s: %s\n", name, plaintext.Line(value))
 		}
 	}
 }
 
-// result shows what the program was started for.
+// result shows what the program was started for. Beside the narration it is
+// indented, so that its lines can't be taken for those of the narrator.
 func (n *narrator) result(text string) {
 	switch {
 	case n.json:
@@ -152,7 +167,7 @@ func (n *narrator) result(text string) {
 	case n.quiet:
 		fmt.Fprintln(n.out, text)
 	default:
-		fmt.Fprintf(n.out, "\n%s\n", text)
+		fmt.Fprintf(n.out, "\nResult\n%s\n", indent(text, "    "))
 	}
 }
 
@@ -163,44 +178,15 @@ func (n *narrator) say(text string) {
 	}
 }
 
-// plain writes text that other parties had a part in: without what could steer
-// the terminal or turn the direction of writing.
-type plain struct{ io.Writer }
-
-func (p plain) Write(text []byte) (int, error) {
-	clean := strings.Map(func(r rune) rune {
-		if r != '\n' && (unicode.IsControl(r) || unicode.In(r, unicode.Cf)) {
-			return -1
-		}
-		return r
-	}, string(text))
-	if _, err := io.WriteString(p.Writer, clean); err != nil {
-		return 0, err
-	}
-	return len(text), nil
-}
-
 func (n *narrator) line(v any) {
 	encoder := json.NewEncoder(n.out)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(v)
 }
 
-// method is what an MCP request asks for.
-func method(body string) string {
-	var message struct {
-		Method string `json:"method"`
-		Params struct {
-			Name string `json:"name"`
-		} `json:"params"`
-	}
-	if json.Unmarshal([]byte(body), &message) != nil || message.Method == "" {
-		return ""
-	}
-	return "   " + strings.TrimSpace(message.Method+" "+message.Params.Name)
+func oneLine(raw json.RawMessage) string {
+	return strings.Join(strings.Fields(plaintext.Line(string(raw))), " ")
 }
-
-func oneLine(raw json.RawMessage) string { return strings.Join(strings.Fields(string(raw)), " ") }
 
 func indent(text, by string) string { return by + strings.ReplaceAll(text, "\n", "\n"+by) }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -10,16 +11,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
+	"mcp-auth-step-by-step/internal/web/baseurl"
 )
-
-// errFlags says that package flag has already told what is wrong.
-var errFlags = errors.New("flags")
 
 type options struct {
 	server, tool                              string
@@ -29,8 +30,11 @@ type options struct {
 	metadataURL, issuer, callback, scope      string
 	grant, assertion, idToken                 string
 	idpEndpoint, idpClientID, idpClientSecret string
+	assumePKCE, authorizationOrigin           string
+	privateOrigins                            origins
 	store, login, report                      string
 	dpop, offline, forget, noBrowser          bool
+	throughProxy                              bool
 	verbose, quiet, json, demo                bool
 	timeout                                   time.Duration
 }
@@ -43,61 +47,133 @@ func (a arguments) String() string { return "" }
 func (a arguments) Set(text string) error {
 	name, value, found := strings.Cut(text, "=")
 	if !found || name == "" {
-		return errors.New("give it as name=value")
+		return errors.New("want name=value")
 	}
 	a[name] = value
 	return nil
 }
 
+// origins are those that may be on private addresses.
+type origins []string
+
+func (o *origins) String() string { return "" }
+
+func (o *origins) Set(text string) error {
+	u, err := baseurl.ParseOrigin("it", text)
+	if err == nil {
+		*o = append(*o, baseurl.Origin(u))
+	}
+	return err
+}
+
+// flagGroup is a heading in the usage text, with the flags below it.
+type flagGroup struct {
+	title string
+	flags *flag.FlagSet
+}
+
+func (o *options) groups() []flagGroup {
+	group := func(title string, define func(*flag.FlagSet)) flagGroup {
+		flags := flag.NewFlagSet(title, flag.ContinueOnError)
+		define(flags)
+		return flagGroup{title, flags}
+	}
+	return []flagGroup{
+		group("What to do", o.defineTask),
+		group("What is shown", o.defineOutput),
+		group("How the user logs in", o.defineUser),
+		group("Who the client is (default: it registers itself)", o.defineClient),
+		group("Tokens without a user", o.defineGrants),
+		group("Exceptions, each for one server that you know", o.defineExceptions),
+	}
+}
+
+func (o *options) defineTask(f *flag.FlagSet) {
+	f.StringVar(&o.server, "server", "http://localhost:9000/mcp", "`URL` of the MCP server")
+	f.BoolVar(&o.list, "list", false, "list the tools (the default)")
+	f.StringVar(&o.tool, "call", "", "call a `tool`")
+	f.Var(o.arguments, "arg", "argument of the tool, as `name=value`; may be repeated")
+	f.BoolVar(&o.forget, "forget", false, "revoke and remove what is stored for the server")
+	f.BoolVar(&o.demo, "demo", false, "start an authorization server and an MCP server, and show the whole flow with a demo user")
+	f.StringVar(&o.store, "store", "", "`folder` for credentials and tokens; none: not stored (default: in your configuration folder)")
+}
+
+func (o *options) defineOutput(f *flag.FlagSet) {
+	f.StringVar(&o.report, "report", "", "write the flow as a page into `file`")
+	f.BoolVar(&o.verbose, "v", false, "show whole requests and answers")
+	f.BoolVar(&o.quiet, "quiet", false, "show the result, and what the user has to do")
+	f.BoolVar(&o.json, "json", false, "show events and result as lines of JSON")
+}
+
+func (o *options) defineUser(f *flag.FlagSet) {
+	f.BoolVar(&o.noBrowser, "no-browser", false, "don't open a browser; read the address that it ends at from standard input")
+	f.StringVar(&o.login, "login", "", "`user:password` of a demo user, for the login form of a provider on this machine")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the user")
+	f.StringVar(&o.scope, "scope", "", "`scopes` to ask for at first, besides those that the server names")
+	f.BoolVar(&o.offline, "offline", false, "ask for offline_access where the authorization server lists it")
+	f.BoolVar(&o.dpop, "dpop", false, "insist on tokens that are bound to a key (default: where both servers offer it)")
+}
+
+func (o *options) defineClient(f *flag.FlagSet) {
+	f.StringVar(&o.clientID, "client-id", "", "`id` of a client that the authorization server knows already")
+	f.StringVar(&o.clientSecret, "client-secret", "", "its `secret`; better in STEP11_CLIENT_SECRET, where other users can't read it")
+	f.StringVar(&o.clientKey, "client-key", "", "`file` with its private key in PEM, in place of a secret")
+	f.StringVar(&o.keyID, "client-key-id", "", "`kid` of that key, where the authorization server needs it")
+	f.StringVar(&o.issuer, "issuer", "", "the only `issuer` that these credentials are sent to")
+	f.StringVar(&o.metadataURL, "client-metadata-url", "", "https `URL` of the client's own metadata document")
+	f.StringVar(&o.callback, "callback", "", "redirect `URI` on loopback, where one is registered (default: a free port)")
+}
+
+func (o *options) defineGrants(f *flag.FlagSet) {
+	f.StringVar(&o.grant, "grant", "", "a `grant`: client-credentials, jwt-bearer or enterprise")
+	f.StringVar(&o.assertion, "assertion", "", "for jwt-bearer: `file` with the JWT of the workload")
+	f.StringVar(&o.idToken, "id-token", "", "for enterprise: `file` with the user's ID token")
+	f.StringVar(&o.idpEndpoint, "idp-token-endpoint", "", "for enterprise: token endpoint `URL` of the identity provider")
+	f.StringVar(&o.idpClientID, "idp-client-id", "", "for enterprise: the client's `id` there")
+	f.StringVar(&o.idpClientSecret, "idp-client-secret", "", "for enterprise: its `secret` there; better in STEP11_IDP_CLIENT_SECRET")
+}
+
+func (o *options) defineExceptions(f *flag.FlagSet) {
+	f.Var(&o.privateOrigins, "private-origin", "`origin` of an authorization server on a private address, such as\n"+
+		"https://login.corp.example; may be repeated. The MCP server's own origin needs no flag")
+	f.StringVar(&o.assumePKCE, "assume-pkce", "", "`issuer` that supports PKCE with S256 although its metadata doesn't say so")
+	f.StringVar(&o.authorizationOrigin, "authorization-origin", "", "`origin` of an authorization endpoint that differs from its issuer's")
+	f.BoolVar(&o.throughProxy, "through-proxy", false, "send discovery and token requests through HTTPS_PROXY too. By default only\n"+
+		"requests to the MCP server use it: a proxy chooses the address itself, so\n"+
+		"addresses can't be checked. With this flag only https is possible")
+}
+
+// parse reads the flags, and then the environment: what stands there never
+// becomes a default, which -h would print.
 func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{arguments: arguments{}}
+	groups := o.groups()
 	flags := flag.NewFlagSet("step11", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.StringVar(&o.server, "server", "http://localhost:9000/mcp", "`URL` of the MCP server")
-	flags.BoolVar(&o.list, "list", false, "list the tools; this is what happens when nothing is said")
-	flags.StringVar(&o.tool, "call", "", "call a `tool`")
-	flags.Var(o.arguments, "arg", "argument of the tool, as `name=value`; may be repeated")
-
-	flags.StringVar(&o.clientID, "client-id", "", "`id` of a client that the authorization server knows already")
-	flags.StringVar(&o.clientSecret, "client-secret", os.Getenv("STEP11_CLIENT_SECRET"), "its `secret`; better given as STEP11_CLIENT_SECRET, where other users can't read it")
-	flags.StringVar(&o.clientKey, "client-key", "", "`file` with its private key in PEM, in place of a secret")
-	flags.StringVar(&o.keyID, "client-key-id", "", "`kid` of that key, where the authorization server needs it")
-	flags.StringVar(&o.issuer, "issuer", "", "the only `issuer` that is shown these credentials")
-	flags.StringVar(&o.metadataURL, "client-metadata-url", "", "https `URL` of the client's own metadata document")
-	flags.StringVar(&o.callback, "callback", "", "redirect `URI` on loopback, where one is registered (default: a free port)")
-	flags.StringVar(&o.scope, "scope", "", "`scopes` to ask for at first, besides what the server says")
-	flags.BoolVar(&o.offline, "offline", false, "ask for offline_access where the authorization server lists it")
-	flags.BoolVar(&o.dpop, "dpop", false, "insist on tokens that are bound to a key; without it they are where both servers say that they can")
-
-	flags.StringVar(&o.grant, "grant", "", "a `grant` without a user: client-credentials, jwt-bearer or enterprise")
-	flags.StringVar(&o.assertion, "assertion", "", "for jwt-bearer: `file` with the JWT of the workload")
-	flags.StringVar(&o.idToken, "id-token", "", "for enterprise: `file` with the user's ID token")
-	flags.StringVar(&o.idpEndpoint, "idp-token-endpoint", "", "for enterprise: token endpoint `URL` of the identity provider")
-	flags.StringVar(&o.idpClientID, "idp-client-id", "", "for enterprise: the client's `id` there")
-	flags.StringVar(&o.idpClientSecret, "idp-client-secret", os.Getenv("STEP11_IDP_CLIENT_SECRET"), "for enterprise: its `secret` there, or STEP11_IDP_CLIENT_SECRET")
-
-	flags.StringVar(&o.store, "store", "", "`folder` for credentials and tokens; 'none' keeps nothing (default: in the user's configuration folder)")
-	flags.BoolVar(&o.forget, "forget", false, "revoke and remove what is kept for the server")
-	flags.BoolVar(&o.noBrowser, "no-browser", false, "print the authorization URL, and also take the redirect URL pasted in")
-	flags.StringVar(&o.login, "login", "", "`user:password` for the login form of a provider on loopback: for demos and tests")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the user has")
-
-	flags.StringVar(&o.report, "report", "", "`file` for the flow as a page")
-	flags.BoolVar(&o.verbose, "v", false, "show whole requests and answers")
-	flags.BoolVar(&o.quiet, "quiet", false, "show the result alone")
-	flags.BoolVar(&o.json, "json", false, "show events and result as lines of JSON")
-	flags.BoolVar(&o.demo, "demo", false, "start an authorization server and an MCP server, and go through all of it with a demo user")
-	flags.Usage = func() {
-		fmt.Fprintf(stderr, "%s\nFlags:\n", lesson(source))
-		flags.PrintDefaults()
+	flags.SetOutput(io.Discard) // a wrong flag gets one line, from run
+	for _, group := range groups {
+		group.flags.VisitAll(func(f *flag.Flag) { flags.Var(f.Value, f.Name, f.Usage) })
 	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
+			usage(stderr, groups)
 		}
-		return nil, fmt.Errorf("%w: %w", errFlags, err)
+		return nil, err
+	}
+	o.clientSecret = cmp.Or(o.clientSecret, os.Getenv("STEP11_CLIENT_SECRET"))
+	o.idpClientSecret = cmp.Or(o.idpClientSecret, os.Getenv("STEP11_IDP_CLIENT_SECRET"))
+	if u, err := url.Parse(o.authorizationOrigin); err == nil && o.authorizationOrigin != "" {
+		o.authorizationOrigin = baseurl.Origin(u)
 	}
 	return o, o.check(flags.Args())
+}
+
+func usage(w io.Writer, groups []flagGroup) {
+	fmt.Fprint(w, lesson(source))
+	for _, group := range groups {
+		fmt.Fprintf(w, "\n%s:\n", group.title)
+		group.flags.SetOutput(w)
+		group.flags.PrintDefaults()
+	}
 }
 
 func (o *options) check(rest []string) error {
@@ -105,38 +181,40 @@ func (o *options) check(rest []string) error {
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected argument %q", rest[0])
 	case o.list && o.tool != "":
-		return errors.New("--list and --call are two things: say one")
+		return errors.New("--list and --call exclude each other; give one")
 	case len(o.arguments) > 0 && o.tool == "":
-		return errors.New("--arg is for a tool: say which with --call")
+		return errors.New("--arg needs --call")
 	case o.clientID == "" && (o.clientSecret != "" || o.clientKey != ""):
-		return errors.New("a secret or a key belongs to a client: say which with --client-id")
+		return errors.New("--client-secret and --client-key need --client-id")
 	case o.clientSecret != "" && o.clientKey != "":
-		return errors.New("--client-secret and --client-key are two ways to prove the same: say one")
+		return errors.New("--client-secret and --client-key exclude each other; give one")
 	case o.login != "" && !strings.Contains(o.login, ":"):
-		return errors.New("--login wants user:password")
+		return errors.New("--login: want user:password")
 	case o.login != "" && o.noBrowser:
-		return errors.New("--login and --no-browser are two ways to answer: say one")
+		return errors.New("--login and --no-browser exclude each other; give one")
 	case o.grant != "" && o.clientID == "":
-		return errors.New("a grant without a user needs --client-id")
+		return errors.New("--grant needs --client-id")
 	case o.quiet && o.verbose:
-		return errors.New("--quiet and -v contradict each other")
+		return errors.New("--quiet and -v exclude each other; give one")
 	}
 	return nil
 }
 
-// config makes of the flags what the library wants.
-func (o *options) config(_ context.Context, stdin io.Reader, stdout io.Writer) (mcpauth.Config, error) {
+// config makes of the flags what the library wants. What the user has to do is
+// written to stderr.
+func (o *options) config(stdin io.Reader, stderr io.Writer) (mcpauth.Config, error) {
 	c := mcpauth.Config{
-		Server: o.server, Name: "Auth Step By Step, step 11", MetadataURL: o.metadataURL, Callback: o.callback,
-		Scope: o.scope, OfflineAccess: o.offline, Timeout: o.timeout,
+		ResourceURL: o.server, Name: "Auth Step By Step, step 11", MetadataURL: o.metadataURL, Callback: o.callback,
+		Scope: o.scope, OfflineAccess: o.offline, Timeout: o.timeout, PrivateOrigins: o.privateOrigins,
+		AssumePKCE: o.assumePKCE, AuthorizationOrigin: o.authorizationOrigin, Agent: o.agent(stdin, stderr),
 	}
 	if o.dpop {
 		c.DPoP = mcpauth.DPoPAlways
 	}
-	var err error
-	if c.Agent, err = o.agent(stdin, stdout); err != nil {
-		return c, err
+	if o.throughProxy {
+		c.Proxy = http.ProxyFromEnvironment
 	}
+	var err error
 	if c.Store, err = o.keeper(); err != nil {
 		return c, err
 	}
@@ -147,15 +225,15 @@ func (o *options) config(_ context.Context, stdin io.Reader, stdout io.Writer) (
 	return c, err
 }
 
-func (o *options) agent(stdin io.Reader, stdout io.Writer) (mcpauth.UserAgent, error) {
+func (o *options) agent(stdin io.Reader, stderr io.Writer) mcpauth.UserAgent {
 	switch {
 	case o.login != "":
 		name, password, _ := strings.Cut(o.login, ":")
-		return formAgent{formlogin.User{Name: name, Password: password}}, nil
+		return formAgent{formlogin.User{Name: name, Password: password}}
 	case o.noBrowser:
-		return newPasteAgent(stdin, stdout), nil
+		return newPasteAgent(stdin, stderr)
 	}
-	return browserAgent{}, nil
+	return newBrowserAgent(stderr, o.timeout)
 }
 
 func (o *options) keeper() (mcpauth.Store, error) {
@@ -201,7 +279,7 @@ func readKey(path string) (crypto.Signer, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM block; make a key with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256", path)
+		return nil, fmt.Errorf("%s is not a PEM file; make a key with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256", path)
 	}
 	var parsed any
 	switch block.Type {
@@ -213,11 +291,11 @@ func readKey(path string) (crypto.Signer, error) {
 		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s holds no private key that can be read: %w", path, err)
+		return nil, fmt.Errorf("the private key in %s can't be read: %w", path, err)
 	}
 	key, ok := parsed.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("%s holds a key that can't sign", path)
+		return nil, fmt.Errorf("the key in %s can't sign; want RSA, ECDSA P-256 or Ed25519", path)
 	}
 	return key, nil
 }
@@ -230,7 +308,7 @@ func (o *options) grantOf() (mcpauth.Grant, error) {
 		return mcpauth.ClientCredentials{}, nil
 	case "jwt-bearer":
 		if o.assertion == "" {
-			return nil, errors.New("jwt-bearer needs --assertion: the file with the workload's JWT")
+			return nil, errors.New("--grant jwt-bearer needs --assertion, the file with the workload's JWT")
 		}
 		// Read at each use: platforms replace it before it ends.
 		return mcpauth.JWTBearer{Assertion: func(context.Context, string) (string, error) {
@@ -239,14 +317,15 @@ func (o *options) grantOf() (mcpauth.Grant, error) {
 		}}, nil
 	case "enterprise":
 		if o.idToken == "" || o.idpEndpoint == "" || o.idpClientID == "" {
-			return nil, errors.New("enterprise needs --id-token, --idp-token-endpoint and --idp-client-id")
+			return nil, errors.New("--grant enterprise needs --id-token, --idp-token-endpoint and --idp-client-id")
 		}
 		text, err := readSmall(o.idToken)
 		return mcpauth.EnterpriseManaged{
-			TokenEndpoint: o.idpEndpoint, ClientID: o.idpClientID, ClientSecret: o.idpClientSecret, IDToken: strings.TrimSpace(string(text)),
+			TokenEndpoint: o.idpEndpoint, ClientID: o.idpClientID, ClientSecret: o.idpClientSecret,
+			IDToken: strings.TrimSpace(string(text)),
 		}, err
 	}
-	return nil, fmt.Errorf("there is no grant %q: say client-credentials, jwt-bearer or enterprise", o.grant)
+	return nil, fmt.Errorf("--grant %q: want client-credentials, jwt-bearer or enterprise", o.grant)
 }
 
 //go:embed main.go

@@ -116,7 +116,7 @@ func use(ctx context.Context, serverURL string, authorization *mcpauth.Transport
 // config makes of what was handed over what a user would have configured.
 func (h handed) config(serverURL string) (mcpauth.Config, error) {
 	config := mcpauth.Config{
-		Server: serverURL, Name: "Auth Step By Step", MetadataURL: metadataURL, OfflineAccess: true, Agent: follower{},
+		ResourceURL: serverURL, Name: "Auth Step By Step", MetadataURL: metadataURL, OfflineAccess: true, Agent: follower{},
 		Trace: mcpauth.TraceFunc(func(e mcpauth.Event) {
 			if e.Note != "" {
 				fmt.Fprintln(os.Stderr, e.Note)
@@ -147,7 +147,7 @@ func (h handed) key() (crypto.Signer, error) {
 	}
 	block, _ := pem.Decode([]byte(h.PrivateKey))
 	if block == nil {
-		return nil, errors.New("private_key_pem is no PEM")
+		return nil, errors.New("private_key_pem is not PEM")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -238,5 +238,6 @@ func (acceptDefaults) Elicit(_ context.Context, request mcp.ElicitationRequest) 
 			content[name] = value
 		}
 	}
-	return &mcp.ElicitationResult{ElicitationResponse: mcp.ElicitationResponse{Action: mcp.ElicitationResponseActionAccept, Content: content}}, nil
+	accepted := mcp.ElicitationResponse{Action: mcp.ElicitationResponseActionAccept, Content: content}
+	return &mcp.ElicitationResult{ElicitationResponse: accepted}, nil
 }

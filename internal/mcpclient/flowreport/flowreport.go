@@ -18,9 +18,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
 //go:embed page.html
@@ -29,7 +29,7 @@ var source string
 var page = template.Must(template.New("page").Parse(source))
 
 // Report is a flow that has ended. Its events hold no secrets: mcpauth has
-// shortened them.
+// redacted them.
 type Report struct {
 	Server  string // URL of the MCP server
 	Outcome string // what came of it, in a sentence
@@ -139,7 +139,10 @@ func newCast(events []mcpauth.Event) *cast {
 			where[to] = event.Exchange.Receiver
 		}
 	}
-	for _, p := range []participant{{browser, "Browser", ""}, {client, "Client", ""}, {resource, "MCP server", ""}, {issuer, "Auth server", ""}, {provider, "Identity prov.", ""}} {
+	for _, p := range []participant{
+		{browser, "Browser", ""}, {client, "Client", ""}, {resource, "MCP server", ""},
+		{issuer, "Auth server", ""}, {provider, "Identity prov.", ""},
+	} {
 		if place, ok := where[p.Name]; ok {
 			p.Where = place
 			c.list = append(c.list, p)
@@ -184,7 +187,7 @@ func (c *cast) arrow(event mcpauth.Event) (*arrow, error) {
 		Left: 100 * (float64(min(i, j)) + 0.5) / n, Width: 100 * float64(max(i, j)-min(i, j)) / n,
 		Label: e.Method + " " + short(e.URL), Answer: answer(e), Took: took(e.Took), Request: request(e), Reply: reply(e),
 	}
-	if method := rpcMethod(e.Body); method != "" {
+	if method := e.RPCMethod(); method != "" {
 		a.Label += " · " + method
 	}
 	for k := range c.list {
@@ -229,20 +232,6 @@ func took(d time.Duration) string {
 	return d.Round(100 * time.Microsecond).String()
 }
 
-// rpcMethod is what an MCP request asks for.
-func rpcMethod(body string) string {
-	var message struct {
-		Method string `json:"method"`
-		Params struct {
-			Name string `json:"name"`
-		} `json:"params"`
-	}
-	if json.Unmarshal([]byte(body), &message) != nil {
-		return ""
-	}
-	return strings.TrimSpace(message.Method + " " + message.Params.Name)
-}
-
 func request(e *mcpauth.Exchange) string {
 	var b strings.Builder
 	// Each parameter on a line of its own, as it is meant.
@@ -267,18 +256,10 @@ func parameters(first, between, encoded string) string {
 	parts := strings.Split(encoded, "&")
 	for i, part := range parts {
 		if plain, err := url.QueryUnescape(part); err == nil {
-			parts[i] = strings.Map(shown, plain)
+			parts[i] = plaintext.Line(plain)
 		}
 	}
 	return first + strings.Join(parts, between)
-}
-
-// shown leaves out controls, and marks that turn the direction of writing.
-func shown(r rune) rune {
-	if unicode.IsControl(r) || unicode.In(r, unicode.Cf) {
-		return -1
-	}
-	return r
 }
 
 func reply(e *mcpauth.Exchange) string {

@@ -12,11 +12,14 @@ import (
 type Browser struct {
 	// Command replaces the system's opener; the URL becomes its last argument.
 	Command []string
+	// Failed is told that the opener has ended with an error, such as where
+	// there is no browser. May be nil.
+	Failed func(error)
 }
 
 // Open starts the opener without a shell, with the URL as one argument: what an
 // authorization server names must not become a command (MC13).
-func (b Browser) Open(ctx context.Context, authorizationURL, _ string) error {
+func (b Browser) Open(_ context.Context, authorizationURL, _ string) error {
 	if err := checkOpenable(authorizationURL); err != nil {
 		return err
 	}
@@ -29,7 +32,11 @@ func (b Browser) Open(ctx context.Context, authorizationURL, _ string) error {
 	if err := process.Start(); err != nil {
 		return err
 	}
-	go func() { _ = process.Wait() }()
+	go func() {
+		if err := process.Wait(); err != nil && b.Failed != nil {
+			b.Failed(fmt.Errorf("%s: %w", command[0], err))
+		}
+	}()
 	return nil
 }
 

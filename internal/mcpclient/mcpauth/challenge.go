@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/oauth/syntax"
 )
 
 // A Challenge says what a server wants before it answers (RFC 9110, section
@@ -21,7 +23,7 @@ type Challenge struct {
 const maxChallenge = 16 << 10
 
 // ParseChallenges reads the WWW-Authenticate headers of an answer. One header
-// may hold several challenges, and the comma that parts challenges also parts
+// may hold several challenges, and a comma separates challenges as well as
 // parameters: a name without "=" is a scheme. What can't be read is an error:
 // a client that guesses can be led to another server.
 func ParseChallenges(headers []string) ([]Challenge, error) {
@@ -43,28 +45,25 @@ func ParseChallenges(headers []string) ([]Challenge, error) {
 // FindChallenge returns the challenge that an OAuth client answers: the first
 // of scheme Bearer (RFC 6750, section 3) or DPoP (RFC 9449, section 7.1). It
 // prefers one that names its metadata. It is the zero Challenge where there is
-// none, or none that can be read: then discovery goes by the well-known paths.
-func FindChallenge(header http.Header) Challenge {
+// none; also, with an error, where the headers can't be read.
+func FindChallenge(header http.Header) (Challenge, error) {
 	all, err := ParseChallenges(header.Values("WWW-Authenticate"))
-	if err != nil {
-		return Challenge{}
-	}
 	var first Challenge
 	for _, c := range all {
 		if !strings.EqualFold(c.Scheme, "Bearer") && !strings.EqualFold(c.Scheme, "DPoP") {
 			continue
 		}
 		if c.Params["resource_metadata"] != "" {
-			return c
+			return c, nil
 		}
 		if first.Scheme == "" {
 			first = c
 		}
 	}
-	return first
+	return first, err
 }
 
-// takesDPoP tells whether a challenge asks for tokens that are bound to a key
+// takesDPoP reports whether a challenge asks for tokens that are bound to a key
 // (RFC 9449, section 7.1).
 func takesDPoP(header http.Header) bool {
 	all, err := ParseChallenges(header.Values("WWW-Authenticate"))
@@ -147,10 +146,7 @@ func (p *challengeParser) token() string {
 func (p *challengeParser) token68() (string, bool) {
 	text, after, _ := strings.Cut(p.rest, ",")
 	text = strings.TrimRight(text, " \t")
-	bare := strings.TrimRight(text, "=")
-	if bare == "" || strings.ContainsFunc(bare, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._~+/", r))
-	}) {
+	if !syntax.B64Token(text) {
 		return "", false
 	}
 	// "Negotiate, Bearer …" and "Bearer, Basic": a lone name here is the next
@@ -175,15 +171,16 @@ func (p *challengeParser) value() (string, error) {
 			return b.String(), nil
 		case '\\':
 			if i++; i == len(p.rest) {
-				return "", fmt.Errorf("a quoted string doesn't end")
+				return "", fmt.Errorf("a quoted string does not end")
 			}
 		}
 		b.WriteByte(p.rest[i])
 	}
-	return "", fmt.Errorf("a quoted string doesn't end")
+	return "", fmt.Errorf("a quoted string does not end")
 }
 
-// isTokenChar tells tchar (RFC 9110, section 5.6.2).
+// isTokenChar reports whether a character is a tchar (RFC 9110, section 5.6.2).
 func isTokenChar(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

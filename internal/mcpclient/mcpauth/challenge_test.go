@@ -51,8 +51,8 @@ func TestMC01_TheChallengeThatCounts(t *testing.T) {
 		`Basic resource_metadata="u"`:                                   "",
 		`Bearer resource_metadata="unfinished`:                          "",
 	} {
-		if got := FindChallenge(http.Header{"Www-Authenticate": {header}}); got.Scheme != want {
-			t.Errorf("%s: got %q", header, got.Scheme)
+		if got, err := FindChallenge(http.Header{"Www-Authenticate": {header}}); got.Scheme != want || (err != nil) != strings.Contains(header, "unfinished") {
+			t.Errorf("%s: got %q, %v", header, got.Scheme, err)
 		}
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,9 +21,13 @@ import (
 // once.
 const assertionLifetime = time.Minute
 
-// method chooses how the client proves itself: as it was registered, if that
-// was said; else the first that it can and the server supports (RFC 6749,
-// section 2.3; RFC 7591, section 2).
+// secretMethods are the ways to send a secret, in the order of preference: what
+// stands in the form needs no encoding that two sides could do differently.
+var secretMethods = []string{"client_secret_post", "client_secret_basic"}
+
+// method chooses how the client authenticates itself: as it was registered, if
+// the server said how; else by the first method that it can and the server
+// supports (RFC 6749, section 2.3; RFC 7591, section 2).
 func (r *Registration) method(supported []string) string {
 	if r.AuthMethod != "" {
 		return r.AuthMethod
@@ -34,7 +38,7 @@ func (r *Registration) method(supported []string) string {
 	if len(supported) == 0 { // then it is Basic (RFC 8414, section 2)
 		return "client_secret_basic"
 	}
-	for _, method := range []string{"client_secret_basic", "client_secret_post"} {
+	for _, method := range secretMethods {
 		if slices.Contains(supported, method) {
 			return method
 		}
@@ -42,46 +46,47 @@ func (r *Registration) method(supported []string) string {
 	return "none"
 }
 
-// authenticate adds to a token request what proves the client.
+// authenticate adds the client's authentication to a token request.
 func (r *Registration) authenticate(supported []string, audience string, form url.Values, header http.Header, now time.Time) error {
-	switch method := r.method(supported); method {
-	case "none":
+	method := r.method(supported)
+	if method != "client_secret_basic" || r.BasicWithID {
 		form.Set("client_id", r.ClientID)
+	}
+	switch method {
+	case "none":
 	case "client_secret_basic":
 		// Both parts are form-encoded before they are joined (RFC 6749,
 		// section 2.3.1).
 		pair := url.QueryEscape(r.ClientID) + ":" + url.QueryEscape(r.ClientSecret)
 		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	case "client_secret_post":
-		form.Set("client_id", r.ClientID)
 		form.Set("client_secret", r.ClientSecret)
 	case "private_key_jwt":
 		if r.signer == nil {
-			return fmt.Errorf("%w: client %s proves itself with a key, and none was given", ErrRegistration, r.ClientID)
+			return fmt.Errorf("%w: client %s authenticates itself with a key, and none was given", ErrRegistration, r.ClientID)
 		}
 		assertion, err := r.signer.assertion(audience, now)
 		if err != nil {
 			return err
 		}
-		form.Set("client_id", r.ClientID)
 		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 		form.Set("client_assertion", assertion)
 	default:
-		return fmt.Errorf("%w: client authentication %.40q is unknown here", ErrRegistration, method)
+		return fmt.Errorf("%w: client authentication %.40q is not supported", ErrRegistration, method)
 	}
 	return nil
 }
 
-// assertion signs that the client is who it says (RFC 7523, section 3). Its
-// audience is the issuer and nothing else: an assertion for a token endpoint
-// could be used at another server that names the same endpoint.
+// assertion signs who the client is (RFC 7523, section 3). Its audience is the
+// issuer and nothing else: an assertion for a token endpoint could be used at
+// another server that names the same endpoint.
 func (p *PreRegistered) assertion(audience string, now time.Time) (string, error) {
 	method, err := signingMethod(p.Key)
 	if err != nil {
 		return "", err
 	}
 	token := jwt.NewWithClaims(method, jwt.MapClaims{
-		"iss": p.ClientID, "sub": p.ClientID, "aud": audience, "jti": newSecret(),
+		"iss": p.ClientID, "sub": p.ClientID, "aud": audience, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(assertionLifetime).Unix(),
 	})
 	if p.KeyID != "" {
@@ -101,7 +106,5 @@ func signingMethod(key crypto.Signer) (jwt.SigningMethod, error) {
 	case ed25519.PrivateKey:
 		return jwt.SigningMethodEdDSA, nil
 	}
-	return nil, fmt.Errorf("a %T can't sign here: use RSA, ECDSA P-256 or Ed25519", key)
+	return nil, fmt.Errorf("a %T can't sign here; want RSA, ECDSA P-256 or Ed25519", key)
 }
-
-func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxDocument)) }

@@ -37,7 +37,7 @@ func TestMC01_WhereTheMetadataStands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := resourceLocations(server, Challenge{Params: map[string]string{"resource_metadata": c.stated}})
+		got, err := resourceLocations(server, Challenge{Params: map[string]string{"resource_metadata": c.stated}}, "")
 		if !reflect.DeepEqual(got, c.want) || (err != nil) != (c.want == nil) {
 			t.Errorf("%s, %s: got %v, %v", c.server, c.stated, got, err)
 		}
@@ -92,7 +92,7 @@ func TestMC02_I02_Binding(t *testing.T) {
 		"https://a.example/x/mcp?a": false, "https://a.example/x/%6dcp": false, "": false, "x": false, "%": false,
 	} {
 		server, _ := url.Parse(called)
-		if err := bind(identifier, server); (err == nil) != good || err != nil && !errors.Is(err, ErrResource) {
+		if err := bind(identifier, server, "https://a.example"+resourcePath); (err == nil) != good || err != nil && !errors.Is(err, ErrResource) {
 			t.Errorf("%q: got %v", identifier, err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestMC03_WhereTheServersMetadataStands(t *testing.T) {
 		"https://a.example/t/one": {"https://a.example/.well-known/oauth-authorization-server/t/one", "https://a.example/.well-known/openid-configuration/t/one", "https://a.example/t/one/.well-known/openid-configuration"},
 		"https://a.example/?x":    nil, "https://a.example/#x": nil, "https://a.example/?": nil, "a.example": nil, "": nil, "%": nil,
 	} {
-		got, err := serverLocations(issuer)
+		got, err := authorizationServerLocations(issuer)
 		if !slices.Equal(got, want) || (err != nil) != (want == nil) {
 			t.Errorf("%q: got %v, %v", issuer, got, err)
 		}
@@ -215,7 +215,7 @@ func TestI01_MC13_NothingInsideIsAsked(t *testing.T) {
 	} {
 		t.Run(issuer, func(t *testing.T) {
 			c, err := New(Config{
-				Server: server, Agent: &user{},
+				ResourceURL: server, Agent: &user{},
 				Base: roundTrip(func(*http.Request) (*http.Response, error) {
 					return &http.Response{StatusCode: 401, Header: http.Header{}, Body: http.NoBody}, nil
 				}),
@@ -236,7 +236,7 @@ func TestI01_MC13_NothingInsideIsAsked(t *testing.T) {
 	}
 	t.Run("its own name leads inside", func(t *testing.T) {
 		c, err := New(Config{
-			Server: "https://mcp.example:" + port + "/mcp", Agent: &user{},
+			ResourceURL: "https://mcp.example:" + port + "/mcp", Agent: &user{},
 			Base: roundTrip(func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: 401, Header: http.Header{}, Body: http.NoBody}, nil
 			}),
@@ -271,7 +271,7 @@ func TestI01_RedirectedMetadata(t *testing.T) {
 	mux.HandleFunc("POST /mcp", r.serve)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	c, err := New(Config{Server: server.URL + "/mcp", Agent: &user{}})
+	c, err := New(Config{ResourceURL: server.URL + "/mcp", Agent: &user{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func TestMC13_TheUsersOwnURL(t *testing.T) {
 		"http://a.example/mcp": false, "http://10.0.0.1/mcp": false, "ftp://a.example": false, "a.example/mcp": false, "": false,
 		"https://u:p@a.example/": false, "https://a.example/#x": false, "http://localhost.evil.example/": false, "https://a.example:/": false,
 	} {
-		if _, err := New(Config{Server: server, Agent: &user{}}); (err == nil) != good {
+		if _, err := New(Config{ResourceURL: server, Agent: &user{}}); (err == nil) != good {
 			t.Errorf("%q: got %v", server, err)
 		}
 	}
@@ -304,16 +304,16 @@ func FuzzMetadata(f *testing.F) {
 			if r.ID == "" || len(r.AuthorizationServers) == 0 {
 				t.Fatalf("%q: %+v", body, r)
 			}
-			if bind(r.ID, server) == nil {
+			if bind(r.ID, server, "https://a.example"+resourcePath) == nil {
 				if u, err := url.Parse(r.ID); err != nil || u.Scheme != "https" || !strings.EqualFold(u.Hostname(), "a.example") {
 					t.Fatalf("%q was bound", r.ID)
 				}
 			}
 		}
-		if s, err := parseServer(body); err == nil && s.Issuer == "" {
+		if s, err := parseAuthorizationServer(body); err == nil && s.Issuer == "" {
 			t.Fatalf("%q: %+v", body, s)
 		}
-		if r, err := parseRegistration(body); err == nil && (r.ClientID == "" || r.How != "dynamic") {
+		if r, err := parseRegistration(body); err == nil && (r.ClientID == "" || r.Kind != DynamicRegistration) {
 			t.Fatalf("%q: %+v", body, r)
 		}
 	})

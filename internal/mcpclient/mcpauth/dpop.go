@@ -16,10 +16,12 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"mcp-auth-step-by-step/internal/web/baseurl"
 )
 
-// DPoPMode says whether tokens are bound to a key of the client, so that who
-// steals one can't use it (RFC 9449).
+// DPoPMode says whether tokens are bound to a key of the client, so that a
+// stolen token can't be used (RFC 9449).
 type DPoPMode int
 
 const (
@@ -39,11 +41,12 @@ const dpopAlgorithm = "ES256"
 // wanted decides for one authorization server and one resource. taken says that
 // the resource takes bound tokens: one that doesn't know them would refuse
 // whatever is sent with the scheme DPoP.
-func (m DPoPMode) wanted(server *Server, taken bool) (bool, error) {
+func (m DPoPMode) wanted(server *AuthorizationServer, taken bool) (bool, error) {
 	offered := slices.Contains(server.DPoPAlgorithms, dpopAlgorithm)
 	switch {
 	case m == DPoPAlways && !offered:
-		return false, fmt.Errorf("%w: DPoP is asked for, and %s lists no proofs with %s", ErrDiscovery, server.Issuer, dpopAlgorithm)
+		return false, fmt.Errorf("%w: DPoP is asked for, and %s does not list %s in dpop_signing_alg_values_supported",
+			ErrDiscovery, server.Issuer, dpopAlgorithm)
 	case m == DPoPAlways:
 		return true, nil
 	}
@@ -91,7 +94,8 @@ func (p *prover) marshal() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(
 // thumbprint names the key (RFC 7638); a bound token holds it as cnf.jkt.
 func (p *prover) thumbprint() string {
 	// The members in the order of their names, without blanks.
-	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":%q,"kty":%q,"x":%q,"y":%q}`, p.jwk["crv"], p.jwk["kty"], p.jwk["x"], p.jwk["y"]))
+	members := fmt.Appendf(nil, `{"crv":%q,"kty":%q,"x":%q,"y":%q}`, p.jwk["crv"], p.jwk["kty"], p.jwk["x"], p.jwk["y"])
+	sum := sha256.Sum256(members)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
@@ -99,7 +103,7 @@ func (p *prover) thumbprint() string {
 // hash of the access token where one is presented.
 func (p *prover) prove(request *http.Request, accessToken string, now time.Time) error {
 	target := url.URL{Scheme: request.URL.Scheme, Host: request.URL.Host, Path: request.URL.Path, RawPath: request.URL.RawPath}
-	claims := jwt.MapClaims{"jti": newSecret(), "htm": request.Method, "htu": target.String(), "iat": now.Unix()}
+	claims := jwt.MapClaims{"jti": rand.Text(), "htm": request.Method, "htu": target.String(), "iat": now.Unix()}
 	if accessToken != "" {
 		sum := sha256.Sum256([]byte(accessToken))
 		claims["ath"] = base64.RawURLEncoding.EncodeToString(sum[:])
@@ -121,11 +125,11 @@ func (p *prover) prove(request *http.Request, accessToken string, now time.Time)
 func (p *prover) nonce(u *url.URL) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.nonces[origin(u)]
+	return p.nonces[baseurl.Origin(u)]
 }
 
 // learn takes over the nonce of an answer: each is for the server that sent it
-// and no other (RFC 9449, sections 8 and 9). It tells whether there was a new
+// and no other (RFC 9449, sections 8 and 9). It reports whether there was a new
 // one.
 func (p *prover) learn(u *url.URL, header http.Header) bool {
 	nonce := header.Get("DPoP-Nonce")
@@ -134,9 +138,9 @@ func (p *prover) learn(u *url.URL, header http.Header) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.nonces[origin(u)] == nonce {
+	if p.nonces[baseurl.Origin(u)] == nonce {
 		return false
 	}
-	p.nonces[origin(u)] = nonce
+	p.nonces[baseurl.Origin(u)] = nonce
 	return true
 }

@@ -22,7 +22,7 @@ func ExampleNew() {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	authorization, err := mcpauth.New(mcpauth.Config{Server: server, Name: "My client", Agent: mcpauth.Browser{}, Store: store})
+	authorization, err := mcpauth.New(mcpauth.Config{ResourceURL: server, Name: "My client", Agent: mcpauth.Browser{}, Store: store})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return

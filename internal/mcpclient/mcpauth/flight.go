@@ -17,8 +17,9 @@ type flight struct {
 
 // failure is how the last flow ended.
 type failure struct {
-	err error
-	at  time.Time
+	err    error
+	stepUp bool      // the token stays good for what it was
+	until  time.Time // no new flow before
 }
 
 // reason is why a flow begins.
@@ -33,21 +34,33 @@ type reason struct {
 // authorize runs a flow, unless another request has had one since this one was
 // sent, or waits for the one that is going on.
 func (t *Transport) authorize(ctx context.Context, why reason) error {
-	t.mu.Lock()
-	if f := t.failure; f.err != nil && t.session.token() == why.refused && t.now().Sub(f.at) < coolDown {
-		t.mu.Unlock()
-		return f.err
+	if failed := t.failed(why.refused); failed.err != nil {
+		return failed.err
 	}
-	t.mu.Unlock()
 	return t.share(ctx, &t.flowing, why.refused, func(ctx context.Context) error {
 		err := t.flow(ctx, why)
 		if !errors.Is(err, context.Canceled) { // then nobody waits any more
-			t.mu.Lock()
-			t.failure = failure{err, t.now()}
-			t.mu.Unlock()
+			t.fail(failure{err, why.stepUp, t.now().Add(coolDown)})
 		}
 		return err
 	})
+}
+
+// failed is how the last flow ended, if that was a moment ago and nothing has
+// changed since.
+func (t *Transport) failed(refused *Token) failure {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.failure; f.err != nil && t.session.token() == refused && t.now().Before(f.until) {
+		return f
+	}
+	return failure{}
+}
+
+func (t *Transport) fail(f failure) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failure = f
 }
 
 // share runs work in a slot, once for all requests that need it at the same

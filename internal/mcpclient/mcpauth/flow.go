@@ -12,30 +12,40 @@ import (
 // flow gets a token: all stages, in the order of the specification.
 func (t *Transport) flow(ctx context.Context, why reason) error {
 	if !why.stepUp {
-		t.observer.note(StageRequest, "The server wants a token (401). What it says about itself tells who gives them out.")
+		t.observer.note(StageRequest, "The server wants a token (401). Its metadata says which authorization server issues them.")
 	}
-	resource, err := t.fetch.discoverResource(during(ctx, StageResource), t.server, why.challenge)
+	remembered, err := t.rememberedMetadata()
 	if err != nil {
 		return err
 	}
-	t.observer.note(StageResource, "It is "+resource.ID+", as called, and takes tokens of "+printable(resource.AuthorizationServers[0], 200)+".")
-	issuer, err := t.chooseIssuer(resource)
+	resource, at, err := t.fetch.discoverResource(during(ctx, StageResource), t.server, why.challenge, remembered)
 	if err != nil {
 		return err
 	}
-	server, err := t.fetch.discoverServer(during(ctx, StageServer), issuer)
+	t.observer.note(StageResource, "The metadata describes "+printable(resource.ID, 200)+", the server that was called. "+
+		"Tokens for it are issued by "+printable(resource.AuthorizationServers[0], 200)+".")
+	server, err := t.authorizationServer(during(ctx, StageServer), resource)
 	if err != nil {
 		return err
 	}
-	t.observer.note(StageServer, "The document is the issuer's own: its issuer is the one that was asked for, to the letter.")
-	entry, err := t.store.Load(issuer, resource.ID)
+	t.observer.note(StageServer, "✓ The document names the issuer that we asked, so it is not somebody else's.")
+	key := EntryKey{server.Issuer, resource.ID, t.config.ResourceURL}
+	unlock, err := t.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entry, err := t.store.Load(key)
 	if err != nil {
 		return err
 	}
 	if entry == nil {
-		entry = &Entry{Issuer: issuer, Resource: resource.ID}
+		entry = &Entry{Issuer: server.Issuer, Resource: resource.ID}
 	}
-	entry.Server = t.config.Server
+	if t.newerThan(entry, why.refused) {
+		return t.use(entry)
+	}
+	entry.ResourceURL, entry.MetadataURL, entry.Server = t.config.ResourceURL, at, server
 	f := &flowState{t: t, why: why, resource: resource, server: server, entry: entry}
 	if f.proofs, err = t.prover(server, entry, why.dpop || resource.DPoP); err != nil {
 		return err
@@ -46,46 +56,94 @@ func (t *Transport) flow(ctx context.Context, why reason) error {
 	return f.run(ctx)
 }
 
-// chooseIssuer takes the authorization server that the client's credentials
-// belong to, if one of those that are named is; else the first.
-func (t *Transport) chooseIssuer(resource *Resource) (string, error) {
-	issuer := resource.AuthorizationServers[0]
-	own := t.config.PreRegistered
-	if own == nil {
-		for _, candidate := range resource.AuthorizationServers {
-			if entry, err := t.store.Load(candidate, resource.ID); err == nil && entry != nil {
-				return candidate, nil
-			}
-		}
-		return issuer, nil
-	}
-	bound := own.Issuer
-	if bound == "" {
-		entries, err := t.store.ForServer(t.config.Server)
-		if err != nil {
-			return "", err
-		}
-		for _, entry := range entries {
-			if entry.Client.ClientID == own.ClientID && entry.Client.How == "pre-registered" {
-				bound = entry.Issuer
-			}
+// rememberedMetadata is where an earlier challenge said that the server's
+// metadata stands, or empty.
+func (t *Transport) rememberedMetadata() (string, error) {
+	entries, err := t.store.ForResourceURL(t.config.ResourceURL)
+	for _, entry := range entries {
+		if entry.MetadataURL != "" {
+			return entry.MetadataURL, err
 		}
 	}
-	if bound == "" {
-		return issuer, nil
-	}
-	if !slices.Contains(resource.AuthorizationServers, bound) {
-		return "", fmt.Errorf("%w: client %s belongs to %s, and the server now names %s; its credentials are not shown there", ErrIssuer, own.ClientID, bound, printable(issuer, 200))
-	}
-	return bound, nil
+	return "", err
 }
 
-// prover is the key that tokens are bound to, where they are.
-func (t *Transport) prover(server *Server, entry *Entry, taken bool) (*prover, error) {
+// maxIssuers bounds the authorization servers that are tried for one resource.
+const maxIssuers = 4
+
+// authorizationServer reads the metadata of the first authorization server, of
+// those that the resource names, that has any. One that names another issuer
+// ends the flow.
+func (t *Transport) authorizationServer(ctx context.Context, resource *Resource) (*AuthorizationServer, error) {
+	issuers, err := t.issuers(resource)
+	if err != nil {
+		return nil, err
+	}
+	var problems error
+	for i, issuer := range issuers {
+		server, err := t.fetch.discoverAuthorizationServer(ctx, issuer)
+		if err == nil || !errors.Is(err, ErrDiscovery) || ctx.Err() != nil {
+			return server, err
+		}
+		if problems == nil {
+			problems = err
+		} else {
+			problems = fmt.Errorf("%w; %w", problems, err)
+		}
+		if i+1 < len(issuers) {
+			t.observer.note(StageServer, "This authorization server can't be used now. The next one is tried.")
+		}
+	}
+	return nil, problems
+}
+
+// issuers are the authorization servers to try, in order: only the one that the
+// client's credentials belong to, if there is one; else first those that the
+// client is known at.
+func (t *Transport) issuers(resource *Resource) ([]string, error) {
+	named := resource.AuthorizationServers[:min(maxIssuers, len(resource.AuthorizationServers))]
+	entries, err := t.store.ForResourceURL(t.config.ResourceURL)
+	if err != nil {
+		return nil, err
+	}
+	own := t.config.PreRegistered
+	if own == nil {
+		known := func(issuer string) bool {
+			return slices.ContainsFunc(entries, func(e *Entry) bool { return e.Issuer == issuer && e.Resource == resource.ID })
+		}
+		order := slices.Clone(named)
+		slices.SortStableFunc(order, func(a, b string) int { return btoi(known(b)) - btoi(known(a)) })
+		return order, nil
+	}
+	bound := own.Issuer
+	for _, entry := range entries {
+		if bound == "" && entry.Client.ClientID == own.ClientID && entry.Client.Kind == PreRegisteredClient {
+			bound = entry.Issuer
+		}
+	}
+	if bound == "" {
+		return named, nil
+	}
+	if !slices.Contains(resource.AuthorizationServers, bound) {
+		return nil, fmt.Errorf("%w: client %s belongs to %s, and the server now names %s; the client's credentials are not sent there",
+			ErrIssuer, own.ClientID, bound, printable(strings.Join(named, ", "), 300))
+	}
+	return []string{bound}, nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// prover is the key that tokens are bound to, or nil where they are not.
+func (t *Transport) prover(server *AuthorizationServer, entry *Entry, taken bool) (*prover, error) {
 	t.mu.Lock()
 	current := t.session
 	t.mu.Unlock()
-	bound := current.proofs != nil && current.entry.Issuer == entry.Issuer && current.entry.Resource == entry.Resource
+	bound := current.proofs != nil && current.entry.key() == entry.key()
 	wanted, err := t.config.DPoP.wanted(server, taken || bound)
 	if err != nil || !wanted {
 		return nil, err
@@ -93,7 +151,8 @@ func (t *Transport) prover(server *Server, entry *Entry, taken bool) (*prover, e
 	if bound {
 		return current.proofs, nil
 	}
-	t.observer.note(StageServer, "It can bind tokens to a key of the client (DPoP): a stolen token is worth nothing without that key.")
+	t.observer.note(StageServer, "Both servers support tokens that are bound to a key of this client (DPoP): "+
+		"a stolen token can't be used without that key.")
 	return newProver(entry.DPoPKey)
 }
 
@@ -102,7 +161,7 @@ type flowState struct {
 	t        *Transport
 	why      reason
 	resource *Resource
-	server   *Server
+	server   *AuthorizationServer
 	entry    *Entry
 	proofs   *prover
 	scope    string
@@ -110,10 +169,14 @@ type flowState struct {
 
 func (f *flowState) chooseScope() (scope string, err error) {
 	c := f.t.config
-	if f.why.stepUp {
-		scope, err = stepUpScope(join(append(strings.Fields(f.why.refused.Asked), strings.Fields(f.why.refused.Scope)...)), f.why.challenge, f.server, c.OfflineAccess)
-	} else {
+	if !f.why.stepUp {
 		scope, err = firstScope(f.why.challenge, f.resource, f.server, c.Scope, c.OfflineAccess)
+	} else {
+		had := join(strings.Fields(f.why.refused.Asked + " " + f.why.refused.Scope))
+		scope, err = stepUpScope(had, f.why.challenge, f.resource, f.server, c.OfflineAccess)
+		if err == nil && f.why.challenge.Params["scope"] == "" && len(missingFrom(had, scope)) == 0 {
+			return "", fmt.Errorf("%w: the server names no scope, and its metadata lists none that the token lacks", ErrScope)
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrDiscovery, err)
@@ -123,9 +186,8 @@ func (f *flowState) chooseScope() (scope string, err error) {
 
 // run gets the token: by the refresh token if there is one, else by the grant.
 func (f *flowState) run(ctx context.Context) error {
-	if !f.why.stepUp && !f.why.anew && f.entry.Token != nil && f.entry.Token.Refresh != "" {
-		done, err := f.refresh(ctx)
-		if done || err != nil {
+	if f.why.refused != nil && !f.why.stepUp && !f.why.anew && f.entry.Token != nil && f.entry.Token.Refresh != "" {
+		if what, err := f.t.refreshEntry(ctx, f.entry, f.proofs); what == renewed || what == keepIt {
 			return err
 		}
 	}
@@ -140,54 +202,42 @@ func (f *flowState) run(ctx context.Context) error {
 	// authorization server has forgotten it, and says so on a page, or not at
 	// all. It is dropped; where the server did say so, the client registers
 	// anew at once.
-	_, client := lost(err)
+	var refused *ServerError
 	var shown *openError
-	if !client && !errors.As(err, &shown) && !errors.Is(err, context.DeadlineExceeded) {
+	unknown := errors.As(err, &refused) && refused.unknownClient()
+	if !unknown && !errors.As(err, &shown) && !errors.Is(err, ErrNoAnswer) {
 		return err
 	}
 	f.entry.Client = Registration{}
 	if saveErr := f.t.store.Save(f.entry); saveErr != nil {
 		return errors.Join(err, saveErr)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, ErrNoAnswer) {
 		return err
 	}
-	f.t.observer.note(StageRegistration, f.server.Issuer+" does not know the client any more: it registers anew.")
+	f.t.observer.note(StageRegistration, f.server.Issuer+" does not know the client any more. The client registers anew.")
 	_, err = f.withUser(ctx)
 	return err
 }
 
-// refresh renews a token that the server did not take. It is done, unless the
-// refresh token is worth nothing any more.
-func (f *flowState) refresh(ctx context.Context) (done bool, err error) {
-	token, err := f.t.refreshToken(ctx, f.server, f.entry, f.proofs)
-	if err == nil {
-		return true, f.finish(token, f.entry.Client)
-	}
-	grant, client := lost(err)
-	if !grant && !client {
-		return false, err
-	}
-	f.t.observer.note(StageToken, "The refresh token is worth nothing any more: the flow begins anew.")
-	f.entry.Token = nil
-	if client {
-		f.entry.Client = Registration{}
-	}
-	return false, nil
-}
-
 // finish stores a token and uses it.
 func (f *flowState) finish(token *Token, client Registration) error {
-	if client.How == "pre-registered" {
+	if client.Kind == PreRegisteredClient {
 		client.ClientSecret = "" // it was given, and will be given again
 	}
 	client.signer = nil
 	entry := *f.entry
 	entry.Client, entry.Token = client, token
 	if missing := missingFrom(token.Scope, token.Asked); len(missing) > 0 {
-		f.t.observer.note(StageToken, fmt.Sprintf("Not all was granted: %q is missing.", missing))
+		f.t.observer.note(StageToken, fmt.Sprintf("Not all of the scope was granted. Missing: %q.", missing))
 	}
-	return f.t.adopt(&entry, f.proofs)
+	if err := f.t.adopt(&entry, f.proofs); err != nil {
+		return err
+	}
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	f.t.untried = token
+	return nil
 }
 
 // grant is the one without a user that was chosen, or the only one that there
@@ -206,7 +256,7 @@ func (f *flowState) grant() Grant {
 // withoutUser gets a token by a grant without a user.
 func (f *flowState) withoutUser(ctx context.Context, grant Grant) error {
 	if f.server.TokenEndpoint == "" {
-		return fmt.Errorf("%w: %s has no token_endpoint", ErrDiscovery, f.server.Issuer)
+		return fmt.Errorf("%w: the metadata of %s has no token_endpoint", ErrDiscovery, f.server.Issuer)
 	}
 	client, err := f.t.register(ctx, f.server, nil, "")
 	if err != nil {
@@ -217,13 +267,13 @@ func (f *flowState) withoutUser(ctx context.Context, grant Grant) error {
 	if err != nil {
 		return err
 	}
-	return f.redeem(ctx, form, client)
+	return f.exchangeGrant(ctx, form, client)
 }
 
 // withUser gets a token by the authorization code grant. reused tells that the
 // registration is from an earlier flow.
 func (f *flowState) withUser(ctx context.Context) (reused bool, err error) {
-	if err := f.server.supportsCodes(); err != nil {
+	if err := f.maySendUser(); err != nil {
 		return false, err
 	}
 	known := &f.entry.Client
@@ -236,7 +286,7 @@ func (f *flowState) withUser(ctx context.Context) (reused bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if reused = client == known; !reused && client.How == "dynamic" {
+	if reused = client == known; !reused && client.Kind == DynamicRegistration {
 		// Kept at once: a flow that the user breaks off must not leave a
 		// registration behind each time.
 		f.entry.Client = *client
@@ -245,26 +295,51 @@ func (f *flowState) withUser(ctx context.Context) (reused bool, err error) {
 		}
 	}
 	request := newAuthorizationRequest(f.server, callback.redirectURI)
-	thumbprint := ""
-	if f.proofs != nil {
-		thumbprint = f.proofs.thumbprint()
-	}
-	target, err := request.url(client.ClientID, f.resource.ID, f.scope, thumbprint)
+	target, err := f.authorizationURL(request, client)
 	if err != nil {
 		return reused, err
 	}
-	f.t.observer.note(StageAuthorize, fmt.Sprintf("The user decides, at %s: does %s get %s?", f.server.Issuer, client.ClientID, described(f.scope)))
+	f.t.observer.note(StageAuthorize, fmt.Sprintf("The user decides, at %s: does %s get %s?",
+		f.server.Issuer, printable(client.ClientID, 200), described(f.scope)))
 	code, err := f.t.askUser(ctx, callback, request, target)
 	if err != nil {
 		return reused, err
 	}
-	f.t.observer.note(StageAuthorize, "The answer belongs to this request (state) and to this authorization server (iss).")
-	return reused, f.redeem(ctx, codeForm(request, code, f.resource.ID), client)
+	f.t.observer.note(StageAuthorize, "The answer belongs to this request (state) and comes from this authorization server (iss).")
+	return reused, f.exchangeGrant(ctx, codeForm(request, code, f.resource.ID), client)
+}
+
+// maySendUser checks the authorization server before the user is sent there.
+func (f *flowState) maySendUser() error {
+	c := f.t.config
+	if err := f.server.supportsCodes(c.AssumePKCE); err != nil {
+		return err
+	}
+	if f.server.CodeChallengeMethods == nil {
+		f.t.observer.alert(StageServer, "The metadata of "+f.server.Issuer+" does not say that it supports PKCE. "+
+			"You permitted this for this issuer. If it ignores PKCE, a stolen code is worth a token.")
+	}
+	if c.PreRegistered != nil && c.PreRegistered.Issuer == f.server.Issuer {
+		return nil // the user named it
+	}
+	return f.server.keepsItsOrigin(c.AuthorizationOrigin)
+}
+
+func (f *flowState) authorizationURL(request *authorizationRequest, client *Registration) (string, error) {
+	parameters := map[string]string{"client_id": client.ClientID, "resource": f.resource.ID, "scope": f.scope}
+	if f.proofs != nil {
+		parameters["dpop_jkt"] = f.proofs.thumbprint()
+	}
+	if slices.Contains(strings.Fields(f.scope), offlineAccess) {
+		// Otherwise a server must ignore the scope (OpenID Connect Core, section 11).
+		parameters["prompt"] = "consent"
+	}
+	return request.url(parameters)
 }
 
 func described(scope string) string {
 	if scope == "" {
-		return "what the authorization server thinks fit"
+		return "a scope that the authorization server chooses"
 	}
 	return "“" + scope + "”"
 }
@@ -272,16 +347,23 @@ func described(scope string) string {
 // listen opens the callback: at the address of the registration that is known,
 // or else at a new one.
 func (f *flowState) listen(known *Registration) (*listener, error) {
-	if known.How == "dynamic" && known.RedirectURI != "" {
+	wanted := f.t.config.Callback
+	if wanted == "" {
+		wanted = defaultCallback(f.server.Issuer)
+	}
+	if known.Kind == DynamicRegistration && samePath(known.RedirectURI, wanted) {
 		if l, err := listen(known.RedirectURI); err == nil {
 			return l, nil
 		}
 	}
-	return listen(f.t.config.Callback)
+	return listen(wanted)
 }
 
-// redeem turns a grant into a token.
-func (f *flowState) redeem(ctx context.Context, form url.Values, client *Registration) error {
+// exchangeGrant turns a grant into a token.
+func (f *flowState) exchangeGrant(ctx context.Context, form url.Values, client *Registration) error {
+	if kept := f.entry.Client; kept.ClientID == client.ClientID {
+		client.BasicWithID = client.BasicWithID || kept.BasicWithID
+	}
 	token, err := f.t.requestToken(ctx, tokenRequest{
 		endpoint: f.server.TokenEndpoint, issuer: f.server.Issuer, client: client, methods: f.server.TokenAuthMethods,
 		form: form, proofs: f.proofs,

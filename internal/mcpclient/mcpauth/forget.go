@@ -6,25 +6,26 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"mcp-auth-step-by-step/internal/web/baseurl"
 )
 
-// Forget gives back what the store has for the server: it revokes the tokens
-// (RFC 7009), deletes a dynamic registration (RFC 7592) where that is possible,
-// and removes the entries. It removes them also where the authorization server
-// can't be reached, and then says so.
+// Forget revokes what the store has for the server (RFC 7009), deletes a dynamic
+// registration (RFC 7592) where that is possible, and removes the entries. It
+// removes them also where the authorization server can't be reached, and then
+// says so.
 func (t *Transport) Forget(ctx context.Context) (forgotten int, err error) {
-	entries, err := t.store.ForServer(t.config.Server)
+	entries, err := t.store.ForResourceURL(t.config.ResourceURL)
 	if err != nil {
 		return 0, err
 	}
 	var problems error
 	for _, entry := range entries {
-		if err := t.giveBack(during(ctx, StageRevoke), entry); err != nil {
-			problems = errors.Join(problems, fmt.Errorf("%s could not be told: %w", entry.Issuer, err))
-		}
-		if err := t.store.Delete(entry.Issuer, entry.Resource); err != nil {
+		problem, err := t.forget(during(ctx, StageRevoke), entry)
+		if err != nil {
 			return forgotten, err
 		}
+		problems = errors.Join(problems, problem)
 		forgotten++
 	}
 	t.mu.Lock()
@@ -33,13 +34,26 @@ func (t *Transport) Forget(ctx context.Context) (forgotten int, err error) {
 	return forgotten, problems
 }
 
-func (t *Transport) giveBack(ctx context.Context, entry *Entry) error {
-	server, err := t.fetch.discoverServer(ctx, entry.Issuer)
+// forget removes one entry. problem says why it could not be revoked.
+func (t *Transport) forget(ctx context.Context, entry *Entry) (problem, err error) {
+	unlock, err := t.lock(ctx, entry.key())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if problem = t.revoke(ctx, entry); problem != nil {
+		problem = fmt.Errorf("%s could not revoke them: %w", entry.Issuer, problem)
+	}
+	return problem, t.store.Delete(entry.key())
+}
+
+func (t *Transport) revoke(ctx context.Context, entry *Entry) error {
+	server, err := t.fetch.discoverAuthorizationServer(ctx, entry.Issuer)
 	if err != nil {
 		return err
 	}
 	client := entry.Client
-	if client.How == "pre-registered" && t.config.PreRegistered != nil {
+	if client.Kind == PreRegisteredClient && t.config.PreRegistered != nil {
 		client.ClientSecret, client.signer = t.config.PreRegistered.ClientSecret, t.config.PreRegistered
 	}
 	if entry.Token != nil && server.RevocationEndpoint != "" {
@@ -47,25 +61,28 @@ func (t *Transport) giveBack(ctx context.Context, entry *Entry) error {
 			if token == "" {
 				continue
 			}
-			status, body, _, err := t.sendTokenRequest(ctx, tokenRequest{
+			_, err := t.sendTokenRequest(ctx, tokenRequest{
 				endpoint: server.RevocationEndpoint, issuer: server.Issuer, client: &client, methods: server.TokenAuthMethods,
 				form: url.Values{"token": {token}, "token_type_hint": {hint}},
 			})
 			if err != nil {
 				return err
 			}
-			if status != http.StatusOK {
-				return serverError(status, body)
-			}
 		}
 	}
 	if client.Management == "" || client.ManagementToken == "" {
 		return nil
 	}
-	// The token that deletes it goes to no other server than the one that
-	// gave it out.
-	if at, err := url.Parse(client.Management); err != nil || !sameOrigin(at, server.RegistrationEndpoint) {
-		return fmt.Errorf("%w: registration_client_uri is not at %s", ErrURL, entry.Issuer)
+	return t.deleteRegistration(ctx, server, &client)
+}
+
+// deleteRegistration deletes a dynamic registration (RFC 7592, section 2.3). The
+// token that allows it goes to no other server than the one that issued it.
+func (t *Transport) deleteRegistration(ctx context.Context, server *AuthorizationServer, client *Registration) error {
+	at, err := url.Parse(client.Management)
+	registered, registeredErr := url.Parse(server.RegistrationEndpoint)
+	if err != nil || registeredErr != nil || !baseurl.SameOrigin(at, registered) {
+		return fmt.Errorf("%w: registration_client_uri is not at %s", ErrURL, server.Issuer)
 	}
 	if err := t.fetch.check("registration_client_uri", client.Management); err != nil {
 		return err
@@ -75,9 +92,9 @@ func (t *Transport) giveBack(ctx context.Context, entry *Entry) error {
 		return err
 	}
 	request.Header.Set("Authorization", "Bearer "+client.ManagementToken)
-	status, body, err := t.fetch.do(request)
-	if err == nil && status != http.StatusNoContent && status != http.StatusOK {
-		err = serverError(status, body)
+	response, body, err := t.fetch.do(request)
+	if err == nil && !success(response.StatusCode) {
+		err = serverError(response.StatusCode, body)
 	}
 	return err
 }

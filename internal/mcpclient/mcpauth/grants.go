@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 )
 
 // A Grant gets tokens without a user. It needs a client that the authorization
 // server knows already ([Config.PreRegistered]).
 type Grant interface {
-	// request makes the form of the token request. client is what the
-	// authorization server's metadata and the resource came to.
+	// request makes the form of the token request.
 	request(ctx context.Context, t *Transport, target grantTarget) (url.Values, error)
 	// describe says in a few words what is done.
 	describe() string
@@ -24,12 +22,12 @@ type grantTarget struct {
 }
 
 // ClientCredentials is the grant of a client that acts on its own behalf (OAuth
-// 2.1, section 4.2; MCP extension "OAuth Client Credentials"), with Basic or
+// 2.1, section 4.2; MCP extension "OAuth Client Credentials"), with a secret or
 // with private_key_jwt.
 type ClientCredentials struct{}
 
 func (ClientCredentials) describe() string {
-	return "The client acts on its own behalf: it shows its own credentials, and no user is asked."
+	return "The client acts on its own behalf: it sends its own credentials, and no user is asked."
 }
 
 func (ClientCredentials) request(_ context.Context, _ *Transport, target grantTarget) (url.Values, error) {
@@ -47,13 +45,13 @@ type JWTBearer struct {
 const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 func (JWTBearer) describe() string {
-	return "The platform has signed who this workload is: that assertion is handed over in place of a user's consent."
+	return "The platform has signed an assertion that identifies this workload. The client sends it in place of a user's consent."
 }
 
 func (g JWTBearer) request(ctx context.Context, _ *Transport, target grantTarget) (url.Values, error) {
 	assertion, err := g.Assertion(ctx, target.issuer)
 	if err != nil {
-		return nil, fmt.Errorf("there is no assertion for %s: %w", target.issuer, err)
+		return nil, fmt.Errorf("the assertion for %s can't be read: %w", target.issuer, err)
 	}
 	form := target.form(jwtBearer)
 	form.Set("assertion", assertion)
@@ -72,7 +70,7 @@ type EnterpriseManaged struct {
 }
 
 func (EnterpriseManaged) describe() string {
-	return "The organization decides: its identity provider turns the user's sign-in into an assertion for this one server."
+	return "The organization decides: its identity provider exchanges the user's sign-in for an assertion for this one server."
 }
 
 const (
@@ -84,7 +82,8 @@ func (g EnterpriseManaged) request(ctx context.Context, t *Transport, target gra
 	if err := t.fetch.check("the identity provider's token endpoint", g.TokenEndpoint); err != nil {
 		return nil, err
 	}
-	t.observer.note(StageToken, "The identity provider exchanges the ID token for an assertion that names "+target.issuer+" and "+target.resource+".")
+	t.observer.note(StageToken, "The identity provider exchanges the ID token for an assertion that names "+
+		target.issuer+" and "+target.resource+".")
 	form := target.form("urn:ietf:params:oauth:grant-type:token-exchange")
 	form.Set("requested_token_type", idJAG)
 	form.Set("audience", target.issuer)
@@ -92,7 +91,7 @@ func (g EnterpriseManaged) request(ctx context.Context, t *Transport, target gra
 	form.Set("subject_token_type", idToken)
 	assertion, err := t.exchange(ctx, g, form)
 	if err != nil {
-		return nil, fmt.Errorf("the identity provider gives no assertion: %w", err)
+		return nil, fmt.Errorf("the identity provider did not issue an assertion: %w", err)
 	}
 	form = target.form(jwtBearer)
 	form.Set("assertion", assertion)
@@ -100,16 +99,13 @@ func (g EnterpriseManaged) request(ctx context.Context, t *Transport, target gra
 }
 
 // exchange sends a token exchange (RFC 8693, section 2) and returns the ID-JAG.
-// It is no access token and says so: type N_A.
+// It is not an access token and says so: type N_A.
 func (t *Transport) exchange(ctx context.Context, g EnterpriseManaged, form url.Values) (string, error) {
-	status, body, _, err := t.sendTokenRequest(during(ctx, StageToken), tokenRequest{
+	body, err := t.sendTokenRequest(during(ctx, StageToken), tokenRequest{
 		endpoint: g.TokenEndpoint, client: &Registration{ClientID: g.ClientID, ClientSecret: g.ClientSecret}, form: form,
 	})
 	if err != nil {
 		return "", err
-	}
-	if status != http.StatusOK {
-		return "", serverError(status, body)
 	}
 	var answer struct {
 		Token  string `json:"access_token"`
@@ -119,7 +115,7 @@ func (t *Transport) exchange(ctx context.Context, g EnterpriseManaged, form url.
 		return "", err
 	}
 	if answer.Token == "" || answer.Issued != idJAG {
-		return "", errors.New("the answer holds no ID-JAG")
+		return "", errors.New("the answer is not an ID-JAG: issued_token_type differs, or there is no access_token")
 	}
 	return answer.Token, nil
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"mcp-auth-step-by-step/internal/oauth/pkce"
 )
 
 func TestMC15_HowTheClientProvesItself(t *testing.T) {
@@ -30,7 +32,8 @@ func TestMC15_HowTheClientProvesItself(t *testing.T) {
 		form      url.Values
 	}{
 		"nothing to prove":        {Registration{ClientID: "x"}, []string{"none"}, "", url.Values{"client_id": {"x"}}},
-		"Basic first":             {secret, []string{"client_secret_post", "client_secret_basic"}, "a+b%3Ac:d%25e%2Bf", url.Values{}},
+		"post first":              {secret, []string{"client_secret_basic", "client_secret_post"}, "", url.Values{"client_id": {"a b:c"}, "client_secret": {"d%e+f"}}},
+		"Basic if it is the only": {secret, []string{"client_secret_basic"}, "a+b%3Ac:d%25e%2Bf", url.Values{}},
 		"Basic if nothing said":   {secret, nil, "a+b%3Ac:d%25e%2Bf", url.Values{}},
 		"post":                    {secret, []string{"client_secret_post"}, "", url.Values{"client_id": {"a b:c"}, "client_secret": {"d%e+f"}}},
 		"a secret nobody wants":   {secret, []string{"none"}, "", url.Values{"client_id": {"a b:c"}}},
@@ -227,7 +230,7 @@ func TestMC15_DPoP(t *testing.T) {
 		if err != nil || !parsed.Valid || claims["htm"] != htm || claims["htu"] != htu {
 			t.Errorf("proof %v, %v", claims, err)
 		}
-		if ath, _ := claims["ath"].(string); (token == "") != (ath == "") || token != "" && ath != challengeOf(token) {
+		if ath, _ := claims["ath"].(string); (token == "") != (ath == "") || token != "" && ath != pkce.Challenge(token) {
 			t.Errorf("ath %q", ath)
 		}
 		if jti, _ := claims["jti"].(string); jti == "" || seen[jti] {
@@ -394,14 +397,14 @@ func TestMC14_J01_NothingShownHoldsASecret(t *testing.T) {
 func TestMC14_Shorten(t *testing.T) {
 	jws := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 	for in, want := range map[string]string{"": "…", "short-secret": "…", "a-rather-long-secret-value": "a-ra…"} {
-		if got := Shorten(in); got != want {
+		if got := Redact(in); got != want {
 			t.Errorf("%q: got %q", in, got)
 		}
 	}
 	for in, want := range map[string]string{
 		"a=b&code=0123456789012345678901&x=%20": "a=b&code=0123…&x=%20", "CODE=short": "CODE=…", "%63ode=short": "%63ode=…", "x=" + jws: "x=eyJh…", "": "",
 	} {
-		if got := shortenQuery(in); got != want {
+		if got := redactQuery(in); got != want {
 			t.Errorf("%q: got %q", in, got)
 		}
 	}
@@ -415,7 +418,7 @@ func TestMC14_Shorten(t *testing.T) {
 		{"text/html", "<p>0123456789", "0123"},
 		{"application/x-www-form-urlencoded", "client_secret=0123456789012345678901", "56789"},
 	} {
-		if got := shortenBody(c.kind, []byte(c.in)); strings.Contains(got, c.lacks) {
+		if got := redactBody(c.kind, []byte(c.in)); strings.Contains(got, c.lacks) {
 			t.Errorf("%s %s: got %q", c.kind, c.in, got)
 		}
 	}

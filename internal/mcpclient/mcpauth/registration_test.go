@@ -92,7 +92,7 @@ func TestMC06_I04_TheServerNamesAnotherIssuer(t *testing.T) {
 		}
 	}
 	// And the old one's are still there for when it comes back.
-	entries, err := store.ForServer(r.url())
+	entries, err := store.ForResourceURL(r.url())
 	if err != nil || len(entries) != 2 {
 		t.Errorf("the store has %d entries, %v", len(entries), err)
 	}

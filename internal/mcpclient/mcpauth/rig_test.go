@@ -295,7 +295,7 @@ func (r *rig) serve(w http.ResponseWriter, request *http.Request) {
 // client makes a client of the rig, with a user who agrees.
 func (r *rig) client(change ...func(*Config)) *Transport {
 	r.t.Helper()
-	config := Config{Server: r.url(), Agent: &user{}, Timeout: 5 * time.Second}
+	config := Config{ResourceURL: r.url(), Agent: &user{}, Timeout: 5 * time.Second}
 	for _, f := range change {
 		f(&config)
 	}

@@ -8,21 +8,21 @@ import (
 
 func TestMC09_WhatIsAskedFor(t *testing.T) {
 	resource := &Resource{ScopesSupported: []string{"a", "b", "offline_access"}}
-	lists := &Server{ScopesSupported: []string{"a", "offline_access"}}
+	lists := &AuthorizationServer{ScopesSupported: []string{"a", "offline_access"}}
 	for name, c := range map[string]struct {
 		challenge string
 		resource  *Resource
-		server    *Server
+		server    *AuthorizationServer
 		want      string
 		offline   bool
 		scope     string
 	}{
-		"the challenge":                      {"x y", resource, &Server{}, "", false, "x y"},
-		"else what the resource lists":       {"", resource, &Server{}, "", false, "a b"},
-		"else nothing":                       {"", &Resource{}, &Server{}, "", false, ""},
-		"what the user wants on top":         {"x", resource, &Server{}, "z x", false, "x z"},
+		"the challenge":                      {"x y", resource, &AuthorizationServer{}, "", false, "x y"},
+		"else what the resource lists":       {"", resource, &AuthorizationServer{}, "", false, "a b"},
+		"else nothing":                       {"", &Resource{}, &AuthorizationServer{}, "", false, ""},
+		"what the user wants on top":         {"x", resource, &AuthorizationServer{}, "z x", false, "x z"},
 		"offline_access where it is listed":  {"x", resource, lists, "", true, "x offline_access"},
-		"not where it isn't":                 {"x offline_access", resource, &Server{}, "", true, "x"},
+		"not where it isn't":                 {"x offline_access", resource, &AuthorizationServer{}, "", true, "x"},
 		"not where nobody wants it":          {"x offline_access", resource, lists, "", false, "x"},
 		"each once":                          {"x x", resource, lists, "", false, "x"},
 		"offline_access alone, where listed": {"", &Resource{}, lists, "", true, "offline_access"},

@@ -11,29 +11,48 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
+
+	"mcp-auth-step-by-step/internal/localfile"
 )
 
 // Entry is what is kept of one client at one authorization server for one
 // resource (MC06). Nothing of it is ever used with another.
 type Entry struct {
-	Issuer   string       `json:"issuer"`
-	Resource string       `json:"resource"`
-	Server   string       `json:"server"` // the URL that was called
-	Client   Registration `json:"client"`
-	Token    *Token       `json:"token,omitempty"`
-	DPoPKey  []byte       `json:"dpop_key,omitempty"` // PKCS #8
-	Saved    time.Time    `json:"saved"`
+	Issuer      string       `json:"issuer"`
+	Resource    string       `json:"resource"`
+	ResourceURL string       `json:"server"` // of the MCP server that was called
+	Client      Registration `json:"client"`
+	Token       *Token       `json:"token,omitempty"`
+	DPoPKey     []byte       `json:"dpop_key,omitempty"` // PKCS #8
+	Saved       time.Time    `json:"saved"`
+	// MetadataURL is where the resource metadata stands, if only a challenge
+	// names it.
+	MetadataURL string `json:"resource_metadata,omitempty"`
+	// Server is the metadata of the issuer, so that a refresh needs no discovery.
+	Server *AuthorizationServer `json:"authorization_server,omitempty"`
 }
 
-// A Store keeps entries by issuer and resource. It must be safe for use by
-// several goroutines.
+// EntryKey identifies an entry.
+type EntryKey struct{ Issuer, Resource, ResourceURL string }
+
+func (e *Entry) key() EntryKey { return EntryKey{e.Issuer, e.Resource, e.ResourceURL} }
+
+// ErrLocked says that another program uses an entry.
+var ErrLocked = errors.New("another program uses this entry of the store")
+
+// A Store keeps entries. It must be safe for use by several goroutines.
 type Store interface {
-	// Load returns the entry of an issuer and a resource, or nil.
-	Load(issuer, resource string) (*Entry, error)
-	// ForServer returns the entries of the server with a URL.
-	ForServer(server string) ([]*Entry, error)
+	// Load returns the entry of a key, or nil.
+	Load(EntryKey) (*Entry, error)
+	// ForResourceURL returns the entries of the MCP server with a URL.
+	ForResourceURL(string) ([]*Entry, error)
 	Save(*Entry) error
-	Delete(issuer, resource string) error
+	Delete(EntryKey) error
+	// Lock takes an entry for one user, in whichever process, until unlock is
+	// called. It returns [ErrLocked], and doesn't wait, while another has it.
+	Lock(EntryKey) (unlock func(), err error)
 }
 
 // FileStore keeps each entry in a file of a folder, readable by its owner
@@ -47,30 +66,37 @@ type FileStore struct {
 func DefaultStore() (*FileStore, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return nil, fmt.Errorf("there is no configuration folder: %w; name one with --store", err)
+		return nil, fmt.Errorf("this system has no configuration folder: %w; give a folder with --store", err)
 	}
 	return &FileStore{Dir: filepath.Join(dir, "mcp-auth-step-by-step")}, nil
 }
 
 // path names the file of an entry by the whole hash of its key: names that were
-// made readable, or shortened, could be the same for two servers.
-func (s *FileStore) path(issuer, resource string) string {
-	key, _ := json.Marshal([2]string{issuer, resource}) // so that no separator can be forged
-	sum := sha256.Sum256(key)
+// made readable, or shortened, could be the same for two servers. A resource
+// that is not the server itself, but its whole origin, has an entry for each
+// server: what one of them got is not for its neighbours (RFC 9728, section 3.3).
+func (s *FileStore) path(key EntryKey) string {
+	parts := []string{key.Issuer, key.Resource}
+	if canonical(key.Resource) != canonical(key.ResourceURL) {
+		parts = append(parts, canonical(key.ResourceURL))
+	}
+	text, _ := json.Marshal(parts) // so that no separator can be forged
+	sum := sha256.Sum256(text)
 	return filepath.Join(s.Dir, hex.EncodeToString(sum[:])+".json")
 }
 
-// Load reads the file of an entry. One that says something else than its name
-// is an error.
-func (s *FileStore) Load(issuer, resource string) (*Entry, error) {
+// Load reads the file of an entry. It is an error if the file has the content of
+// another.
+func (s *FileStore) Load(key EntryKey) (*Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entry, err := s.read(s.path(issuer, resource))
+	path := s.path(key)
+	entry, err := s.read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err == nil && (entry.Issuer != issuer || entry.Resource != resource) {
-		return nil, fmt.Errorf("%s holds the credentials of another server; delete it", s.path(issuer, resource))
+	if err == nil && s.path(entry.key()) != path {
+		return nil, fmt.Errorf("%s holds the credentials of another server; delete it", path)
 	}
 	return entry, err
 }
@@ -79,12 +105,18 @@ func (s *FileStore) Load(issuer, resource string) (*Entry, error) {
 const maxEntry = 1 << 20
 
 func (s *FileStore) read(path string) (*Entry, error) {
-	info, err := os.Stat(path)
+	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, err
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file; delete it and log in again", path)
+	}
+	if err := onlyForOwner(path, info); err != nil {
+		return nil, err
+	}
 	if info.Size() > maxEntry {
-		return nil, fmt.Errorf("%s is too large to be an entry; delete it", path)
+		return nil, fmt.Errorf("%s is too large to be an entry; delete it and log in again", path)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -92,13 +124,13 @@ func (s *FileStore) read(path string) (*Entry, error) {
 	}
 	entry := &Entry{}
 	if err := json.Unmarshal(text, entry); err != nil {
-		return nil, fmt.Errorf("%s can't be read: %w; delete it and sign in again", path, err)
+		return nil, fmt.Errorf("%s can't be read: %w; delete it and log in again", path, err)
 	}
 	return entry, nil
 }
 
-// ForServer reads all files and returns those of a server.
-func (s *FileStore) ForServer(server string) ([]*Entry, error) {
+// ForResourceURL reads all files and returns those of a server.
+func (s *FileStore) ForResourceURL(server string) ([]*Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	paths, err := filepath.Glob(filepath.Join(s.Dir, "*.json"))
@@ -108,10 +140,13 @@ func (s *FileStore) ForServer(server string) ([]*Entry, error) {
 	var found []*Entry
 	for _, path := range paths {
 		entry, err := s.read(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another program has deleted it
+		}
 		if err != nil {
 			return nil, err
 		}
-		if entry.Server == server && s.path(entry.Issuer, entry.Resource) == path {
+		if canonical(entry.ResourceURL) == canonical(server) && s.path(entry.key()) == path {
 			found = append(found, entry)
 		}
 	}
@@ -130,52 +165,66 @@ func (s *FileStore) Save(entry *Entry) error {
 	if err != nil {
 		return err
 	}
-	temporary, err := os.CreateTemp(s.Dir, ".new-*") // which has mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(temporary.Name()) }()
-	_, err = temporary.Write(append(text, '\n'))
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if err := errors.Join(err, temporary.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), s.path(entry.Issuer, entry.Resource))
+	return localfile.Write(s.path(entry.key()), append(text, '\n'), 0o600)
 }
 
 // Delete removes an entry, if there is one.
-func (s *FileStore) Delete(issuer, resource string) error {
+func (s *FileStore) Delete(key EntryKey) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := os.Remove(s.path(issuer, resource)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.path(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// memoryStore keeps entries until the program ends.
-type memoryStore struct {
-	mu      sync.Mutex
-	entries map[[2]string]Entry
+// Lock locks a file beside that of the entry, and removes it when it is unlocked.
+// The system unlocks it too when the program ends, however that happens.
+func (s *FileStore) Lock(key EntryKey) (unlock func(), err error) {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	path := s.path(key) + ".lock"
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("%s can't be locked: %w", path, err)
+	}
+	if !locked {
+		return nil, ErrLocked
+	}
+	// Whoever had it before may have removed the file since it was opened here;
+	// then the next one would lock another file.
+	opened, openedErr := lock.Stat()
+	there, thereErr := os.Stat(path)
+	if openedErr != nil || thereErr != nil || !os.SameFile(opened, there) {
+		return nil, errors.Join(ErrLocked, lock.Unlock())
+	}
+	return func() { _, _ = os.Remove(path), lock.Unlock() }, nil
 }
 
-func (s *memoryStore) Load(issuer, resource string) (*Entry, error) {
+// memoryStore keeps entries until the program ends. One Transport uses it, which
+// never runs two flows at the same time, so nothing needs to be locked.
+type memoryStore struct {
+	mu      sync.Mutex
+	entries map[EntryKey]Entry
+}
+
+func (s *memoryStore) Load(key EntryKey) (*Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entry, ok := s.entries[[2]string{issuer, resource}]
+	entry, ok := s.entries[key]
 	if !ok {
 		return nil, nil
 	}
 	return &entry, nil
 }
 
-func (s *memoryStore) ForServer(server string) (found []*Entry, _ error) {
+func (s *memoryStore) ForResourceURL(server string) (found []*Entry, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, entry := range s.entries {
-		if entry.Server == server {
+		if entry.ResourceURL == server {
 			found = append(found, &entry)
 		}
 	}
@@ -186,15 +235,17 @@ func (s *memoryStore) Save(entry *Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.entries == nil {
-		s.entries = map[[2]string]Entry{}
+		s.entries = map[EntryKey]Entry{}
 	}
-	s.entries[[2]string{entry.Issuer, entry.Resource}] = *entry
+	s.entries[entry.key()] = *entry
 	return nil
 }
 
-func (s *memoryStore) Delete(issuer, resource string) error {
+func (s *memoryStore) Delete(key EntryKey) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.entries, [2]string{issuer, resource})
+	delete(s.entries, key)
 	return nil
 }
+
+func (*memoryStore) Lock(EntryKey) (func(), error) { return func() {}, nil }

@@ -42,16 +42,16 @@ func TestMC06_I15_OneEntryForEachServer(t *testing.T) {
 		{`https://a.example","x`, "y"}, {"https://a.example", `x","y`}, {"", ""}, {"../../x", "y"}, {"a\nb", "c"}, {"a", "b\nc"},
 	}
 	for i, pair := range pairs {
-		if err := store.Save(&Entry{Issuer: pair[0], Resource: pair[1], Server: fmt.Sprint(i), Token: &Token{Access: fmt.Sprint(i)}}); err != nil {
+		if err := store.Save(&Entry{Issuer: pair[0], Resource: pair[1], ResourceURL: fmt.Sprint(i), Token: &Token{Access: fmt.Sprint(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, pair := range pairs {
-		entry, err := store.Load(pair[0], pair[1])
+		entry, err := store.Load(EntryKey{pair[0], pair[1], fmt.Sprint(i)})
 		if err != nil || entry == nil || entry.Token.Access != fmt.Sprint(i) {
 			t.Errorf("%q: got %v, %v", pair, entry, err)
 		}
-		found, err := store.ForServer(fmt.Sprint(i))
+		found, err := store.ForResourceURL(fmt.Sprint(i))
 		if err != nil || len(found) != 1 {
 			t.Errorf("%q: found %d, %v", pair, len(found), err)
 		}
@@ -59,7 +59,7 @@ func TestMC06_I15_OneEntryForEachServer(t *testing.T) {
 	if outside, err := filepath.Glob(filepath.Join(store.Dir, "..", "*.json")); err != nil || len(outside) != 0 {
 		t.Errorf("outside of the folder: %v, %v", outside, err)
 	}
-	if entry, err := store.Load("https://a.example", "https://b.example/mc"); entry != nil || err != nil {
+	if entry, err := store.Load(EntryKey{"https://a.example", "https://b.example/mc", "0"}); entry != nil || err != nil {
 		t.Errorf("got %v, %v", entry, err)
 	}
 }
@@ -67,16 +67,16 @@ func TestMC06_I15_OneEntryForEachServer(t *testing.T) {
 // A file that was renamed to another's name is not taken for it.
 func TestI15_AFileUnderAnothersName(t *testing.T) {
 	store := tempStore(t)
-	if err := store.Save(&Entry{Issuer: "https://evil.example", Resource: "r", Server: "s"}); err != nil {
+	if err := store.Save(&Entry{Issuer: "https://evil.example", Resource: "r", ResourceURL: "s"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(store.path("https://evil.example", "r"), store.path("https://a.example", "r")); err != nil {
+	if err := os.Rename(store.path(EntryKey{"https://evil.example", "r", "s"}), store.path(EntryKey{"https://a.example", "r", "s"})); err != nil {
 		t.Fatal(err)
 	}
-	if entry, err := store.Load("https://a.example", "r"); err == nil {
+	if entry, err := store.Load(EntryKey{"https://a.example", "r", "s"}); err == nil {
 		t.Errorf("got %v", entry)
 	}
-	if found, err := store.ForServer("s"); err != nil || len(found) != 0 {
+	if found, err := store.ForResourceURL("s"); err != nil || len(found) != 0 {
 		t.Errorf("found %d, %v", len(found), err)
 	}
 }
@@ -96,7 +96,7 @@ func TestMC14_ReplacedWhole(t *testing.T) {
 			save(n + 1)
 		}
 	})
-	path := store.path("i", "r")
+	path := store.path(EntryKey{"i", "r", ""})
 	for range 200 {
 		text, err := os.ReadFile(path)
 		if err != nil || !json.Valid(text) {
@@ -115,10 +115,10 @@ func TestMC14_BrokenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"", "{", strings.Repeat(" ", maxEntry+1)} {
-		if err := os.WriteFile(store.path("i", "r"), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(store.path(EntryKey{"i", "r", ""}), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if entry, err := store.Load("i", "r"); err == nil || !strings.Contains(err.Error(), "delete it") {
+		if entry, err := store.Load(EntryKey{"i", "r", ""}); err == nil || !strings.Contains(err.Error(), "delete it") {
 			t.Errorf("%.5q: got %v, %v", text, entry, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestMC06_ForgetTellsNobodyElse(t *testing.T) {
 	r := newRig(t)
 	c := r.client(func(c *Config) { c.Store = store })
 	r.mustPost(c, "x")
-	entries, _ := store.ForServer(r.url())
+	entries, _ := store.ForResourceURL(r.url())
 	entries[0].Client.Management = trap.URL + "/clients/client-1"
 	if err := store.Save(entries[0]); err != nil {
 		t.Fatal(err)

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
+
+	"mcp-auth-step-by-step/internal/oauth/syntax"
 )
 
 // Token is an access token with what belongs to it.
@@ -25,12 +25,12 @@ type Token struct {
 }
 
 // String shows that a token is there, and not which.
-func (t *Token) String() string { return t.Type + " " + Shorten(t.Access) }
+func (t *Token) String() string { return t.Type + " " + Redact(t.Access) }
 
 // GoString does the same for %#v.
 func (t *Token) GoString() string { return t.String() }
 
-// fresh tells whether a token is good for a while: half a minute, or a tenth
+// fresh reports whether a token is good for a while: half a minute, or a tenth
 // of its life where that is less.
 func (t *Token) fresh(now time.Time) bool {
 	if t.Expires.IsZero() {
@@ -39,6 +39,9 @@ func (t *Token) fresh(now time.Time) bool {
 	margin := min(30*time.Second, t.Expires.Sub(t.Issued)/10)
 	return now.Add(margin).Before(t.Expires)
 }
+
+// momentary reports whether a token had expires_in 0: it is used once.
+func (t *Token) momentary() bool { return !t.Expires.IsZero() && !t.Expires.After(t.Issued) }
 
 // tokenRequest is one request to a token endpoint.
 type tokenRequest struct {
@@ -50,7 +53,7 @@ type tokenRequest struct {
 	proofs   *prover // nil without DPoP
 }
 
-// codeForm redeems a code (RFC 6749, section 4.1.3; RFC 7636, section 4.5). Its
+// codeForm exchanges a code (RFC 6749, section 4.1.3; RFC 7636, section 4.5). Its
 // resource is that of the authorization request (MC08; RFC 8707, section 2.2).
 func codeForm(request *authorizationRequest, code, resource string) url.Values {
 	return url.Values{
@@ -64,134 +67,202 @@ func refreshForm(refresh, resource string) url.Values {
 	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "resource": {resource}}
 }
 
+// errTokenResponse says that a token response of status 2xx can't be used.
+var errTokenResponse = errors.New("the token response can't be used")
+
 // requestToken sends a token request and reads the answer. asked is the scope
 // that holds where the answer names none (RFC 6749, section 5.1).
 func (t *Transport) requestToken(ctx context.Context, r tokenRequest, asked string) (*Token, error) {
-	ctx = during(ctx, StageToken)
-	// A server that wants a nonce says so in its first answer (RFC 9449,
-	// section 8); more than once, and something is wrong.
-	for try := 0; ; try++ {
-		status, body, wantsNonce, err := t.sendTokenRequest(ctx, r)
+	body, err := t.sendTokenRequest(during(ctx, StageToken), r)
+	if err != nil {
+		return nil, err
+	}
+	token, err := parseToken(body, asked, t.now())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", errTokenResponse, r.issuer, err)
+	}
+	if (r.proofs != nil) != (token.Type == "DPoP") {
+		return nil, fmt.Errorf("%w: %s issues a token of type %s, and another type was asked for", errTokenResponse, r.issuer, token.Type)
+	}
+	if token.momentary() {
+		t.observer.note(StageToken, "The token expires at once (expires_in is 0): it is used for one request, and then renewed.")
+	}
+	return token, nil
+}
+
+// sendTokenRequest returns the body of a successful answer. It repeats the
+// request once for each of two reasons: the server wants a nonce in the proof
+// (RFC 9449, section 8), or client_id beside the credentials in the header.
+func (t *Transport) sendTokenRequest(ctx context.Context, r tokenRequest) ([]byte, error) {
+	withNonce, withID := false, false
+	for {
+		response, body, err := t.tryTokenRequest(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		if wantsNonce && try == 0 {
+		refused := serverError(response.StatusCode, body)
+		learned := r.proofs != nil && r.proofs.learn(response.Request.URL, response.Header)
+		switch {
+		case success(response.StatusCode) && refused.Code == "":
+			return body, nil
+		case learned && refused.Code == "use_dpop_nonce" && !withNonce:
+			withNonce = true
 			t.observer.note(StageToken, "The authorization server wants its nonce in the proof: once more, with it.")
-			continue
+		case refused.missesClientID() && r.client.method(r.methods) == "client_secret_basic" && !r.client.BasicWithID && !withID:
+			withID, r.client.BasicWithID = true, true
+			t.observer.note(StageToken, "The authorization server wants client_id in the form as well: once more, with it.")
+		default:
+			return nil, refused
 		}
-		if status != http.StatusOK {
-			return nil, serverError(status, body)
-		}
-		token, err := parseToken(body, asked, t.now())
-		if err != nil {
-			return nil, fmt.Errorf("the token response of %s can't be used: %w", r.issuer, err)
-		}
-		if (r.proofs != nil) != (token.Type == "DPoP") {
-			return nil, fmt.Errorf("%s gives out a token of type %s, which is not what it was asked for", r.issuer, token.Type)
-		}
-		return token, nil
 	}
 }
 
-func (t *Transport) sendTokenRequest(ctx context.Context, r tokenRequest) (status int, body []byte, wantsNonce bool, err error) {
+// missesClientID reports whether a refusal says that client_id is missing. Some
+// servers want it beside HTTP Basic, and others refuse it there, so it is sent
+// to those that ask.
+func (e *ServerError) missesClientID() bool {
+	says := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(e.Description))
+	return (e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized) && strings.Contains(says, "client_id")
+}
+
+func (t *Transport) tryTokenRequest(ctx context.Context, r tokenRequest) (*http.Response, []byte, error) {
 	form := url.Values{}
 	for name, values := range r.form {
 		form[name] = values
 	}
-	header := http.Header{}
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
 	if err := r.client.authenticate(r.methods, r.issuer, form, header, t.now()); err != nil {
-		return 0, nil, false, err
+		return nil, nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return 0, nil, false, fmt.Errorf("%w: %w", ErrURL, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	header.Set("Content-Type", "application/x-www-form-urlencoded")
-	header.Set("Accept", "application/json")
 	request.Header = header
 	if r.proofs != nil {
 		if err := r.proofs.prove(request, "", t.now()); err != nil {
-			return 0, nil, false, err
+			return nil, nil, err
 		}
 	}
-	response, err := t.fetch.client.Do(request)
-	if err != nil {
-		return 0, nil, false, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if body, err = readAll(response.Body); err != nil {
-		return 0, nil, false, err
-	}
-	if r.proofs != nil && r.proofs.learn(request.URL, response.Header) && response.StatusCode >= 400 {
-		wantsNonce = serverError(response.StatusCode, body).Code == "use_dpop_nonce"
-	}
-	return response.StatusCode, body, wantsNonce, nil
+	return t.fetch.do(request)
 }
 
-// b68 is what a token may consist of in an Authorization header (RFC 6750,
-// section 2.1). What else a server sent could end the header.
-var b68 = regexp.MustCompile(`^[A-Za-z0-9\-._~+/]+=*$`)
-
+// parseToken reads a token response (RFC 6749, section 5.1). An access token is
+// opaque to a client: any visible characters (appendix A.12). Of the rest, only
+// the type must be understood.
 func parseToken(body []byte, asked string, now time.Time) (*Token, error) {
 	var document struct {
 		Access    string          `json:"access_token"`
 		Type      string          `json:"token_type"`
 		ExpiresIn json.RawMessage `json:"expires_in"`
-		Refresh   string          `json:"refresh_token"`
-		Scope     *string         `json:"scope"`
+		Refresh   json.RawMessage `json:"refresh_token"`
+		Scope     json.RawMessage `json:"scope"`
 	}
 	if err := unmarshal(body, &document); err != nil {
 		return nil, err
 	}
-	token := &Token{Access: document.Access, Refresh: document.Refresh, Scope: asked, Asked: asked, Issued: now}
+	token := &Token{Access: document.Access, Scope: asked, Asked: asked, Issued: now}
 	switch {
 	case strings.EqualFold(document.Type, "Bearer"): // RFC 6749, section 5.1: in any case
 		token.Type = "Bearer"
 	case strings.EqualFold(document.Type, "DPoP"):
 		token.Type = "DPoP"
 	default:
-		return nil, fmt.Errorf("token_type %.20q is unknown here", document.Type)
+		return nil, fmt.Errorf("token_type %.20q is not supported; want Bearer or DPoP", document.Type)
 	}
-	if !b68.MatchString(token.Access) {
-		return nil, errors.New("it has no access_token that fits into a header")
+	if token.Access == "" {
+		return nil, errors.New("it has no access_token")
 	}
-	if document.Scope != nil {
-		scopes, err := scopeList(strings.Fields(*document.Scope))
-		if err != nil {
-			return nil, err
-		}
-		token.Scope = join(scopes)
+	if !syntax.Visible(token.Access) {
+		return nil, errors.New("its access_token has blanks, control characters or non-ASCII characters, and can't be sent in a header")
 	}
-	if len(document.ExpiresIn) > 0 && string(document.ExpiresIn) != "null" {
-		seconds, err := expiresIn(document.ExpiresIn)
-		if err != nil {
-			return nil, err
-		}
-		token.Expires = now.Add(seconds)
+	token.Refresh, _ = text(document.Refresh)
+	if scope, ok := text(document.Scope); ok {
+		token.Scope = join(strings.Fields(scope))
+	}
+	if life, ok := lifetime(document.ExpiresIn); ok {
+		token.Expires = now.Add(life)
 	}
 	return token, nil
 }
 
-// expiresIn reads a number of seconds. Some servers quote it.
-func expiresIn(raw json.RawMessage) (time.Duration, error) {
+// text reads an optional string. Another type counts as absent.
+func text(raw json.RawMessage) (string, bool) {
+	var value *string
+	if len(raw) == 0 || json.Unmarshal(raw, &value) != nil || value == nil {
+		return "", false
+	}
+	return *value, true
+}
+
+// lifetime reads a number of seconds, which some servers quote. What is not one
+// counts as absent: then the server's 401 shows when a token has expired.
+func lifetime(raw json.RawMessage) (time.Duration, bool) {
 	var seconds json.Number
-	if err := json.Unmarshal([]byte(strings.Trim(string(raw), `"`)), &seconds); err != nil {
-		return 0, errors.New("expires_in is no number")
+	if json.Unmarshal([]byte(strings.Trim(string(raw), `"`)), &seconds) != nil {
+		return 0, false
 	}
 	n, err := seconds.Float64()
 	if err != nil || n < 0 {
-		return 0, errors.New("expires_in is no number of seconds")
+		return 0, false
 	}
 	const year = 365 * 24 * 3600
-	return time.Duration(min(n, year)) * time.Second, nil
+	return time.Duration(min(n, year)) * time.Second, true
 }
 
-// lost tells errors after which credentials are worth nothing, so that the flow
-// begins anew (MC12): the grant, or the client itself.
-func lost(err error) (grant, client bool) {
+// verdict is what a refused refresh means for the refresh token (MC12).
+type verdict int
+
+const (
+	// renewed: it was not refused.
+	renewed verdict = iota
+	// keepIt: the server or the network failed, and a later try may succeed.
+	keepIt
+	// logIn: the refusal doesn't come from OAuth. The user logs in, and the
+	// refresh token is kept until that has succeeded.
+	logIn
+	// ended: the refresh token is invalid.
+	ended
+	// unknownClient: the client itself is invalid, and so is the token.
+	unknownClient
+)
+
+func verdictOf(err error) verdict {
 	var e *ServerError
-	if !errors.As(err, &e) {
-		return false, false
+	if err == nil {
+		return renewed
 	}
-	return e.Code == "invalid_grant", slices.Contains([]string{"invalid_client", "unauthorized_client"}, e.Code)
+	if !errors.As(err, &e) {
+		if errors.Is(err, errTokenResponse) {
+			return logIn
+		}
+		return keepIt
+	}
+	switch {
+	case e.Status >= 500, e.Status == http.StatusTooManyRequests, e.Code == "temporarily_unavailable", e.Code == "server_error":
+		return keepIt
+	case e.unknownClient():
+		return unknownClient
+	case e.Code != "", e.Status == http.StatusBadRequest, e.Status == http.StatusUnauthorized:
+		return ended
+	}
+	return logIn
+}
+
+func (e *ServerError) unknownClient() bool {
+	return e.Code == "invalid_client" || e.Code == "unauthorized_client"
+}
+
+// serverError reads the error of an answer.
+func serverError(status int, body []byte) *ServerError {
+	var document struct {
+		Error       json.RawMessage `json:"error"`
+		Description json.RawMessage `json:"error_description"`
+	}
+	_ = unmarshal(body, &document)
+	code, _ := text(document.Error)
+	description, _ := text(document.Description)
+	e := newServerError(code, description)
+	e.Status = status
+	return e
 }

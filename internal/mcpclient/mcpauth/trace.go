@@ -3,6 +3,7 @@ package mcpauth
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -26,16 +27,17 @@ const (
 )
 
 func (s Stage) String() string {
-	return [...]string{"", "ask the MCP server", "read what it says about itself", "read what its authorization server says",
-		"become a client there", "ask the user", "get a token", "give it back"}[s]
+	return [...]string{"", "ask the MCP server", "read the MCP server's metadata", "read the authorization server's metadata",
+		"register the client", "ask the user", "get a token", "revoke the token"}[s]
 }
 
-// Event is one thing that happened. Secrets in it are shortened already, so it
-// may be shown and stored.
+// Event is one thing that happened. Secrets in it are redacted, so it may be
+// shown and stored.
 type Event struct {
 	At       time.Time `json:"at"`
 	Stage    Stage     `json:"stage"`
 	Note     string    `json:"note,omitempty"`     // what was decided, and why
+	Alert    bool      `json:"alert,omitempty"`    // the user should see the note in any case
 	Exchange *Exchange `json:"exchange,omitempty"` // what went over the wire
 }
 
@@ -73,6 +75,11 @@ type observer struct {
 }
 
 func (o *observer) note(stage Stage, text string) { o.tell(Event{Stage: stage, Note: text}) }
+
+// alert is a note for a user who shows no others.
+func (o *observer) alert(stage Stage, text string) {
+	o.tell(Event{Stage: stage, Note: text, Alert: true})
+}
 
 func (o *observer) tell(e Event) {
 	if o == nil || o.trace == nil {
@@ -162,18 +169,33 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func (e *Exchange) describeRequest(u *url.URL, header http.Header, body []byte) {
-	e.URL = shortenURL(u)
-	e.Header = shortenHeader(header)
-	e.Body = shortenBody(header.Get("Content-Type"), body)
+	e.URL = redactURL(u)
+	e.Header = redactHeader(header)
+	e.Body = redactBody(header.Get("Content-Type"), body)
 	e.Decoded = append(e.Decoded, decodeHeader(header)...)
 	e.Decoded = append(e.Decoded, decodeBody(header.Get("Content-Type"), body)...)
 }
 
 func (e *Exchange) describeAnswer(status int, header http.Header, body []byte) {
 	e.Status = status
-	e.Answer = shortenHeader(header)
-	e.Reply = shortenBody(header.Get("Content-Type"), body)
+	e.Answer = redactHeader(header)
+	e.Reply = redactBody(header.Get("Content-Type"), body)
 	e.Decoded = append(e.Decoded, decodeBody(header.Get("Content-Type"), body)...)
+}
+
+// RPCMethod is the method of the exchange's MCP request, with the name of the
+// tool or prompt; empty where it is something else.
+func (e *Exchange) RPCMethod() string {
+	var message struct {
+		Method string `json:"method"`
+		Params struct {
+			Name string `json:"name"`
+		} `json:"params"`
+	}
+	if json.Unmarshal([]byte(e.Body), &message) != nil {
+		return ""
+	}
+	return printable(message.Method+" "+message.Params.Name, 200)
 }
 
 // Traced shows the requests of another client to a trace, as those to the MCP

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"mcp-auth-step-by-step/internal/oauth/syntax"
 )
 
 func TestMC12_TheTokenIsSentEachTime(t *testing.T) {
@@ -33,7 +35,7 @@ func TestMC12_TheTokenIsSentEachTime(t *testing.T) {
 
 func TestMC12_AnEmptyPathIsTheRoot(t *testing.T) {
 	for server, called := range map[string]string{"https://a.example": "https://a.example/", "https://a.example/": "https://A.example:443"} {
-		c, err := New(Config{Server: server, Agent: &user{}})
+		c, err := New(Config{ResourceURL: server, Agent: &user{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +327,7 @@ func TestMC12_RefusedForEver(t *testing.T) {
 	}
 }
 
-func TestMC12_TokenResponses(t *testing.T) {
+func TestMC12_WB1_TokenResponses(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	for body, want := range map[string]*Token{
 		`{"access_token":"a","token_type":"bearer"}`:                          {Access: "a", Type: "Bearer", Scope: "asked"},
@@ -336,19 +338,25 @@ func TestMC12_TokenResponses(t *testing.T) {
 		`{"access_token":"a","token_type":"Bearer","expires_in":1e300}`:       {Access: "a", Type: "Bearer", Scope: "asked", Expires: now.Add(365 * 24 * time.Hour)},
 		`{"access_token":"a","token_type":"Bearer","expires_in":null,"x":{}}`: {Access: "a", Type: "Bearer", Scope: "asked"},
 		`{"access_token":"a","token_type":"mac"}`:                             nil,
-		`{"access_token":"a"}`:                                           nil,
-		`{"access_token":"","token_type":"Bearer"}`:                      nil,
-		`{"token_type":"Bearer"}`:                                        nil,
-		`{"access_token":"a\r\nX: y","token_type":"Bearer"}`:             nil,
-		`{"access_token":"a b","token_type":"Bearer"}`:                   nil,
-		`{"access_token":1,"token_type":"Bearer"}`:                       nil,
-		`{"access_token":"a","ACCESS_TOKEN":"b","token_type":"Bearer"}`:  nil,
-		`{"access_token":"a","access_token":"b","token_type":"Bearer"}`:  nil,
-		`{"access_token":"a","token_type":"Bearer","expires_in":-1}`:     nil,
-		`{"access_token":"a","token_type":"Bearer","expires_in":"soon"}`: nil,
-		`{"access_token":"a","token_type":"Bearer","expires_in":{}}`:     nil,
-		`{"access_token":"a","token_type":"Bearer","scope":"x\"y"}`:      nil,
-		`{"access_token":"a","token_type":"Bearer"} trailing`:            nil,
+		`{"access_token":"a"}`:                                          nil,
+		`{"access_token":"","token_type":"Bearer"}`:                     nil,
+		`{"token_type":"Bearer"}`:                                       nil,
+		`{"access_token":"a\r\nX: y","token_type":"Bearer"}`:            nil,
+		`{"access_token":"a b","token_type":"Bearer"}`:                  nil,
+		`{"access_token":1,"token_type":"Bearer"}`:                      nil,
+		`{"access_token":"a","ACCESS_TOKEN":"b","token_type":"Bearer"}`: nil,
+		`{"access_token":"a","access_token":"b","token_type":"Bearer"}`: nil,
+		// What a client needn't understand (WB1).
+		`{"access_token":"a:b|c!d@e,f~","token_type":"Bearer"}`:           {Access: "a:b|c!d@e,f~", Type: "Bearer", Scope: "asked"},
+		`{"access_token":"a","token_type":"Bearer","expires_in":-1}`:      {Access: "a", Type: "Bearer", Scope: "asked"},
+		`{"access_token":"a","token_type":"Bearer","expires_in":"soon"}`:  {Access: "a", Type: "Bearer", Scope: "asked"},
+		`{"access_token":"a","token_type":"Bearer","expires_in":{}}`:      {Access: "a", Type: "Bearer", Scope: "asked"},
+		`{"access_token":"a","token_type":"Bearer","refresh_token":null}`: {Access: "a", Type: "Bearer", Scope: "asked"},
+		`{"access_token":"a","token_type":"Bearer","scope":["x"]}`:        {Access: "a", Type: "Bearer", Scope: "asked"},
+		`{"access_token":"a","token_type":"Bearer","scope":"x\"y"}`:       {Access: "a", Type: "Bearer", Scope: `x"y`},
+		`{"access_token":"é","token_type":"Bearer"}`:                      nil,
+		`{"access_token":"a\u007f","token_type":"Bearer"}`:                nil,
+		`{"access_token":"a","token_type":"Bearer"} trailing`:             nil,
 		`null`:   nil,
 		``:       nil,
 		`<html>`: nil,
@@ -376,7 +384,7 @@ func FuzzTokenResponse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !b68.MatchString(token.Access) || token.Type != "Bearer" && token.Type != "DPoP" || !token.Expires.IsZero() && token.Expires.Before(now) {
+		if !syntax.Visible(token.Access) || token.Type != "Bearer" && token.Type != "DPoP" || !token.Expires.IsZero() && token.Expires.Before(now) {
 			t.Fatalf("%q: %+v", body, *token)
 		}
 		request := httptest.NewRequest(http.MethodPost, "/", nil)

@@ -2,9 +2,11 @@
 // authorization server as a user's browser would: it fills in the forms and
 // follows them until the server sends the browser back to the client.
 //
-// It is for demos and tests, with demo users. A program that asks people for
-// the password of their authorization server is what OAuth exists to end, so
-// it works with servers on loopback alone.
+//	back, err := formlogin.Run(ctx, authorizationURL, redirectURI, formlogin.User{Name: "mcp-user", Password: "user123"})
+//
+// It is for demos and tests, with demo users. OAuth exists so that no program
+// asks people for the password of their authorization server. So this works with
+// servers on loopback alone, and the address is checked when it is dialled.
 package formlogin
 
 import (
@@ -20,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
 const (
@@ -35,7 +39,7 @@ var ErrNotLoopback = errors.New("only a server on loopback may be logged in to t
 // password is wrong, or there were too many tries.
 var ErrRefused = errors.New("the server does not accept this user and password")
 
-// User is who logs in. Both values are demo credentials.
+// User is the user who logs in. Both values are demo credentials.
 type User struct{ Name, Password string }
 
 // Run opens an authorization URL, logs in, consents, and returns the URL to
@@ -48,6 +52,7 @@ func Run(ctx context.Context, authorizationURL, redirectURI string, user User) (
 	}
 	b := &browser{user: user, redirectURI: redirectURI, client: &http.Client{
 		Jar: jar, Timeout: timeout,
+		Transport:     &http.Transport{DialContext: (&net.Dialer{ControlContext: loopback.Control}).DialContext},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	defer b.client.CloseIdleConnections()
@@ -75,7 +80,7 @@ type browser struct {
 // step sends a request and makes the next one from the answer, or returns the
 // redirect to the client.
 func (b *browser) step(request *http.Request) (next *http.Request, back *url.URL, err error) {
-	if !isLoopback(request.URL) {
+	if !loopback.URL(request.URL) {
 		return nil, nil, fmt.Errorf("%w: %s", ErrNotLoopback, request.URL.Host)
 	}
 	response, err := b.client.Do(request)
@@ -189,8 +194,4 @@ func title(page *html.Node) string {
 		}
 	}
 	return ""
-}
-
-func isLoopback(u *url.URL) bool {
-	return u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
 }

@@ -90,7 +90,9 @@ func TestRunEnds(t *testing.T) {
 	if back, err := Run(context.Background(), server.URL, callback, User{}); back != nil || err == nil {
 		t.Fatalf("got %v, %v", back, err)
 	}
-	if _, err := Run(t.Context(), "https://idp.example/auth", callback, User{}); !errors.Is(err, ErrNotLoopback) {
-		t.Errorf("got %v", err)
+	for _, elsewhere := range []string{"https://idp.example/auth", "http://app.localhost/auth", "http://10.0.0.1/auth", "http://[::ffff:127.0.0.1]/"} {
+		if _, err := Run(t.Context(), elsewhere, callback, User{}); !errors.Is(err, ErrNotLoopback) {
+			t.Errorf("%s: got %v", elsewhere, err)
+		}
 	}
 }

@@ -23,9 +23,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"mcp-auth-step-by-step/internal/web/baseurl"
 )
 
 // What can go wrong, besides what the network reports. The text of errors is
@@ -67,6 +71,11 @@ type Policy struct {
 	// same.
 	Resolver func(ctx context.Context, host string) ([]netip.Addr, error)
 
+	// Proxy, as of http.Transport, chooses a proxy for a request, which then
+	// chooses the address: it is not checked here, and only https is fetched.
+	// Nil fetches without a proxy, whatever the environment says.
+	Proxy func(*http.Request) (*url.URL, error)
+
 	permits func(netip.Addr) bool // for tests: instead of the table
 }
 
@@ -81,19 +90,24 @@ func NewClient(p Policy) *http.Client {
 	if p.MaxBytes == 0 {
 		p.MaxBytes = defaultMaxBytes
 	}
+	transport := &http.Transport{
+		DialContext:            p.dial,
+		TLSClientConfig:        &tls.Config{RootCAs: p.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    p.Timeout,
+		ResponseHeaderTimeout:  p.Timeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		DisableCompression:     true,
+		MaxIdleConns:           10,
+		IdleConnTimeout:        30 * time.Second,
+	}
+	if p.Proxy != nil {
+		proxies := &proxies{choose: p.Proxy, direct: p.dial}
+		transport.Proxy, transport.DialContext = proxies.proxy, proxies.dial
+	}
 	return &http.Client{
 		Timeout:       p.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &guarded{p, &http.Transport{
-			DialContext:            p.dial,
-			TLSClientConfig:        &tls.Config{RootCAs: p.RootCAs, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    p.Timeout,
-			ResponseHeaderTimeout:  p.Timeout,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			DisableCompression:     true,
-			MaxIdleConns:           10,
-			IdleConnTimeout:        30 * time.Second,
-		}},
+		Transport:     &guarded{p, transport},
 	}
 }
 
@@ -127,6 +141,28 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections is what http.Client looks for.
 func (g *guarded) CloseIdleConnections() { g.next.CloseIdleConnections() }
+
+// proxies remembers which addresses are those of proxies: they may be anywhere.
+type proxies struct {
+	choose func(*http.Request) (*url.URL, error)
+	direct func(ctx context.Context, network, address string) (net.Conn, error)
+	known  sync.Map // host:port
+}
+
+func (p *proxies) proxy(r *http.Request) (*url.URL, error) {
+	chosen, err := p.choose(r)
+	if err == nil && chosen != nil {
+		p.known.Store(net.JoinHostPort(chosen.Hostname(), baseurl.Port(chosen)), true)
+	}
+	return chosen, err
+}
+
+func (p *proxies) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if _, isProxy := p.known.Load(address); isProxy {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	return p.direct(ctx, network, address)
+}
 
 // dial connects to an address that is allowed for the host and port of a URL.
 func (p Policy) dial(ctx context.Context, network, address string) (net.Conn, error) {

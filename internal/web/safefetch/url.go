@@ -42,7 +42,7 @@ func CheckURL(raw string, p Policy) (*url.URL, error) {
 		return refuse("must not have a fragment")
 	case !ValidAuthority(u):
 		return refuse("does not have a valid host and port")
-	case u.Scheme == "http" && !(p.Loopback && loopback.URL(u)):
+	case u.Scheme == "http" && !(p.Loopback && p.Proxy == nil && loopback.URL(u)):
 		return refuse("must begin with https://")
 	}
 	host := u.Hostname()

@@ -10,11 +10,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
+
+	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
 // secretNames are the members and parameters whose values nobody may see: in
-// a trace they are shortened (MC14).
+// a trace they are redacted (MC14).
 var secretNames = []string{
 	"access_token", "refresh_token", "id_token", "code", "code_verifier", "client_secret", "client_assertion",
 	"assertion", "subject_token", "actor_token", "registration_access_token", "password", "token", "state", "device_code",
@@ -24,9 +25,9 @@ var secretNames = []string{
 // secretHeaders likewise.
 var secretHeaders = []string{"Authorization", "Dpop", "Cookie", "Set-Cookie"}
 
-// Shorten shows that a secret is there, and of it no more than tells it from
-// others: four characters of a long one, none of a short one.
-func Shorten(secret string) string {
+// Redact shows that a secret is there, and no more of it than distinguishes it
+// from others: four characters of a long one, none of a short one.
+func Redact(secret string) string {
 	if len(secret) < 20 {
 		return "…"
 	}
@@ -36,40 +37,28 @@ func Shorten(secret string) string {
 // jwtPattern finds tokens wherever they stand.
 var jwtPattern = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*`)
 
-func shortenText(s string) string { return clean(jwtPattern.ReplaceAllStringFunc(s, Shorten)) }
+func redactText(s string) string { return plaintext.Lines(jwtPattern.ReplaceAllStringFunc(s, Redact)) }
 
-// clean leaves out of another party's text what could deceive a reader or a
-// terminal: controls but for line breaks, and marks that turn the direction of
-// writing.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)) {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-func shortenHeader(header http.Header) http.Header {
+func redactHeader(header http.Header) http.Header {
 	shown := http.Header{}
 	for name, values := range header {
 		for _, value := range values {
 			switch {
 			case name == "Location":
 				if u, err := url.Parse(value); err == nil {
-					value = shortenURL(u)
+					value = redactURL(u)
 				} else {
 					value = "…"
 				}
 			case slices.Contains(secretHeaders, name):
 				scheme, secret, found := strings.Cut(value, " ")
 				if name == "Authorization" && found {
-					value = scheme + " " + Shorten(secret)
+					value = scheme + " " + Redact(secret)
 				} else {
-					value = Shorten(value)
+					value = Redact(value)
 				}
 			default:
-				value = shortenText(value)
+				value = redactText(value)
 			}
 			shown.Add(name, value)
 		}
@@ -77,16 +66,16 @@ func shortenHeader(header http.Header) http.Header {
 	return shown
 }
 
-func shortenURL(u *url.URL) string {
+func redactURL(u *url.URL) string {
 	shown := *u
 	shown.User = nil
-	shown.RawQuery = shortenQuery(u.RawQuery)
+	shown.RawQuery = redactQuery(u.RawQuery)
 	return shown.String()
 }
 
-// shortenQuery keeps the order of parameters: a reader compares it with the
+// redactQuery keeps the order of parameters: a reader compares it with the
 // specification.
-func shortenQuery(raw string) string {
+func redactQuery(raw string) string {
 	parts := strings.Split(raw, "&")
 	for i, part := range parts {
 		name, value, _ := strings.Cut(part, "=")
@@ -96,22 +85,22 @@ func shortenQuery(raw string) string {
 			if err != nil {
 				unescaped = ""
 			}
-			parts[i] = name + "=" + Shorten(unescaped)
+			parts[i] = name + "=" + Redact(unescaped)
 			continue
 		}
-		parts[i] = shortenText(part)
+		parts[i] = redactText(part)
 	}
 	return strings.Join(parts, "&")
 }
 
-func shortenBody(contentType string, body []byte) string {
+func redactBody(contentType string, body []byte) string {
 	if len(body) == 0 {
 		return ""
 	}
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	switch {
 	case mediaType == "application/x-www-form-urlencoded":
-		return shortenQuery(string(body))
+		return redactQuery(string(body))
 	case strings.HasSuffix(mediaType, "json"):
 		decoder := json.NewDecoder(bytes.NewReader(body))
 		decoder.UseNumber()
@@ -119,31 +108,31 @@ func shortenBody(contentType string, body []byte) string {
 		if decoder.Decode(&value) != nil {
 			return "(not readable as JSON)"
 		}
-		shown, err := marshalPlain(shortenValue("", value))
+		shown, err := marshalPlain(redactValue("", value))
 		if err != nil {
 			return "(not readable as JSON)"
 		}
-		return clean(shown)
+		return plaintext.Lines(shown)
 	case mediaType == "text/event-stream", mediaType == "text/plain":
-		return shortenText(string(body))
+		return redactText(string(body))
 	}
 	return "(" + mediaType + ")"
 }
 
-func shortenValue(name string, value any) any {
+func redactValue(name string, value any) any {
 	switch v := value.(type) {
 	case string:
 		if slices.Contains(secretNames, strings.ToLower(name)) {
-			return Shorten(v)
+			return Redact(v)
 		}
-		return shortenText(v)
+		return redactText(v)
 	case map[string]any:
 		for key, member := range v {
-			v[key] = shortenValue(key, member)
+			v[key] = redactValue(key, member)
 		}
 	case []any:
 		for i, member := range v {
-			v[i] = shortenValue(name, member)
+			v[i] = redactValue(name, member)
 		}
 	}
 	return value
@@ -158,16 +147,16 @@ func marshalPlain(value any) (string, error) {
 	return strings.TrimSpace(b.String()), err
 }
 
-// DecodedJWT is what a token says, without the signature that makes it worth
-// something.
+// DecodedJWT holds the claims of a token without its signature, so that it can't
+// be used.
 type DecodedJWT struct {
 	Name    string          `json:"name"` // the parameter or member that held it
 	Header  json.RawMessage `json:"header"`
 	Payload json.RawMessage `json:"payload"`
 }
 
-// decodeJWT reads what a token says. It verifies nothing: that is up to whom
-// the token is for.
+// decodeJWT reads the claims of a token. It verifies nothing: that is up to the
+// server that the token is for.
 func decodeJWT(name, token string) (DecodedJWT, bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || len(token) > 16<<10 {
