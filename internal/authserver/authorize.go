@@ -11,6 +11,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/oauth/pkce"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // authorization is an authorization request that was checked (OAuth 2.1,
@@ -23,6 +24,8 @@ type authorization struct {
 	Challenge   string                  `json:"challenge"`
 	Resource    string                  `json:"resource"`
 	Scopes      []string                `json:"scopes"`
+	Withheld    []string                `json:"withheld,omitempty"`    // asked for, and not for this client
+	NotAllowed  []string                `json:"not_allowed,omitempty"` // asked for, and not for this user
 	Prompt      []string                `json:"prompt,omitempty"`
 	MaxAge      int64                   `json:"max_age"` // seconds; -1: any
 }
@@ -96,6 +99,22 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	return to.refuse(s.startLogin(w, v, c))
 }
 
+// authorizeByPost takes a request in a form and sends the browser on with it in
+// the URL: OpenID Connect Core, section 3.1.2.1, wants both methods. Cookies come
+// with the second request alone, since the first may be another site's form.
+func (s *Server) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
+	body, err := formBody(r)
+	if err != nil || len(body) > maxQuery {
+		return problem("The application's request can't be read: it is malformed or too long.")
+	}
+	values, err := url.ParseQuery(body)
+	if err != nil {
+		return problem("The application's request can't be read: it is malformed or too long.")
+	}
+	redirect(w, s.base()+pathAuthorize+"?"+values.Encode())
+	return nil
+}
+
 // identify finds the client and where to answer it. Until both are known to
 // belong together nothing may be sent anywhere: its errors are for the user
 // alone (OAuth 2.1, section 4.1.2.1).
@@ -105,22 +124,39 @@ func (s *Server) identify(r *http.Request) (c *client, to target, err error) {
 		return nil, to, problem("The application's request can't be read: it is malformed or too long.")
 	}
 	id, uri := values["client_id"], values["redirect_uri"]
-	if len(id) != 1 || len(uri) != 1 || id[0] == "" || uri[0] == "" {
-		return nil, to, problem("The application must send one client_id and one redirect_uri.")
+	if len(id) != 1 || len(uri) > 1 || id[0] == "" {
+		return nil, to, problem("The application must send one client_id, and at most one redirect_uri.")
 	}
 	if c, err = s.clients.find(r.Context(), id[0]); err != nil {
 		return nil, to, unknownApplication(err)
 	}
-	asked, ok := c.MatchRedirect(uri[0])
-	if !ok {
-		return nil, to, problem("The application asks for a redirect URI that is not registered for it. " +
-			"Nothing was sent there.").because(fmt.Errorf("client %s", c.id))
+	if to.uri, err = s.clients.redirectFor(c, values.Get("redirect_uri")); err != nil {
+		return nil, to, err
 	}
-	to.uri = asked
 	if state := values["state"]; len(state) == 1 {
 		to.state = state[0]
 	}
 	return c, to, nil
+}
+
+// redirectFor is where a client is answered: at the redirect URI that it asks for,
+// which must be registered, or at the only one that is (OAuth 2.1, section 4.1.1).
+func (c *clients) redirectFor(known *client, asked string) (clientmetadata.Redirect, error) {
+	if asked == "" {
+		if len(known.RedirectURIs) != 1 {
+			return clientmetadata.Redirect{}, problem("The application has several redirect URIs, and did not say which to use (redirect_uri).")
+		}
+		return known.RedirectURIs[0], nil
+	}
+	if uri, ok := known.MatchRedirect(asked); ok {
+		return uri, nil
+	}
+	cause := fmt.Errorf("client %s", known.id)
+	if uri, err := clientmetadata.ParseRedirect(asked); err == nil && known.origin != fromRealmFile && !c.scopes.realm.Registration.Permits(uri) {
+		return uri, problem(asOAuth(notPermitted(uri)).description + " Nothing was sent there.").because(cause)
+	}
+	return clientmetadata.Redirect{}, problem("The application asks for a redirect URI that is not registered for it. " +
+		"Nothing was sent there.").because(cause)
 }
 
 // unknownApplication is the page for a client that can't be found.
@@ -158,7 +194,7 @@ func (s *Server) checkRequest(r *http.Request, c *client, to target) (ask author
 	if err := checkResource(s.grants.resource, values["resource"]); err != nil {
 		return ask, err
 	}
-	ask.Scopes, err = s.scopes.requested(c, values.Get("scope"))
+	ask.Scopes, ask.Withheld, err = s.scopes.requested(c, values.Get("scope"))
 	return ask, err
 }
 
@@ -197,11 +233,15 @@ func maxAge(text string) (int64, error) {
 // the user has consented before, with the answer.
 func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, who session, sessionKey string) error {
 	user := s.users.subject(who.Subject)
-	if user == nil || len(v.Request.Scopes) > 0 && len(s.scopes.ofUser(user.User, v.Request.Scopes)) == 0 {
+	if user == nil {
+		return refuse("access_denied", "The user no longer exists.")
+	}
+	allowed := s.scopes.ofUser(user.User, v.Request.Scopes)
+	if len(v.Request.Scopes) > 0 && len(allowed) == 0 {
 		return refuse("access_denied", "The user may not grant any of the scopes that were asked for.")
 	}
-	v.Request.Scopes = s.scopes.ofUser(user.User, v.Request.Scopes)
-	v.Session = sessionKey
+	v.Request.NotAllowed = without(v.Request.Scopes, func(name string) bool { return slices.Contains(allowed, name) })
+	v.Request.Scopes, v.Session = allowed, sessionKey
 	if err := s.interactions.touch(sessionKey, who); err != nil {
 		return err
 	}
@@ -230,7 +270,8 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, ask authorizatio
 	if err != nil {
 		return err
 	}
-	s.log.InfoContext(r.Context(), "authorization granted", "client_id", ask.ClientID, "sub", who.Subject, "scope", scopeList(ask.Scopes))
+	logging.FromContext(r.Context()).Info("authorization granted",
+		"client_id", ask.ClientID, "sub", who.Subject, "scope", scopeList(ask.Scopes))
 	s.sendBack(w, ask.target(), response{"code": code})
 	return nil
 }

@@ -15,7 +15,6 @@ package authserver
 import (
 	"cmp"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -25,25 +24,26 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/web/loopback"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 )
 
 // Server is the authorization server of one realm. It is an [http.Handler].
 type Server struct {
 	location
-	realm         *realm.Realm
-	scopes        scopeRules
-	users         *directory
-	clients       *clients
-	grants        *grants
-	tokens        *tokens
-	interactions  *interactions
-	pages         pages
-	registrations *limiter
-	remote        func(*http.Request) string
-	log           *slog.Logger
-	now           func() time.Time
-	handler       http.Handler
+	realm              *realm.Realm
+	scopes             scopeRules
+	users              *directory
+	clients            *clients
+	grants             *grants
+	tokens             *tokens
+	interactions       *interactions
+	pages              pages
+	registrations      *limiter
+	remote             func(*http.Request) string
+	advertiseDocuments bool
+	now                func() time.Time
+	handler            http.Handler
 }
 
 // lifetimes are the realm's, with defaults and bounds.
@@ -93,7 +93,7 @@ func New(c Config) (*Server, error) {
 			"give the mcp:* client scopes of the realm file an oidc-audience-mapper, or set -resource")
 	}
 	if c.Documents == nil {
-		policy := safefetch.Policy{Loopback: documentsFromLoopback(where.url, c.Realm.Documents)}
+		policy := safefetch.Policy{Loopback: loopback.URL(where.url)} // of hosts that the realm permits by name
 		c.Documents = clientmetadata.NewFetcher(safefetch.NewClient(policy), c.Now)
 	}
 	users, err := newDirectory(c.Realm, c.PasswordCost, c.Limits, c.Now)
@@ -101,9 +101,10 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, remote: c.ClientAddress, log: c.Log, now: c.Now,
-		registrations: newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
-		pages:         pages{c.Realm, where.base()},
+		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, remote: c.ClientAddress, now: c.Now,
+		advertiseDocuments: beyondLoopback(c.Realm.Documents) || c.AdvertiseDocuments && c.Realm.Documents != nil,
+		registrations:      newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
+		pages:              pages{c.Realm, where.base()},
 		interactions: &interactions{
 			location: where, store: &store.Memory{}, lifetimes: lifetimesOf(c.Realm), now: c.Now,
 			pending:  table[interaction]{bucket: "interactions", max: c.Limits.Interactions, evict: true},

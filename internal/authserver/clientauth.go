@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -26,17 +27,17 @@ type credentials struct {
 func (c *clients) authenticate(r *http.Request, form url.Values) (*client, error) {
 	given, err := readCredentials(r, form)
 	if err != nil {
-		return nil, invalidClient(err)
+		return nil, err
 	}
 	known, err := c.find(r.Context(), given.id)
 	if err != nil {
 		return nil, invalidClient(err)
 	}
-	if known.TokenEndpointAuthMethod != given.method {
+	if !known.mayUse(given.method) {
 		return nil, invalidClient(fmt.Errorf("authenticates with %s, registered for %s", given.method, known.TokenEndpointAuthMethod))
 	}
 	switch given.method {
-	case clientmetadata.AuthSecretBasic:
+	case clientmetadata.AuthSecretBasic, clientmetadata.AuthSecretPost:
 		err = c.checkSecret(r, known, given.secret)
 	case clientmetadata.AuthPrivateKeyJWT:
 		err = c.checkAssertion(r, known, given.assertion)
@@ -44,33 +45,54 @@ func (c *clients) authenticate(r *http.Request, form url.Values) (*client, error
 	return known, err
 }
 
-// readCredentials finds the method by which a request authenticates its client.
+// mayUse reports whether a client may authenticate with a method: the one that
+// it is registered with. A realm file says of a secret only that there is one, so
+// that its clients may send it in the header or in the body, as with Keycloak.
+func (c *client) mayUse(method string) bool {
+	registered := c.TokenEndpointAuthMethod
+	return method == registered ||
+		c.origin == fromRealmFile && registered == clientmetadata.AuthSecretBasic && method == clientmetadata.AuthSecretPost
+}
+
+// readCredentials finds the one method by which a request authenticates its
+// client. Two at once are a malformed request (RFC 6749, section 5.2).
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	given, err := basicAuth(r)
 	if err != nil {
-		return given, err
+		return given, invalidClient(err)
 	}
-	given.assertion = form.Get("client_assertion")
-	switch basic := given.method != ""; {
-	case form.Has("client_secret"), basic && given.assertion != "":
-		return given, errors.New("credentials in the body, or two kinds of them")
-	case given.assertion != "":
-		given.method = clientmetadata.AuthPrivateKeyJWT
-		if form.Get("client_assertion_type") != clientassertion.Type {
-			return given, errors.New("unknown client_assertion_type")
+	methods := 0
+	for _, m := range []struct {
+		name    string
+		present bool
+	}{
+		{clientmetadata.AuthSecretBasic, given.method != ""},
+		{clientmetadata.AuthSecretPost, form.Has("client_secret")},
+		{clientmetadata.AuthPrivateKeyJWT, form.Has("client_assertion")},
+	} {
+		if m.present {
+			given.method = m.name
+			methods++
 		}
-	case !basic:
+	}
+	named := form.Get("client_id")
+	switch {
+	case methods > 1:
+		return given, refuse("invalid_request", "Authenticate the client with one method alone.")
+	case methods == 0:
 		given.method = clientmetadata.AuthNone
-	}
-	if named := form.Get("client_id"); named != "" {
-		if given.id != "" && given.id != named {
-			return given, errors.New("two client identifiers")
+	case given.method == clientmetadata.AuthSecretPost:
+		given.secret = form.Get("client_secret")
+	case given.method == clientmetadata.AuthPrivateKeyJWT:
+		given.assertion = form.Get("client_assertion")
+		if form.Get("client_assertion_type") != clientassertion.Type {
+			return given, invalidClient(errors.New("unknown client_assertion_type"))
 		}
-		given.id = named
 	}
-	if given.id == "" {
-		given.id = assertionSubject(given.assertion)
+	if named != "" && given.id != "" && given.id != named {
+		return given, invalidClient(errors.New("two client identifiers"))
 	}
+	given.id = cmp.Or(given.id, named, assertionSubject(given.assertion))
 	return given, nil
 }
 

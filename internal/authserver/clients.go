@@ -14,6 +14,8 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/web/logging"
+	"mcp-auth-step-by-step/internal/web/loopback"
 	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
@@ -151,7 +153,7 @@ func (c *clients) find(ctx context.Context, id string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := c.scopes.selfAsserted(id, fromRegistration, &found.Metadata)
+	known := c.selfAsserted(id, fromRegistration, &found.Metadata)
 	known.secret = found.Secret
 	return known, nil
 }
@@ -161,44 +163,57 @@ func (c *clients) find(ctx context.Context, id string) (*client, error) {
 func (c *clients) fetch(ctx context.Context, id string) (*client, error) {
 	permitted := c.scopes.realm.Documents
 	u, err := url.Parse(id)
-	if err != nil || !permitted.Allows(u.Hostname()) {
+	// Patterns don't mean this machine, which must be permitted by name.
+	if err != nil || !permitted.Allows(u.Hostname()) || loopback.URL(u) && !slices.Contains(permitted.Hosts, u.Hostname()) {
 		return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient,
 			Description: "This server accepts no client metadata documents from the host in the client_id. " +
 				"Its administrator can permit the host in the realm file (cimd-allow-permitted-domains)."}
 	}
-	m, err := c.documents.Fetch(ctx, id)
+	fetched, err := c.documents.Fetch(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	for _, uri := range m.RedirectURIs {
-		if uri.Scheme() == "https" && !permitted.Allows(uri.Host()) {
-			return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient,
-				Description: "The document at the client_id names a redirect URI whose host this server does not permit."}
-		}
+	m := *fetched
+	if err := c.permitRedirects(ctx, &m); err != nil {
+		return nil, err
 	}
-	return c.scopes.selfAsserted(id, fromMetadataDocument, m), nil
+	return c.selfAsserted(id, fromMetadataDocument, &m), nil
 }
 
-// selfAsserted is a client whose metadata nobody has checked. It may ask for the
-// scopes that the realm permits, and its scope member can only make that less.
-func (s scopeRules) selfAsserted(id string, from origin, m *clientmetadata.Metadata) *client {
-	bounded := func(scopes []string) []string {
-		return slices.DeleteFunc(slices.Clone(scopes), func(name string) bool {
-			permitted := s.realm.Registration.Scopes
-			return permitted != nil && !slices.Contains(permitted, name) || m.Scope != "" && !slices.Contains(m.Scopes(), name)
-		})
+// permitRedirects leaves out the redirect URIs whose host the realm doesn't
+// permit. A client is registered with what remains, and told so (RFC 7591,
+// section 3.2.1); where nothing remains it is refused. That the realm accepts a
+// document from a host permits no redirect to that host.
+func (c *clients) permitRedirects(ctx context.Context, m *clientmetadata.Metadata) error {
+	asked := m.RedirectURIs
+	m.RedirectURIs = slices.DeleteFunc(slices.Clone(asked), func(uri clientmetadata.Redirect) bool { return !c.scopes.realm.Registration.Permits(uri) })
+	for _, uri := range asked {
+		if !slices.Contains(m.RedirectURIs, uri) {
+			logging.FromContext(ctx).Info("redirect URI left out", "client_name", m.ClientName, logging.Error(notPermitted(uri)))
+		}
 	}
-	c := &client{
-		Metadata: m, id: id, origin: from,
-		// Default scopes that don't show in tokens are the realm's own doing.
-		defaultScopes: s.realm.DefaultScopes, optionalScopes: bounded(s.realm.OptionalScopes),
+	if len(asked) > 0 && len(m.RedirectURIs) == 0 {
+		return notPermitted(asked[0])
 	}
-	if m.Scope != "" {
-		// What a client says it needs is what it gets when it asks for nothing
-		// in particular (RFC 7591, section 2).
-		c.defaultScopes, c.optionalScopes = append(slices.Clone(c.defaultScopes), c.optionalScopes...), nil
+	return nil
+}
+
+// notPermitted names the redirect URI and the setting.
+func notPermitted(uri clientmetadata.Redirect) error {
+	text := "This server does not permit the host of the redirect URI " + uri.String() + ". " +
+		"Its administrator can permit the host in the realm file (trusted-hosts and allow-permitted-domains)."
+	if uri.Private() {
+		text = "This server does not permit the scheme of the redirect URI " + uri.String() + ". " +
+			"Use http to 127.0.0.1 or [::1], where the port is free, or let the administrator permit the scheme by its name."
 	}
-	return c
+	return &clientmetadata.Error{Code: clientmetadata.InvalidRedirectURI, Description: text}
+}
+
+// selfAsserted is a client whose metadata nobody has checked.
+func (c *clients) selfAsserted(id string, from origin, m *clientmetadata.Metadata) *client {
+	known := &client{Metadata: m, id: id, origin: from}
+	known.defaultScopes, known.optionalScopes = c.scopes.selfAsserted(m.Scopes())
+	return known
 }
 
 // register keeps a new client.

@@ -40,8 +40,8 @@ func (g *grants) issueCode(ask authorization, who session, remember bool) (strin
 func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 	code, verifier, redirect := form.Get("code"), form.Get("code_verifier"), form.Get("redirect_uri")
 	switch {
-	case code == "" || redirect == "":
-		return nil, refuse("invalid_request", "code and redirect_uri are required.")
+	case code == "":
+		return nil, refuse("invalid_request", "code is required.")
 	case !pkce.ValidVerifier(verifier):
 		return nil, refuse("invalid_request", "code_verifier must have 43 to 128 characters (RFC 7636, section 4.1).")
 	}
@@ -79,12 +79,14 @@ func badCode(why string) error {
 		errors.New("code: "+why))
 }
 
-// checkBinding compares the token request with the authorization request.
+// checkBinding compares the token request with the authorization request. A
+// redirect URI is compared where it is sent (OAuth 2.1, section 10.2): PKCE binds
+// every code.
 func (g *grants) checkBinding(ask authorization, c *client, verifier, redirect string, resource []string) error {
 	switch {
 	case ask.ClientID != c.id:
 		return badCode("issued to another client")
-	case ask.RedirectURI.String() != redirect:
+	case redirect != "" && ask.RedirectURI.String() != redirect:
 		return badCode("issued for another redirect URI")
 	case subtle.ConstantTimeCompare([]byte(pkce.Challenge(verifier)), []byte(ask.Challenge)) != 1:
 		return badCode("wrong code_verifier")

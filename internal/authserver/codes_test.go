@@ -42,7 +42,6 @@ func TestAS04_CodesAreBound(t *testing.T) {
 	for name, test := range map[string]struct{ change, code string }{
 		"another client":       {"client_id=" + m.ClientID, "invalid_grant"},
 		"another redirect":     {"redirect_uri=http://127.0.0.1:7778/callback", "invalid_grant"},
-		"no redirect":          {"redirect_uri=", "invalid_request"},
 		"no code":              {"code=", "invalid_request"},
 		"another code":         {"code=" + strings.Repeat("A", 26), "invalid_grant"},
 		"G05 another resource": {"resource=https://other.example/mcp", "invalid_target"},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,6 +40,11 @@ type Config struct {
 	// Documents fetches Client ID Metadata Documents; nil: over https from
 	// public addresses.
 	Documents Documents
+	// AdvertiseDocuments says in the metadata that Client ID Metadata Documents
+	// are accepted, even if the realm permits them from loopback alone. Clients
+	// that publish theirs elsewhere then fail in the user's browser, where they
+	// can't fall back to registration: it is for tests and for trying things out.
+	AdvertiseDocuments bool
 	// Exposed says that other machines can reach the server, even if its
 	// issuer is on loopback.
 	Exposed bool
@@ -55,8 +59,6 @@ type Config struct {
 	PasswordCost PasswordCost
 	// Limits bound what unknown callers can cost the server.
 	Limits Limits
-	// Log receives what happens, without credentials; nil: slog.Default().
-	Log *slog.Logger
 	// Now is the clock; nil: the real one.
 	Now func() time.Time
 }
@@ -80,7 +82,6 @@ func (c *Config) fill() (err error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.Log = cmp.Or(c.Log, slog.Default())
 	c.Resource = cmp.Or(c.Resource, c.Realm.Audience())
 	c.Limits = c.Limits.withDefaults(c.Realm)
 	return nil
@@ -130,9 +131,7 @@ func checkExposed(c Config, issuer *url.URL) error {
 	return c.Realm.RefuseDemoCredentials()
 }
 
-// documentsFromLoopback reports whether documents may be fetched from loopback:
-// by a server that is there itself, whose realm file permits no other hosts.
-func documentsFromLoopback(issuer *url.URL, permitted *realm.Documents) bool {
-	return loopback.URL(issuer) && permitted != nil && len(permitted.Hosts) > 0 &&
-		!slices.ContainsFunc(permitted.Hosts, func(host string) bool { return !loopback.Host(host) })
+// beyondLoopback reports whether a realm permits documents from other machines.
+func beyondLoopback(permitted *realm.Documents) bool {
+	return permitted != nil && slices.ContainsFunc(permitted.Hosts, func(host string) bool { return !loopback.Host(host) })
 }

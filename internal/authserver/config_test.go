@@ -1,8 +1,14 @@
 package authserver
 
 import (
-	"net/url"
+	"encoding/json"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
@@ -85,25 +91,56 @@ func TestZeroConfigIsTheDemo(t *testing.T) {
 	}
 }
 
-func TestH06_DocumentsFromLoopbackOnlyWhereNothingElseIsPermitted(t *testing.T) {
+func TestWA3_DocumentsAreAdvertisedWhereClientsCanUseThem(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		issuer string
-		hosts  []string
-		local  bool
+		hosts           []string
+		told, advertise bool
 	}{
-		{"http://localhost:8080/realms/mcp-realm", []string{"localhost", "127.0.0.1"}, true},
-		{"http://localhost:8080/realms/mcp-realm", []string{"localhost", "app.example"}, false},
-		{"http://localhost:8080/realms/mcp-realm", []string{"*"}, false},
-		{"http://localhost:8080/realms/mcp-realm", nil, false},
-		{"https://auth.example.com/realms/mcp-realm", []string{"localhost"}, false},
+		{hosts: []string{"localhost", "127.0.0.1"}},
+		{hosts: []string{"localhost", "127.0.0.1"}, told: true, advertise: true},
+		{hosts: []string{"localhost", "app.example"}, advertise: true},
+		{hosts: []string{"*"}, advertise: true},
+		{hosts: nil},
 	} {
-		issuer, err := url.Parse(test.issuer)
-		if err != nil {
+		r := start(t, func(c *Config) { c.Realm.Documents.Hosts, c.AdvertiseDocuments = test.hosts, test.told })
+		var said document
+		if err := json.Unmarshal([]byte(r.browser().get(r.issuer+wellKnownOAuth).text), &said); err != nil {
 			t.Fatal(err)
 		}
-		if documentsFromLoopback(issuer, &realm.Documents{Hosts: test.hosts}) != test.local {
-			t.Errorf("%s, %v: %v", test.issuer, test.hosts, !test.local)
+		if said.ClientIDMetadataDocument != test.advertise {
+			t.Errorf("%v, told %v: advertised is %v", test.hosts, test.told, said.ClientIDMetadataDocument)
+		}
+	}
+}
+
+// One document stands on this machine. Whether it is fetched depends on whether
+// this machine is permitted by name, and on nothing else.
+func TestWA3_H06_LoopbackDocumentsDoNotDependOnOtherHosts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		hosts []string
+		asked bool
+	}{
+		{[]string{"127.0.0.1"}, true},
+		{[]string{"127.0.0.1", "app.example"}, true},
+		{[]string{"app.example"}, false},
+		{[]string{"*"}, false},
+	} {
+		var connections atomic.Int32
+		site := httptest.NewUnstartedServer(http.NotFoundHandler())
+		site.Config.ErrorLog = log.New(io.Discard, "", 0)
+		site.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				connections.Add(1)
+			}
+		}
+		site.StartTLS()
+		r := start(t, func(c *Config) { c.Realm.Documents.Hosts = test.hosts })
+		r.wantPage(t, r.browser().get(r.ask("client_id="+site.URL+"/client.json")))
+		site.Close()
+		if asked := connections.Load() > 0; asked != test.asked {
+			t.Errorf("%v: fetched is %v", test.hosts, asked)
 		}
 	}
 }

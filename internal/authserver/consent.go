@@ -2,6 +2,8 @@ package authserver
 
 import (
 	"net/http"
+
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // showConsent asks the user whether the client may have what it asked for.
@@ -16,7 +18,7 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request) error {
 	if !loggedIn || user == nil {
 		return errStartAgain
 	}
-	return s.pages.consent(w, v, c, user, id)
+	return s.pages.consent(w, v, c, user, s.grants.consented(who.Subject, v.Request), id)
 }
 
 // consent takes the decision. It is about what this server has stored for the
@@ -49,7 +51,7 @@ func (s *Server) switchAccount(w http.ResponseWriter, r *http.Request, v interac
 	if err := s.interactions.end(w, r); err != nil {
 		return err
 	}
-	s.log.InfoContext(r.Context(), "logged out", "sub", who.Subject)
+	logging.FromContext(r.Context()).Info("logged out", "sub", who.Subject)
 	v.Session = ""
 	return s.nextPage(w, v, pathLogin)
 }

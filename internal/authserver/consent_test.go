@@ -172,16 +172,17 @@ func TestAS10_TheConsentPageSaysWhoWantsWhat(t *testing.T) {
 	text := html.UnescapeString(page.text)
 	for _, want := range []string{
 		"Fancy App", "app.example:8443", "Uma User (mcp-user)", "It registered itself under this name, which nobody has checked.", `href="https://app.example/about"`,
-		"See which tools and prompts the MCP server offers", "Use the MCP server's tools in your name", "See your email address", "Know who you are at this server",
+		"See which tools the MCP server offers, and use its prompts", "Use the MCP server's tools in your name", "See your email address", "Know who you are at this server",
 		`name="accept"`, `name="cancel"`, `name="switch"`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	// What the user has no right to is not asked for.
-	if strings.Contains(text, "MCP server's prompts in your name") {
-		t.Error("the page offers a scope that the user can't grant")
+	// What the user has no right to is named as such (WA1).
+	offered, rest, _ := strings.Cut(text, "It also asked for this, which your account does not allow:")
+	if strings.Contains(offered, "MCP server's prompts in your name") || !strings.Contains(rest, "MCP server's prompts in your name") {
+		t.Error("the page doesn't say that the user can't grant the scope of prompts")
 	}
 	if strings.Contains(text, "Did you just start") {
 		t.Error("a client with an https redirect got the warning for local ones")

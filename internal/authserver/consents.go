@@ -1,33 +1,46 @@
 package authserver
 
-import "mcp-auth-step-by-step/internal/authserver/store"
+import (
+	"slices"
+
+	"mcp-auth-step-by-step/internal/authserver/store"
+)
 
 // consentKey is what a consent is for: one user, one client, one redirect URI.
+// The port of a program on the user's machine changes, so that all its redirect
+// URIs count as one.
 func consentKey(subject string, ask authorization) string {
-	return digest(subject + "\n" + ask.ClientID + "\n" + ask.RedirectURI.String())
+	redirect := ask.RedirectURI.String()
+	if ask.RedirectURI.Local() {
+		redirect = "local"
+	}
+	return digest(subject + "\n" + ask.ClientID + "\n" + redirect)
 }
 
-// remembers reports whether the user has consented to all that is asked for.
-func (g *grants) remembers(subject string, ask authorization) bool {
-	var granted []string
-	err := g.store.View(func(tx store.Tx) error {
-		granted, _ = g.consents.get(tx, consentKey(subject, ask), g.now())
+// consented are the scopes that the user has granted before, for a consent page
+// that says what is new.
+func (g *grants) consented(subject string, ask authorization) (scopes []string) {
+	_ = g.store.View(func(tx store.Tx) error {
+		scopes, _ = g.consents.get(tx, consentKey(subject, ask), g.now())
 		return nil
 	})
-	return err == nil && len(granted) > 0 && containsAll(granted, ask.Scopes)
+	return scopes
 }
 
-// remember adds the scopes to those that the user has consented to. A program on
-// the user's machine is confirmed each time, since another one can take its
-// redirect URI (RFC 8252, section 8.6).
+// remembers reports whether the user needn't be asked again, because all that is
+// asked for was granted before. A program on the user's machine is confirmed each
+// time, since another one can take its redirect URI (RFC 8252, section 8.6).
+func (g *grants) remembers(subject string, ask authorization) bool {
+	granted := g.consented(subject, ask)
+	return !ask.RedirectURI.Local() && len(granted) > 0 && containsAll(granted, ask.Scopes)
+}
+
+// remember adds the scopes to those that the user has granted.
 func (g *grants) remember(tx store.Tx, subject string, ask authorization) error {
-	if ask.RedirectURI.Local() {
-		return nil
-	}
 	now, key := g.now(), consentKey(subject, ask)
 	granted, _ := g.consents.get(tx, key, now)
 	for _, scope := range ask.Scopes {
-		if !containsAll(granted, []string{scope}) {
+		if !slices.Contains(granted, scope) {
 			granted = append(granted, scope)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // oauthError is an error as OAuth tells it to clients: a code for programs and a
@@ -106,5 +107,5 @@ func (s *Server) logRefusal(r *http.Request, refused string, err error) {
 	if !errors.As(err, &page) && asOAuth(err) == errInternal && r.Context().Err() == nil {
 		level = slog.LevelError
 	}
-	s.log.Log(r.Context(), level, refused, "error", err)
+	logging.FromContext(r.Context()).Log(r.Context(), level, refused, logging.Error(err))
 }

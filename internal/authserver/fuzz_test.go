@@ -2,7 +2,6 @@ package authserver
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,7 +20,7 @@ func fuzzed(f *testing.F) *Server {
 		f.Fatal(err)
 	}
 	s, err := New(Config{
-		Issuer: "http://localhost:8080/realms/mcp-realm", Keys: keys, PasswordCost: cheap, Log: slog.New(slog.DiscardHandler),
+		Issuer: "http://localhost:8080/realms/mcp-realm", Keys: keys, PasswordCost: cheap,
 	})
 	if err != nil {
 		f.Fatal(err)

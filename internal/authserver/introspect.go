@@ -13,6 +13,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // accessClaims are the claims of one of this server's access tokens.
@@ -112,7 +113,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 			Issuer: claims.Issuer, ID: claims.ID,
 		}
 	}
-	s.log.InfoContext(r.Context(), "token introspected", "client_id", c.id, "active", answer.Active, "error", err)
+	logging.FromContext(r.Context()).Info("token introspected", "client_id", c.id, "active", answer.Active, logging.Error(err))
 	jsonreply.Write(w, http.StatusOK, answer)
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -114,7 +113,7 @@ func serveLoad(t testing.TB, cost PasswordCost, state store.Store) (s *Server, h
 		t.Fatal(err)
 	}
 	web := httptest.NewUnstartedServer(nil)
-	s, err = New(Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, PasswordCost: cost, Store: state, Log: slog.New(slog.DiscardHandler)})
+	s, err = New(Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, PasswordCost: cost, Store: state})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,7 @@ import (
 func TestJ01_RS14_NoCredentialIsLogged(t *testing.T) {
 	t.Parallel()
 	var logged safeBuffer
-	r := start(t, open, func(c *Config) {
-		c.Log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	})
+	r := startLogged(t, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})), open)
 	secrets := map[string]string{"verifier": verifier, "password": "user123", "demo secret": serverSecret}
 	b := r.browser()
 	page := b.get(r.ask("scope=openid mcp:read", "nonce=canary-nonce-1"))

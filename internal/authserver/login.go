@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // startLogin shows the login page of a new interaction.
@@ -66,7 +68,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return v.Request.target().refuse(err)
 	}
-	s.log.InfoContext(r.Context(), "logged in", "client_id", c.id, "sub", user.ID)
+	logging.FromContext(r.Context()).Info("logged in", "client_id", c.id, "sub", user.ID)
 	// The user has logged in as asked, and must not be asked for it again.
 	v.Request.Prompt = slices.DeleteFunc(v.Request.Prompt, func(p string) bool { return p == "login" || p == "select_account" })
 	return v.Request.target().refuse(s.proceed(w, r, v, who, key))
@@ -77,7 +79,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) logIn(r *http.Request, username, password string) (*account, error) {
 	user, err := s.users.logIn(r.Context(), username, password, s.remote(r))
 	if err != nil {
-		s.log.InfoContext(r.Context(), "login refused", "error", err, "remote", s.remote(r))
+		logging.FromContext(r.Context()).Info("login refused", logging.Error(err), "remote", s.remote(r))
 	}
 	return user, err
 }

@@ -60,7 +60,7 @@ func (s *Server) metadata() http.Handler {
 			grants = append(grants, grantPassword)
 		}
 	}
-	confidential := []string{clientmetadata.AuthSecretBasic, clientmetadata.AuthPrivateKeyJWT}
+	confidential := []string{clientmetadata.AuthSecretBasic, clientmetadata.AuthSecretPost, clientmetadata.AuthPrivateKeyJWT}
 	everybody := append([]string{clientmetadata.AuthNone}, confidential...)
 	body, err := json.MarshalIndent(document{
 		Issuer:                      s.issuer,
@@ -83,7 +83,7 @@ func (s *Server) metadata() http.Handler {
 		IntrospectionAuthAlgorithms: clientassertion.Algorithms,
 		CodeChallengeMethods:        []string{"S256"},
 		IssInResponse:               true,
-		ClientIDMetadataDocument:    s.realm.Documents != nil,
+		ClientIDMetadataDocument:    s.advertiseDocuments,
 		SubjectTypesSupported:       []string{"public"},
 		IDTokenAlgorithms:           []string{"RS256"},
 		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash",

@@ -17,7 +17,7 @@ import (
 
 func TestAS01_AS02_AS06_AS09_MetadataAtEachPlace(t *testing.T) {
 	t.Parallel()
-	r := start(t)
+	r := start(t, func(c *Config) { c.AdvertiseDocuments = true })
 	const path = "/realms/mcp-realm"
 	for _, where := range []string{
 		wellKnownOAuth + path, path + wellKnownOAuth, wellKnownOpenID + path, path + wellKnownOpenID,

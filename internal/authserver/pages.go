@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
@@ -51,12 +52,19 @@ type view struct {
 	Client, Destination         string
 	Login                       loginView
 	// Of the consent page:
-	Request, User, Identity string
-	Scopes                  []string
-	Local                   bool
-	Website                 string
+	Request, User, Identity, Resource, Website string
+	Scopes                                     []scopeView
+	Withheld, NotAllowed                       []string
+	Local                                      bool
 	// Of the problem page:
 	Problem string
+}
+
+// scopeView is a scope in words. New scopes are those that the user did not grant
+// to this client before.
+type scopeView struct {
+	Text string
+	New  bool
 }
 
 // pageError is a problem that the user is told on a page.
@@ -95,19 +103,24 @@ func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client
 	return p.render(w, status, "login", shown, policy(v.Request.RedirectURI))
 }
 
-func (p pages) consent(w http.ResponseWriter, v interaction, c *client, user *account, id string) error {
+func (p pages) consent(w http.ResponseWriter, v interaction, c *client, user *account, granted []string, id string) error {
 	redirect := v.Request.RedirectURI
 	shown := p.view("Allow access?")
 	shown.Action, shown.Request, shown.Client = p.base+pathConsent, id, c.name()
-	shown.Destination, shown.Local = redirect.Destination(), redirect.Local() || c.LoopbackOnly()
+	shown.Destination, shown.Local = redirect.Destination(), redirect.Local()
 	shown.User, shown.Identity = nameOf(user), c.identity()
 	if u, err := url.Parse(c.ClientURI); err == nil && u.Scheme == "https" {
 		shown.Website = c.ClientURI
 	}
+	shown.Resource = v.Request.Resource
 	for _, scope := range v.Request.Scopes {
-		shown.Scopes = append(shown.Scopes, p.describe(scope))
+		shown.Scopes = append(shown.Scopes, scopeView{p.describe(scope), len(granted) > 0 && !slices.Contains(granted, scope)})
 	}
-	return p.render(w, http.StatusOK, "consent", shown, policy(redirect))
+	for _, scope := range v.Request.NotAllowed {
+		shown.NotAllowed = append(shown.NotAllowed, p.describe(scope))
+	}
+	shown.Withheld = v.Request.Withheld
+	return p.render(w, http.StatusOK, "consent", shown, basePolicy)
 }
 
 func nameOf(user *account) string {
@@ -135,7 +148,7 @@ func (p pages) describe(scope string) string {
 		return "Know who you are at this server"
 	}
 	known, _ := p.realm.Scope(scope)
-	return known.ConsentText
+	return cmp.Or(known.ConsentText, scope)
 }
 
 // problem shows an error to the user alone: nothing is sent to the client (OAuth
@@ -174,15 +187,20 @@ func pageHeaders(w http.ResponseWriter) {
 	h.Set("Content-Security-Policy", policy(clientmetadata.Redirect{}))
 }
 
-// policy lets a page use the style sheet and its form, and nothing else. The
-// client's address is in form-action because browsers compare the redirect that
-// answers a form with it too (CSP 3, section 6.3.1).
+// basePolicy lets a page use the style sheet, and nothing else. It says nothing of
+// forms: browsers compare each redirect that answers a form with form-action (CSP
+// 3, section 6.3.1), and a client may redirect on to anywhere, so that the button
+// of the consent page would seem dead. That page holds nothing secret.
+const basePolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// policy also says where forms may lead: to this server and on to the client, so
+// that a password can't be sent elsewhere; without a redirect URI nowhere.
 func policy(redirect clientmetadata.Redirect) string {
 	form := "'none'"
 	if redirect != (clientmetadata.Redirect{}) {
 		form = "'self' " + formTarget(redirect)
 	}
-	return "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " + form
+	return basePolicy + "; form-action " + form
 }
 
 // formTarget is a redirect URI as a source of CSP: its origin, or its scheme

@@ -20,23 +20,31 @@ const (
 // form reads the parameters in the body of a POST. It refuses parameters in the
 // URL, which ends up in logs (OAuth 2.1, section 3.2).
 func form(r *http.Request) (url.Values, error) {
+	body, err := formBody(r)
+	if err != nil {
+		return nil, err
+	}
+	return parameters(body)
+}
+
+func formBody(r *http.Request) (string, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		return nil, refuse("invalid_request", "Send the parameters in the body, and nothing in the URL.")
+		return "", refuse("invalid_request", "Send the parameters in the body, and nothing in the URL.")
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, refuse("invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
+		return "", refuse("invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
 	}
 	if r.Header.Get("Content-Encoding") != "" {
-		return nil, refuse("invalid_request", "Send the body as it is, without a Content-Encoding.")
+		return "", refuse("invalid_request", "Send the body as it is, without a Content-Encoding.")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	if err != nil {
-		return nil, refuseBecause("invalid_request", "The body could not be read.", err)
+		return "", refuseBecause("invalid_request", "The body could not be read.", err)
 	}
 	if len(body) > maxForm {
-		return nil, &oauthError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The body is too large."}
+		return "", &oauthError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "The body is too large."}
 	}
-	return parameters(string(body))
+	return string(body), nil
 }
 
 // parameters reads name=value pairs. Each name may occur once (RFC 6749, sections

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -9,6 +10,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // register lets a client register itself (RFC 7591, section 3). Anybody may, so
@@ -26,14 +28,14 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.clients.permit(m); err != nil {
+	if err := s.clients.permit(r.Context(), m); err != nil {
 		return err
 	}
 	granted, err := s.clients.issueID(m)
 	if err != nil {
 		return err
 	}
-	s.log.InfoContext(r.Context(), "client registered", "client_id", granted.ClientID, "auth_method", granted.TokenEndpointAuthMethod)
+	logging.FromContext(r.Context()).Info("client registered", "client_id", granted.ClientID, "auth_method", granted.TokenEndpointAuthMethod)
 	jsonreply.Write(w, http.StatusCreated, granted)
 	return nil
 }
@@ -49,40 +51,29 @@ func readRegistration(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// permit holds a registration against the realm, and takes out of it what
-// registration doesn't give.
-func (c *clients) permit(m *clientmetadata.Metadata) error {
+// permit takes out of a registration what the realm doesn't give to clients that
+// register themselves.
+func (c *clients) permit(ctx context.Context, m *clientmetadata.Metadata) error {
 	// Client credentials would be access for whoever asks.
-	m.GrantTypes = slices.DeleteFunc(m.GrantTypes, func(g string) bool { return g == clientmetadata.GrantClientCredentials })
-	hosts := c.scopes.realm.Registration.Hosts
-	for _, uri := range m.RedirectURIs {
-		if hosts != nil && !slices.Contains(hosts, uri.Host()) {
-			return refuse(clientmetadata.InvalidRedirectURI, "This server registers no clients with that redirect host. "+
-				"Its administrator can permit it in the realm file (trusted-hosts).")
-		}
-	}
+	m.GrantTypes = without(m.GrantTypes, func(grant string) bool { return grant == clientmetadata.GrantClientCredentials })
 	if len(m.GrantTypes) == 0 {
 		return refuse(clientmetadata.InvalidClientMetadata, "Clients that act for themselves are set up by the administrator. "+
 			"Registration is for authorization_code.")
 	}
-	return nil
+	return c.permitRedirects(ctx, m)
 }
 
 // issueID gives a client an id, and a secret if it needs one, and keeps it. Only
 // the client ever has the secret.
 func (c *clients) issueID(m *clientmetadata.Metadata) (*clientmetadata.Metadata, error) {
 	m.ClientID, m.ClientIDIssuedAt = "dcr-"+secret(), c.now().Unix()
-	asked := m.Scopes()
-	m.Scope = scopeList(c.scopes.ofClient(c.scopes.selfAsserted(m.ClientID, fromRegistration, m)))
-	if slices.Contains(asked, openID) {
-		m.Scope = scopeList(append(m.Scopes(), openID))
-	}
-	if len(asked) > 0 && m.Scope == "" {
-		return nil, refuse(clientmetadata.InvalidClientMetadata, "This server knows none of the scopes. "+
-			"Leave scope out, or name some of scopes_supported.")
-	}
+	_, canUse := c.scopes.selfAsserted(nil)
+	m.Scope = scopeList(without(m.Scopes(), func(name string) bool { return name != openID && !slices.Contains(canUse, name) }))
 	kept := registration{Metadata: *m}
-	if m.TokenEndpointAuthMethod == clientmetadata.AuthSecretBasic {
+	if m.Scope == "" {
+		m.Scope = scopeList(canUse) // the scopes that it can use (RFC 7591, section 2)
+	}
+	if m.TokenEndpointAuthMethod == clientmetadata.AuthSecretBasic || m.TokenEndpointAuthMethod == clientmetadata.AuthSecretPost {
 		never := int64(0)
 		m.ClientSecret, m.ClientSecretExpiresAt = secret(), &never
 		kept.Secret = digest(m.ClientSecret)

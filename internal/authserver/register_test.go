@@ -26,7 +26,7 @@ func TestAS08_WhatIsReturnedIsWhatIsGranted(t *testing.T) {
 		t.Errorf("granted %s", got.text)
 	}
 	tokens := r.tokens(redeemForm(r.code("mcp-user", "client_id="+m.ClientID, "scope=openid mcp:read mcp:tools"), "client_id="+m.ClientID))
-	if tokens.Scope != "openid mcp:read" {
+	if tokens.Scope != "openid mcp:read mcp:tools" {
 		t.Errorf("scope %q", tokens.Scope)
 	}
 	// It asked for nothing in particular: what it registered for.
@@ -58,14 +58,13 @@ func TestAS08_H01_WhatCantBeRegistered(t *testing.T) {
 		metadata map[string]any
 		code     string
 	}{
-		"javascript":           {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
-		"http elsewhere":       {map[string]any{"redirect_uris": []string{"http://evil.com/cb"}}, "invalid_redirect_uri"},
-		"a host not trusted":   {map[string]any{"redirect_uris": []string{testRedirect, "https://evil.example/cb"}}, "invalid_redirect_uri"},
-		"an app's own scheme":  {map[string]any{"redirect_uris": []string{"com.example.app:/cb"}}, "invalid_redirect_uri"},
-		"none":                 {map[string]any{"redirect_uris": []string{}}, "invalid_redirect_uri"},
-		"client credentials":   {map[string]any{"grant_types": []string{"client_credentials"}}, "invalid_client_metadata"},
-		"unknown scopes only":  {map[string]any{"redirect_uris": []string{testRedirect}, "scope": "root"}, "invalid_client_metadata"},
-		"a secret in the body": {map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "client_secret_post"}, "invalid_client_metadata"},
+		"javascript":          {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
+		"http elsewhere":      {map[string]any{"redirect_uris": []string{"http://evil.com/cb"}}, "invalid_redirect_uri"},
+		"a host not trusted":  {map[string]any{"redirect_uris": []string{"https://evil.example/cb"}}, "invalid_redirect_uri"},
+		"an app's own scheme": {map[string]any{"redirect_uris": []string{"com.example.app:/cb"}}, "invalid_redirect_uri"},
+		"none":                {map[string]any{"redirect_uris": []string{}}, "invalid_redirect_uri"},
+		"client credentials":  {map[string]any{"grant_types": []string{"client_credentials"}}, "invalid_client_metadata"},
+		"an unknown method":   {map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "client_secret_jwt"}, "invalid_client_metadata"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, got := r.registerClient(test.metadata)
@@ -173,11 +172,16 @@ func TestAS09_ClientIDMetadataDocuments(t *testing.T) {
 		"H05 fragment":                "client_id=https://app.example/client.json#x",
 		"host not permitted":          "client_id=https://evil.example/client.json",
 		"redirect not listed":         "redirect_uri=https://app.example/other",
-		"redirect host not permitted": "client_id=" + elsewhere,
+		"redirect host not permitted": "redirect_uri=https://app.example/cb",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.wantPage(t, r.browser().get(r.ask("client_id="+id, change)))
 		})
+	}
+	// A redirect URI that isn't permitted doesn't spoil the others (WA5).
+	r.wantPage(t, r.browser().get(r.ask("client_id="+elsewhere, "redirect_uri=https://evil.example/cb")))
+	if got := r.browser().get(r.ask("client_id=" + elsewhere)); got.StatusCode != http.StatusOK {
+		t.Errorf("the permitted redirect URI beside it: %d", got.StatusCode)
 	}
 	if _, claims := r.claimsOf(got.AccessToken); strings.Contains(claims["scope"].(string), "prompts") {
 		t.Error("more than the user has")

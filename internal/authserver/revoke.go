@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
+
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // revoke is the revocation endpoint (RFC 7009): a refresh token goes with its
@@ -23,7 +25,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := s.grants.revoke(c, token, access); err != nil {
 		return err
 	}
-	s.log.InfoContext(r.Context(), "token revoked", "client_id", c.id)
+	logging.FromContext(r.Context()).Info("token revoked", "client_id", c.id)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

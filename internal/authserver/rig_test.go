@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -22,6 +23,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // cheap is a password cost for tests that are about something else.
@@ -69,6 +71,12 @@ var sharedKeys = sync.OnceValues(GenerateKeyRing)
 // start serves the demo realm, as changed by the options.
 func start(t *testing.T, options ...func(*Config)) *rig {
 	t.Helper()
+	return startLogged(t, nil, options...)
+}
+
+// startLogged is start with a logger.
+func startLogged(t *testing.T, log *slog.Logger, options ...func(*Config)) *rig {
+	t.Helper()
 	keys, err := sharedKeys()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +85,7 @@ func start(t *testing.T, options ...func(*Config)) *rig {
 	c := &clock{at: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 	config := Config{
 		Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, Now: c.now, PasswordCost: cheap,
-		Realm: realm.Demo(), Log: slog.New(slog.DiscardHandler),
+		Realm: realm.Demo(),
 	}
 	for _, option := range options {
 		option(&config)
@@ -87,6 +95,7 @@ func start(t *testing.T, options ...func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	web.Config.Handler = s
+	web.Config.BaseContext = func(net.Listener) context.Context { return logging.NewContext(context.Background(), log) }
 	web.Start()
 	t.Cleanup(web.Close)
 	return &rig{T: t, Server: s, clock: c, base: web.URL, limits: config.Limits.withDefaults(config.Realm), lifetimes: s.grants.lifetimes}

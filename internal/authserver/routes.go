@@ -47,6 +47,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST "+base+pathIntrospect, s.api("introspection refused", s.introspect))
 
 	mux.Handle("GET "+base+pathAuthorize, s.browse(s.authorize))
+	mux.Handle("POST "+base+pathAuthorize, s.browse(s.authorizeByPost))
 	mux.Handle("GET "+base+pathLogin, s.browse(s.showLogin))
 	mux.Handle("POST "+base+pathLogin, s.browse(s.login))
 	mux.Handle("GET "+base+pathConsent, s.browse(s.showConsent))

@@ -17,28 +17,30 @@ const openID = "openid"
 type scopeRules struct{ realm *realm.Realm }
 
 // requested are the scopes that a client gets at most: those that it asked for
-// and may have, or its default scopes where it asked for none. Others are left
-// out, and the response says which it got (RFC 6749, section 3.3).
-func (s scopeRules) requested(c *client, list string) ([]string, error) {
+// and may have, or its default scopes where it asked for none. Others are
+// withheld, and the response says which it got (RFC 6749, section 3.3).
+func (s scopeRules) requested(c *client, list string) (scopes, withheld []string, err error) {
 	asked, err := scopeNames(list)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	chosen := len(asked) > 0
-	if !chosen {
-		asked = c.defaultScopes
+	if len(asked) == 0 {
+		return without(c.defaultScopes, func(name string) bool { return !s.shown(name) }), nil, nil
 	}
-	scopes := []string{}
+	scopes = []string{}
 	for _, name := range asked {
 		allowed := s.shown(name) && (slices.Contains(c.defaultScopes, name) || slices.Contains(c.optionalScopes, name))
-		if (allowed || name == openID) && !slices.Contains(scopes, name) {
+		switch {
+		case !allowed && name != openID:
+			withheld = append(withheld, name)
+		case !slices.Contains(scopes, name):
 			scopes = append(scopes, name)
 		}
 	}
-	if chosen && len(scopes) == 0 {
-		return nil, errScope
+	if len(scopes) == 0 {
+		return nil, nil, errScope
 	}
-	return scopes, nil
+	return scopes, withheld, nil
 }
 
 // shown reports whether a scope can be granted and then stands in tokens.
@@ -48,9 +50,23 @@ func (s scopeRules) shown(name string) bool {
 	return ok && scope.InToken && name != "offline_access"
 }
 
-// ofClient are all scopes that can stand in a token of the client.
-func (s scopeRules) ofClient(c *client) []string {
-	return slices.DeleteFunc(slices.Concat(c.defaultScopes, c.optionalScopes), func(name string) bool { return !s.shown(name) })
+// selfAsserted are the scopes of a client whose metadata nobody has checked. It
+// may ask for all that the realm permits: users decide what they grant it. The
+// scopes that it stated are its default, for requests without scope (RFC 7591,
+// section 2), and not its bound, so that it can ask for more later (MCP, "Step-Up
+// Authorization Flow"). A client that stated none gets the first one that the
+// realm offers, which is the least.
+func (s scopeRules) selfAsserted(stated []string) (defaults, optional []string) {
+	permitted := s.realm.Registration.Scopes
+	optional = without(s.realm.OptionalScopes, func(name string) bool {
+		return !s.shown(name) || permitted != nil && !slices.Contains(permitted, name)
+	})
+	defaults = without(optional, func(name string) bool { return !slices.Contains(stated, name) })
+	if len(defaults) == 0 && len(optional) > 0 {
+		defaults = optional[:1]
+	}
+	// Default scopes of the realm that don't show in tokens carry its claims.
+	return slices.Concat(s.realm.DefaultScopes, defaults), optional
 }
 
 // ofUser leaves of some scopes those that the roles of a user allow.
@@ -65,13 +81,14 @@ func (s scopeRules) ofUser(u realm.User, scopes []string) []string {
 }
 
 // rolesIn are the roles of a user that stand in a token: all of them, or for a
-// client without full scope its own and those that its scopes map.
+// client without full scope its own and those that the granted scopes map, and
+// the default scopes that nobody grants because they don't show.
 func (s scopeRules) rolesIn(u realm.User, c *client, scopes []string) map[string][]string {
 	if c.fullScope {
 		return u.Roles
 	}
 	var mapped []realm.Role
-	for _, name := range append(slices.Clone(c.defaultScopes), scopes...) {
+	for _, name := range append(without(c.defaultScopes, s.shown), scopes...) {
 		scope, _ := s.realm.Scope(name)
 		mapped = append(mapped, scope.Roles...)
 	}
@@ -111,8 +128,9 @@ func containsAll(all, some []string) bool {
 	return !slices.ContainsFunc(some, func(name string) bool { return !slices.Contains(all, name) })
 }
 
-func without(scopes []string, name string) []string {
-	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == name })
+// without returns a copy that lacks some of the names.
+func without(names []string, drop func(string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), drop)
 }
 
 func scopeList(scopes []string) string { return strings.Join(scopes, " ") }

@@ -8,6 +8,7 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // tokenResponse is RFC 6749, section 5.1. scope is always there: it may be
@@ -35,7 +36,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if given.account != nil {
 		subject = given.account.ID
 	}
-	s.log.InfoContext(r.Context(), "token issued", "client_id", given.client.id, "sub", subject, "scope", answer.Scope)
+	logging.FromContext(r.Context()).Info("token issued", "client_id", given.client.id, "sub", subject, "scope", answer.Scope)
 	jsonreply.Write(w, http.StatusOK, answer)
 	return nil
 }
@@ -81,7 +82,7 @@ func (s *Server) clientCredentials(c *client, form url.Values) (*issue, error) {
 	if err != nil {
 		return nil, err
 	}
-	scopes := s.scopes.ofUser(s.users.serviceAccount(c.id), without(asked, openID))
+	scopes := s.scopes.ofUser(s.users.serviceAccount(c.id), without(asked, func(name string) bool { return name == openID }))
 	if len(asked) > 0 && len(scopes) == 0 {
 		return nil, errScope
 	}
@@ -94,7 +95,8 @@ func (s *Server) requestedScopes(c *client, form url.Values) ([]string, error) {
 	if err := checkResource(s.grants.resource, form["resource"]); err != nil {
 		return nil, err
 	}
-	return s.scopes.requested(c, form.Get("scope"))
+	scopes, _, err := s.scopes.requested(c, form.Get("scope"))
+	return scopes, err
 }
 
 // password is the grant that OAuth 2.1 left out: for trying things out with

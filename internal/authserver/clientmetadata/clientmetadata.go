@@ -18,6 +18,7 @@ import (
 const (
 	AuthNone          = "none"
 	AuthSecretBasic   = "client_secret_basic"
+	AuthSecretPost    = "client_secret_post"
 	AuthPrivateKeyJWT = "private_key_jwt"
 )
 

@@ -113,11 +113,11 @@ func (m *Metadata) settleAuthentication() error {
 	keys, uri := m.JWKS, m.JWKSURI
 	m.JWKS, m.JWKSURI = nil, ""
 	switch m.TokenEndpointAuthMethod {
-	case AuthNone, AuthSecretBasic:
+	case AuthNone, AuthSecretBasic, AuthSecretPost:
 		return nil
 	case AuthPrivateKeyJWT:
 	default:
-		return invalid("token_endpoint_auth_method must be none, client_secret_basic or private_key_jwt.")
+		return invalid("token_endpoint_auth_method must be none, client_secret_basic, client_secret_post or private_key_jwt.")
 	}
 	if len(keys) == 0 || uri != "" {
 		return invalid("private_key_jwt needs the public keys in jwks; a jwks_uri is not fetched.")

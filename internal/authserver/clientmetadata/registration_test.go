@@ -131,7 +131,7 @@ func TestAS08_BadMetadata(t *testing.T) {
 	}
 	one := key("a", "")
 	for name, more := range map[string]string{
-		"method":                   `"token_endpoint_auth_method":"client_secret_post"`,
+		"method":                   `"token_endpoint_auth_method":"client_secret_jwt"`,
 		"symmetric JWT":            `"token_endpoint_auth_method":"client_secret_jwt"`,
 		"method in capitals":       `"token_endpoint_auth_method":"NONE"`,
 		"method is a number":       `"token_endpoint_auth_method":1`,

@@ -157,8 +157,9 @@ var Differences = []Difference{
 	{
 		ID:       "registration-of-unknown-scope",
 		What:     "registration with a scope that doesn't exist or isn't for everybody",
-		Embedded: "400 invalid_client_metadata", Keycloak: "403 insufficient_scope",
-		Why: "The policy Allowed Client Scopes refuses; which scopes it allows stands in the realm file.",
+		Embedded: "201", Keycloak: "403 insufficient_scope",
+		Why: "The embedded server leaves the scope out and says so in its response (RFC 7591, section 3.2.1). " +
+			"Keycloak's policy Allowed Client Scopes refuses. The realm file lists the scopes.",
 	},
 	{
 		ID:       "registration-no-json",

@@ -189,6 +189,8 @@ func startEmbedded() (stop func(), err error) {
 		PasswordCost: authserver.PasswordCost{Memory: 8, Passes: 1},
 		Documents:    clientmetadata.NewFetcher(&http.Client{Transport: published}, nil),
 		Limits:       authserver.Limits{Registrations: 1000},
+
+		AdvertiseDocuments: true, // as Keycloak does
 	})
 	if err != nil {
 		return nil, err

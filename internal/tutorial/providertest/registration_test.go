@@ -73,7 +73,7 @@ func TestAS10_F11_RegisteredClientsNeedConsent(t *testing.T) {
 	each(t, func(t *testing.T, p *provider) {
 		client := p.register(t, native(nil))
 		page := p.consentPage(t, "client_id="+client.get("client_id"))
-		for _, want := range []string{"Contract client", "See which tools and prompts the MCP server offers", "Use the MCP server&#39;s tools in your name"} {
+		for _, want := range []string{"Contract client", "See which tools the MCP server offers, and use its prompts", "Use the MCP server&#39;s tools in your name"} {
 			if !strings.Contains(strings.ReplaceAll(page, "'", "&#39;"), want) {
 				t.Errorf("the consent page lacks %q", want)
 			}
