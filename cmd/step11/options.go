@@ -108,7 +108,7 @@ func (o *options) defineOutput(f *flag.FlagSet) {
 func (o *options) defineUser(f *flag.FlagSet) {
 	f.BoolVar(&o.noBrowser, "no-browser", false, "don't open a browser; read the address that it ends at from standard input")
 	f.StringVar(&o.login, "login", "", "`user:password` of a demo user, for the login form of a provider on this machine")
-	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the user")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the user, and for each answer of the server")
 	f.StringVar(&o.scope, "scope", "", "`scopes` to ask for at first, besides those that the server names")
 	f.BoolVar(&o.offline, "offline", false, "ask for offline_access where the authorization server lists it")
 	f.BoolVar(&o.dpop, "dpop", false, "insist on tokens that are bound to a key (default: where both servers offer it)")
@@ -205,7 +205,7 @@ func (o *options) check(rest []string) error {
 func (o *options) config(stdin io.Reader, stderr io.Writer) (mcpauth.Config, error) {
 	c := mcpauth.Config{
 		ResourceURL: o.server, Name: "Auth Step By Step, step 11", MetadataURL: o.metadataURL, Callback: o.callback,
-		Scope: o.scope, OfflineAccess: o.offline, Timeout: o.timeout, PrivateOrigins: o.privateOrigins,
+		Scope: o.scope, OfflineAccess: o.offline, Timeout: o.timeout, AnswerTimeout: o.timeout, PrivateOrigins: o.privateOrigins,
 		AssumePKCE: o.assumePKCE, AuthorizationOrigin: o.authorizationOrigin, Agent: o.agent(stdin, stderr),
 	}
 	if o.dpop {

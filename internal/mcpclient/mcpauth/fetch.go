@@ -35,7 +35,7 @@ func parseResourceURL(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: http to %s would send tokens without encryption; use https", ErrURL, u.Host)
 	}
 	u.Host = strings.ToLower(u.Host)
-	if baseurl.Origin(&url.URL{Scheme: u.Scheme, Host: u.Hostname()}) == baseurl.Origin(u) {
+	if u.Port() == baseurl.Port(&url.URL{Scheme: u.Scheme}) {
 		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
 	}
 	if u.Path == "" {

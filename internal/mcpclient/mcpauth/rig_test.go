@@ -2,6 +2,7 @@ package mcpauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -43,12 +44,14 @@ type rig struct {
 	as *provider
 
 	mu            sync.Mutex
-	resource      string   // of the metadata; empty: the server's URL
-	issuers       []string // of the metadata; empty: the provider's
-	scopes        []string // scopes_supported
-	challenge     string   // of a 401; empty: with resource_metadata
-	toolScope     string   // what a call needs
-	never         bool     // a 403 for ever
+	resource      string            // of the metadata; empty: the server's URL
+	issuers       []string          // of the metadata; empty: the provider's
+	scopes        []string          // scopes_supported
+	challenge     string            // of a 401; empty: with resource_metadata
+	toolScope     string            // what a call needs
+	never         bool              // a 403 for ever
+	unnamed       bool              // a 403 names no scope
+	pages         map[string]string // instead of documents, by path
 	documents     map[string]bool
 	asked         []string // paths
 	authorization []string // headers at /mcp
@@ -67,6 +70,8 @@ type provider struct {
 	token     func(map[string]any)   // changes a token response
 	refuse    func(url.Values) error // a *ServerError refuses a token request
 	grantOnly string                 // grants this scope, whatever was asked
+	wantsID   bool                   // refuses HTTP Basic without client_id in the form
+	created   int                    // status of successful answers; 0: 200 and 201
 	nonce     string                 // that proofs must have
 	expiresIn int
 
@@ -132,7 +137,7 @@ func (p *provider) register(w http.ResponseWriter, r *http.Request) {
 	p.registrations = append(p.registrations, sent)
 	id := fmt.Sprintf("client-%d", len(p.registrations))
 	p.clients[id] = true
-	writeJSON(w, http.StatusCreated, map[string]any{
+	writeJSON(w, cmp.Or(p.created, http.StatusCreated), map[string]any{
 		"client_id": id, "token_endpoint_auth_method": sent["token_endpoint_auth_method"], "client_secret": "secret-of-the-client-0123456789",
 		"registration_client_uri": p.URL + "/clients/" + id, "registration_access_token": "management-token-0123456789",
 	})
@@ -165,9 +170,18 @@ func (p *provider) redeem(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.refuse != nil {
 		if err := p.refuse(form); err != nil {
-			fail(err.(*ServerError).Code)
+			refused := err.(*ServerError)
+			document := map[string]any{"error_description": cmp.Or(refused.Description, "as the test wants")}
+			if refused.Code != "" {
+				document["error"] = refused.Code
+			}
+			writeJSON(w, cmp.Or(refused.Status, http.StatusBadRequest), document)
 			return
 		}
+	}
+	if p.wantsID && !form.Has("client_id") {
+		writeJSON(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client", "error_description": "Missing client_id"})
+		return
 	}
 	if p.nonce != "" && claim(r.Header.Get("DPoP"), "nonce") != p.nonce {
 		w.Header().Set("DPoP-Nonce", p.nonce)
@@ -208,7 +222,7 @@ func (p *provider) redeem(w http.ResponseWriter, r *http.Request) {
 	if p.token != nil {
 		p.token(response)
 	}
-	writeJSON(w, http.StatusOK, response)
+	writeJSON(w, cmp.Or(p.created, http.StatusOK), response)
 }
 
 func (p *provider) scopeOf(token string) (string, bool) {
@@ -237,8 +251,12 @@ func (r *rig) serve(w http.ResponseWriter, request *http.Request) {
 	body, _ := io.ReadAll(request.Body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.asked = append(r.asked, request.URL.Path)
+	r.asked = append(r.asked, request.URL.RequestURI())
 	if request.Method == http.MethodGet {
+		if page, ok := r.pages[request.URL.Path]; ok {
+			_, _ = io.WriteString(w, page)
+			return
+		}
 		if !r.documents[request.URL.Path] {
 			http.NotFound(w, request)
 			return
@@ -285,7 +303,11 @@ func (r *rig) serve(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	if bytes.Contains(body, []byte("tools/call")) && (r.never || !slices.Contains(strings.Fields(scope), r.toolScope)) {
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer error="insufficient_scope", scope=%q, %s`, r.toolScope, metadata))
+		challenge := fmt.Sprintf(`Bearer error="insufficient_scope", scope=%q, %s`, r.toolScope, metadata)
+		if r.unnamed {
+			challenge = `Bearer error="insufficient_scope", ` + metadata
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}

@@ -108,6 +108,7 @@ func (t *Transport) ready(ctx context.Context) (session, error) {
 	err := t.share(ctx, &t.renewing, token, func(ctx context.Context) error { return t.renew(ctx, s) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.unused = nil // it is sent now
 	return t.session, err
 }
 
