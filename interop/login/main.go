@@ -1,20 +1,26 @@
 // Command login stands in for a person at a browser: it is called with an
 // authorization URL, logs in at the provider with the demo user of $LOGIN
 // (user:password), consents, and opens the client's redirect URI. Clients that
-// open a browser take it as $BROWSER.
+// open a browser take it as $BROWSER. It appends each URL to the file $LOGINS, if
+// there is one, so that a test can count how often a user was asked.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 )
+
+// patience is how long a client may take until it listens.
+const patience = 20 * time.Second
 
 func main() {
 	if err := run(); err != nil {
@@ -32,17 +38,42 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if err := record(os.Getenv("LOGINS"), authorization); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	back, err := formlogin.Run(ctx, authorization.String(), authorization.Query().Get("redirect_uri"), formlogin.User{Name: name, Password: password})
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, back.String(), nil)
+	return open(ctx, back.String())
+}
+
+// record appends a URL to a file, a line each.
+func record(name string, authorization *url.URL) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, authorization)
+	return errors.Join(err, file.Close())
+}
+
+// open opens the client's redirect URI. Some clients open the browser first and
+// listen afterwards, so a refused connection is tried again for a while.
+func open(ctx context.Context, redirect string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, redirect, nil)
 	if err != nil {
 		return err
 	}
 	response, err := http.DefaultClient.Do(request)
+	for begun := time.Now(); errors.Is(err, syscall.ECONNREFUSED) && time.Since(begun) < patience; response, err = http.DefaultClient.Do(request) {
+		time.Sleep(100 * time.Millisecond)
+	}
 	if err != nil {
 		return err
 	}
