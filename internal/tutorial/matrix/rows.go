@@ -67,7 +67,7 @@ func told(step int, id, fact string) Row {
 	name, _, _ := strings.Cut(fact, ":")
 	return Row{
 		ID:      "told-" + id,
-		Title:   "what the server tells of itself: " + name,
+		Title:   "server information: " + name,
 		Request: Request{Call: introduce, Token: alice},
 		Want: absentUntil(2,
 			Want{Status: 200, Lacks: []string{name}, Note: "not told"},
@@ -80,7 +80,7 @@ func healthy(step int, id, fact string) Row {
 	name, _, _ := strings.Cut(fact, ":")
 	return Row{
 		ID:      "health-" + id,
-		Title:   "what the health report says: " + name,
+		Title:   "health report: " + name,
 		Request: get("/health"),
 		Want: []Want{
 			{From: 1, Status: 200, Lacks: []string{name}, Note: "not said"},

@@ -9,7 +9,7 @@ func rowsOfStep1() []Row {
 	rows := []Row{
 		{
 			ID:      "health",
-			Title:   "ask whether the server lives",
+			Title:   "the health report",
 			Request: get("/health"),
 			Want: []Want{
 				{
@@ -22,7 +22,7 @@ func rowsOfStep1() []Row {
 		{
 			ID:      "origin-absent-mcp",
 			Refs:    []string{"RS01"},
-			Title:   "no Origin, as MCP clients send none",
+			Title:   "a call without an Origin, as MCP clients make it",
 			Request: Request{Call: echoCall, Token: alice},
 			Want:    workOf(echoed),
 		},
@@ -45,7 +45,7 @@ func rowsOfStep1() []Row {
 			ID:      "origin-twice",
 			Refs:    []string{"RS01", "A02"},
 			Attack:  true,
-			Title:   "two Origins, the first a friend's",
+			Title:   "two Origin headers, the first allowed",
 			Request: get("/health", "Origin: http://localhost", "Origin: http://evil.com"),
 			Want:    []Want{{From: 1, Status: 403, Error: "origin_not_allowed"}},
 		},
@@ -53,7 +53,7 @@ func rowsOfStep1() []Row {
 			ID:      "host-rebound",
 			Refs:    []string{"RS02", "A04"},
 			Attack:  true,
-			Title:   "DNS rebinding: a page's own name points here",
+			Title:   "DNS rebinding: a foreign host name that resolves to this server",
 			Request: Request{Method: "GET", Target: "/health", Host: "evil.com:8080"},
 			Want:    []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
 		},
@@ -83,7 +83,7 @@ func rowsOfStep1() []Row {
 			ID:     "cross-site-without-origin",
 			Refs:   []string{"RS01", "A06"},
 			Attack: true,
-			Title:  "a page of another site, by the browser's own word",
+			Title:  "a cross-site request, by its Sec-Fetch-Site header",
 			Request: Request{
 				Headers: []string{"Sec-Fetch-Site: cross-site", "Content-Type: text/plain"},
 				Body:    `{"jsonrpc":"2.0","id":1,"method":"ping"}`, Token: alice,

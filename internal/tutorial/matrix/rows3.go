@@ -5,7 +5,7 @@ func rowsOfStep3() []Row {
 	return inLayer(3, []Row{
 		{
 			ID:      "told-capabilities",
-			Title:   "what the server tells of itself: its capabilities",
+			Title:   "server information: capabilities",
 			Request: Request{Call: introduce, Token: alice},
 			Want: absentUntil(2,
 				Want{Status: 200, Has: []string{`"capabilities":{}`}},

@@ -24,7 +24,7 @@ func rowsOfStep4() []Row {
 		},
 		{
 			ID:    "echo-repeat",
-			Title: "call echo, three times over",
+			Title: "call echo with repeat_count 3",
 			Request: Request{
 				Call: &Call{
 					Method: "tools/call", Name: "echo", Args: `{"message":"hi","repeat_count":3}`,
@@ -37,7 +37,7 @@ func rowsOfStep4() []Row {
 			ID:     "echo-too-often",
 			Refs:   []string{"A19"},
 			Attack: true,
-			Title:  "break the schema: 11 times",
+			Title:  "break the schema: repeat_count 11",
 			Request: Request{
 				Call: &Call{
 					Method: "tools/call", Name: "echo", Args: `{"message":"hi","repeat_count":11}`,
@@ -71,7 +71,7 @@ func rowsOfStep4() []Row {
 			ID:     "echo-unknown-argument",
 			Refs:   []string{"A19"},
 			Attack: true,
-			Title:  "break the schema: an argument that isn't there",
+			Title:  "break the schema: an unknown argument",
 			Request: Request{
 				Call:  &Call{Method: "tools/call", Name: "echo", Args: `{"message":"hi","x":1}`},
 				Token: alice,
@@ -88,7 +88,7 @@ func rowsOfStep4() []Row {
 		},
 		{
 			ID:    "get-time-berlin",
-			Title: "call get_time for a zone",
+			Title: "call get_time with a time zone",
 			Request: Request{
 				Call: &Call{
 					Method: "tools/call", Name: "get_time", Args: `{"timezone":"Europe/Berlin"}`,
@@ -101,7 +101,7 @@ func rowsOfStep4() []Row {
 			ID:     "get-time-path",
 			Refs:   []string{"A19"},
 			Attack: true,
-			Title:  "a file instead of a zone",
+			Title:  "a file path as the time zone",
 			Request: Request{
 				Call: &Call{
 					Method: "tools/call", Name: "get_time", Args: `{"timezone":"../../etc/passwd"}`,
@@ -138,7 +138,7 @@ func rowsOfStep4() []Row {
 			ID:      "unknown-tool",
 			Refs:    []string{"A18"},
 			Attack:  true,
-			Title:   "a tool that isn't there",
+			Title:   "a tool that does not exist",
 			Request: Request{Call: &Call{Method: "tools/call", Name: "../x"}, Token: alice},
 			Want:    notThere(),
 		},
@@ -146,7 +146,7 @@ func rowsOfStep4() []Row {
 			ID:      "unknown-tool-proto",
 			Refs:    []string{"A18"},
 			Attack:  true,
-			Title:   "a tool with a name of JavaScript's",
+			Title:   "a tool named __proto__",
 			Request: Request{Call: &Call{Method: "tools/call", Name: "__proto__"}, Token: alice},
 			Want:    notThere(),
 		},
@@ -154,7 +154,7 @@ func rowsOfStep4() []Row {
 			ID:      "unknown-prompt",
 			Refs:    []string{"A18"},
 			Attack:  true,
-			Title:   "a prompt that isn't there",
+			Title:   "a prompt that does not exist",
 			Request: Request{Call: &Call{Method: "prompts/get", Name: "x"}, Token: alice},
 			Want:    notThere(),
 		},
@@ -162,7 +162,7 @@ func rowsOfStep4() []Row {
 			ID:      "call-without-name",
 			Refs:    []string{"A19"},
 			Attack:  true,
-			Title:   "a call of nothing",
+			Title:   "a call without a name",
 			Request: Request{Call: &Call{Method: "tools/call"}, Token: alice},
 			Want:    absentUntil(2, Want{Status: 200, RPC: -32602}),
 		},

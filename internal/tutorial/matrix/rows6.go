@@ -47,7 +47,7 @@ func rowsOfStep6() []Row {
 		{
 			ID:      "whoami",
 			Refs:    []string{"RS08"},
-			Title:   "ask who the server takes one for",
+			Title:   "call whoami",
 			Request: Request{Call: who, Token: alice},
 			Want: unknownUntil(6, Want{
 				From: 6, Status: 200,
@@ -89,7 +89,7 @@ func rowsOfStep6() []Row {
 			ID:      "scheme-basic",
 			Refs:    []string{"RS06", "B02"},
 			Attack:  true,
-			Title:   "another scheme",
+			Title:   "the scheme Basic",
 			Request: Request{Call: echoCall, Headers: []string{"Authorization: Basic YTpi"}},
 			Want:    untilTokens(missing),
 		},
@@ -97,7 +97,7 @@ func rowsOfStep6() []Row {
 			ID:      "scheme-alone",
 			Refs:    []string{"RS06", "B02"},
 			Attack:  true,
-			Title:   "Bearer, and nothing",
+			Title:   "Bearer without a token",
 			Request: Request{Call: echoCall, Headers: []string{"Authorization: Bearer"}},
 			Want:    untilTokens(invalid),
 		},
@@ -105,7 +105,7 @@ func rowsOfStep6() []Row {
 			ID:      "scheme-two-words",
 			Refs:    []string{"RS06", "B02"},
 			Attack:  true,
-			Title:   "Bearer, and two words",
+			Title:   "Bearer with two words",
 			Request: Request{Call: echoCall, Headers: []string{"Authorization: Bearer a b"}},
 			Want:    untilTokens(invalid),
 		},
@@ -133,7 +133,7 @@ func rowsOfStep6() []Row {
 			ID:     "credentials-bad-good",
 			Refs:   []string{"B03"},
 			Attack: true,
-			Title:  "two headers, the second good",
+			Title:  "two Authorization headers, the second good",
 			Request: Request{
 				Call: echoCall, Token: alice,
 				Headers: []string{"Authorization: Bearer bad", "Authorization: Bearer {token}"},
@@ -144,7 +144,7 @@ func rowsOfStep6() []Row {
 			ID:     "credentials-good-bad",
 			Refs:   []string{"B03"},
 			Attack: true,
-			Title:  "two headers, the first good",
+			Title:  "two Authorization headers, the first good",
 			Request: Request{
 				Call: echoCall, Token: alice,
 				Headers: []string{"Authorization: Bearer {token}", "Authorization: Bearer bad"},

@@ -14,28 +14,28 @@ func rowsOfStep7() []Row {
 		{
 			ID:      "resource-metadata",
 			Refs:    []string{"RS09", "RS10"},
-			Title:   "the document of the protected resource",
+			Title:   "the protected resource metadata",
 			Request: get("/.well-known/oauth-protected-resource/mcp"),
 			Want:    absentUntil(7, Want{Status: 200, Has: resource, Lacks: never}),
 		},
 		{
 			ID:      "resource-metadata-root",
 			Refs:    []string{"RS09", "RS10"},
-			Title:   "the same at the root",
+			Title:   "the protected resource metadata at the root",
 			Request: get("/.well-known/oauth-protected-resource"),
 			Want:    absentUntil(7, Want{Status: 200, Has: resource, Lacks: never}),
 		},
 		{
 			ID:      "resource-metadata-foreign-page",
 			Refs:    []string{"RS09"},
-			Title:   "the same, read by any page",
+			Title:   "the protected resource metadata, read by any page",
 			Request: get("/.well-known/oauth-protected-resource/mcp", "Origin: https://app.example"),
 			Want:    absentUntil(7, Want{Status: 200, Has: resource}),
 		},
 		{
 			ID:      "server-metadata",
 			Refs:    []string{"RS10"},
-			Title:   "the document of the authorization server",
+			Title:   "the authorization server metadata",
 			Request: get("/.well-known/oauth-authorization-server"),
 			Want: absentUntil(7,
 				Want{
@@ -52,7 +52,7 @@ func rowsOfStep7() []Row {
 		{
 			ID:       "client-stops",
 			Refs:     []string{"RS09"},
-			Title:    "a real client (mcp-go's) looks for a way to a token",
+			Title:    "discovery by a real client (mcp-go)",
 			Exchange: realClient,
 			Want: []Want{
 				{From: 1, Text: "finds no MCP server"},
@@ -66,7 +66,7 @@ func rowsOfStep7() []Row {
 			ID:     "metadata-host",
 			Refs:   []string{"RS09", "E01"},
 			Attack: true,
-			Title:  "put a foreign host into the metadata by the Host header",
+			Title:  "a foreign Host header, to get it into the metadata",
 			Request: Request{
 				Method: "GET", Target: "/.well-known/oauth-protected-resource/mcp",
 				Host: "evil.com",
@@ -77,7 +77,7 @@ func rowsOfStep7() []Row {
 			ID:     "metadata-forwarded",
 			Refs:   []string{"RS09", "E01"},
 			Attack: true,
-			Title:  "the same by forwarding headers",
+			Title:  "forwarding headers, to get a foreign host into the resource metadata",
 			Request: get(
 				"/.well-known/oauth-protected-resource/mcp",
 				"X-Forwarded-Host: evil.com",
@@ -90,7 +90,7 @@ func rowsOfStep7() []Row {
 			ID:     "server-metadata-forwarded",
 			Refs:   []string{"RS09", "E01"},
 			Attack: true,
-			Title:  "the same for the authorization server",
+			Title:  "forwarding headers, to get a foreign host into the server metadata",
 			Request: get(
 				"/.well-known/oauth-authorization-server",
 				"X-Forwarded-Host: evil.com",
@@ -102,7 +102,7 @@ func rowsOfStep7() []Row {
 			ID:      "challenge-forwarded",
 			Refs:    []string{"RS09", "E01"},
 			Attack:  true,
-			Title:   "the same for the challenge",
+			Title:   "forwarding headers, to get a foreign host into the challenge",
 			Request: Request{Body: "{}", Headers: []string{jsonType, "X-Forwarded-Host: evil.com"}},
 			Want: absentUntil(2,
 				Want{Status: 400, RPC: -32600},
@@ -116,7 +116,7 @@ func rowsOfStep7() []Row {
 		{
 			ID:       "stated-urls",
 			Refs:     []string{"RS09", "A24"},
-			Title:    "follow the challenge to the documents, byte by byte",
+			Title:    "the URLs from the challenge to the documents, compared byte by byte",
 			Exchange: statedURLs,
 			Want: []Want{
 				{From: 1, Text: "nothing stated"},
@@ -127,7 +127,7 @@ func rowsOfStep7() []Row {
 		{
 			ID:    "cors-preflight",
 			Refs:  []string{"RS15"},
-			Title: "a page on localhost asks whether it may call",
+			Title: "a preflight by a page on localhost",
 			Request: Request{
 				Method: "OPTIONS",
 				Headers: []string{
@@ -192,7 +192,7 @@ func rowsOfStep7() []Row {
 		{
 			ID:    "cors-metadata-preflight",
 			Refs:  []string{"RS15"},
-			Title: "any page asks whether it may read the metadata",
+			Title: "a preflight for the metadata by any page",
 			Request: Request{
 				Method: "OPTIONS", Target: "/.well-known/oauth-protected-resource/mcp",
 				Headers: []string{

@@ -222,7 +222,7 @@ func rowsOfStep8() []Row {
 			ID:     "audit-by-name",
 			Refs:   []string{"E04"},
 			Attack: true,
-			Title:  "a user who is called admin",
+			Title:  "a user with the name admin",
 			Request: Request{
 				Call: audit, Token: odd(`{"preferred_username":"admin","sub":"admin"}`),
 			},
@@ -232,7 +232,7 @@ func rowsOfStep8() []Row {
 			ID:     "audit-by-other-claim",
 			Refs:   []string{"E04"},
 			Attack: true,
-			Title:  "roles in claims that are not ours",
+			Title:  "roles in claims that this server does not read",
 			Request: Request{
 				Call:  audit,
 				Token: odd(`{"realm_access":{"roles":["admin"]},"groups":["admin"],"role":"admin"}`),
@@ -267,7 +267,7 @@ func rowsOfStep8() []Row {
 		},
 		{
 			ID:      "scope-none-initialize",
-			Title:   "introduce oneself with no scope",
+			Title:   "server/discover with no scope",
 			Request: Request{Call: &Call{Method: "server/discover"}, Token: only("")},
 			Want:    absentUntil(2, Want{Status: 200, RPC: -32601}),
 			Modern:  absentUntil(2, Want{Status: 200, Has: []string{"supportedVersions"}}),

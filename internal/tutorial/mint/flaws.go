@@ -37,26 +37,27 @@ func FlawByName(name string) (Flaw, bool) {
 
 // Flaws are all of them, by what they attack.
 var Flaws = []Flaw{
-	{"alg-none", "C01", "says that it needs no signature, and has none: anybody could write it", func(d *Draft) error {
+	{"alg-none", "C01", "has alg none and no signature: anybody could write it", func(d *Draft) error {
 		d.Header["alg"] = "none"
 		d.Sign = func([]byte) ([]byte, error) { return nil, nil }
 		return nil
 	}},
-	{"alg-none-case", "C01", "alg-none, spelled nOnE to slip past a comparison with \"none\"", func(d *Draft) error {
+	{"alg-none-case", "C01", "has alg nOnE, which a comparison with \"none\" misses, and no signature", func(d *Draft) error {
 		d.Header["alg"] = "nOnE"
 		d.Sign = func([]byte) ([]byte, error) { return nil, nil }
 		return nil
 	}},
-	{"hs256-public-key", "C02", "signed with HS256 and the public key as the secret, which everybody has: a verifier that lets the token choose the algorithm takes it", func(d *Draft) error {
+	{"hs256-public-key", "C02", "is signed with HS256, and the public key is the secret; " +
+		"a verifier that lets the token choose the algorithm accepts it", func(d *Draft) error {
 		der, err := x509.MarshalPKIXPublicKey(&d.key.PublicKey)
 		d.hmac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 		return err
 	}},
-	{"hs256-empty-secret", "C03", "signed with HS256 and an empty secret", func(d *Draft) error {
+	{"hs256-empty-secret", "C03", "is signed with HS256 and an empty secret", func(d *Draft) error {
 		d.hmac(nil)
 		return nil
 	}},
-	{"rs384", "C03", "signed by the right key with an algorithm that isn't allowed", func(d *Draft) error {
+	{"rs384", "C03", "is signed by the right key with an algorithm that isn't allowed", func(d *Draft) error {
 		d.Header["alg"] = "RS384"
 		d.Sign = func(input []byte) ([]byte, error) {
 			hash := crypto.SHA384.New()
@@ -65,7 +66,7 @@ var Flaws = []Flaw{
 		}
 		return nil
 	}},
-	{"ps256", "C04", "signed by the right key with PS256, though the key is published for RS256", func(d *Draft) error {
+	{"ps256", "C04", "is signed by the right key with PS256, but the key is published for RS256", func(d *Draft) error {
 		d.Header["alg"] = "PS256"
 		d.Sign = func(input []byte) ([]byte, error) {
 			sum := sha256.Sum256(input)
@@ -73,38 +74,38 @@ var Flaws = []Flaw{
 		}
 		return nil
 	}},
-	{"alg-twice", "C04", "names two algorithms in its header, so that two readers can pick different ones", func(d *Draft) error {
+	{"alg-twice", "C04", "has alg twice in its header, so that two readers can pick different ones", func(d *Draft) error {
 		d.HeaderText = fmt.Sprintf(`{"alg":"none","alg":"RS256","typ":"at+jwt","kid":%q}`, d.Header["kid"])
 		return nil
 	}},
-	{"embedded-key", "C06", "signed by a stranger's key, which it brings along in its header (jwk)", func(d *Draft) error {
-		stranger, err := d.strangerSigns()
+	{"embedded-key", "C06", "is signed by an unknown key, which stands in its own header (jwk)", func(d *Draft) error {
+		unknown, err := d.unknownKeySigns()
 		if err == nil {
 			d.Header["jwk"] = map[string]any{
-				"kty": "RSA", "n": encode(stranger.N.Bytes()), "e": encode(big.NewInt(int64(stranger.E)).Bytes()),
+				"kty": "RSA", "n": encode(unknown.N.Bytes()), "e": encode(big.NewInt(int64(unknown.E)).Bytes()),
 			}
 		}
 		return err
 	}},
-	{"key-url", "C07", "signed by a stranger's key, with the address to fetch it from in its header (jku)", func(d *Draft) error {
+	{"key-url", "C07", "is signed by an unknown key, whose address stands in its header (jku)", func(d *Draft) error {
 		d.Header["jku"] = "http://127.0.0.1:1/jwks.json"
-		_, err := d.strangerSigns()
+		_, err := d.unknownKeySigns()
 		return err
 	}},
-	{"kid-path", "C08", "names a file as its key id, for a verifier that opens it", header("kid", "../../../../dev/null")},
+	{"kid-path", "C08", "has a file path as its key id, for a verifier that opens it", header("kid", "../../../../dev/null")},
 	{"kid-sql", "C08", "has a key id that is SQL, for a verifier that looks it up in a database", header("kid", "' OR 1=1--")},
-	{"kid-number", "C08", "has a key id that is no string", header("kid", 1)},
-	{"kid-missing", "C09", "doesn't say which key signed it", header("kid", nil)},
-	{"unknown-key", "C09", "signed by a stranger's key, under that key's own id", func(d *Draft) error {
+	{"kid-number", "C08", "has a key id that is not a string", header("kid", 1)},
+	{"kid-missing", "C09", "has no key id", header("kid", nil)},
+	{"unknown-key", "C09", "is signed by an unknown key, under that key's own id", func(d *Draft) error {
 		d.Header["kid"] = "a-key-that-nobody-published"
-		_, err := d.strangerSigns()
+		_, err := d.unknownKeySigns()
 		return err
 	}},
-	{"bad-signature", "C21", "signed by a stranger's key, under the id of the right one", func(d *Draft) error {
-		_, err := d.strangerSigns()
+	{"bad-signature", "C21", "is signed by an unknown key, under the id of the right one", func(d *Draft) error {
+		_, err := d.unknownKeySigns()
 		return err
 	}},
-	{"tampered", "C21", "was changed after it was signed: it now acts for somebody else", func(d *Draft) error {
+	{"tampered", "C21", "was changed after it was signed: it now names another user", func(d *Draft) error {
 		honest, err := (&Draft{Header: d.Header, Claims: maps.Clone(d.Claims), Sign: d.Sign}).Token()
 		if err != nil {
 			return err
@@ -115,63 +116,65 @@ var Flaws = []Flaw{
 		}
 		return nil
 	}},
-	{"crit", "C10", "has an extension that must be understood (crit), and nobody understands it", func(d *Draft) error {
+	{"crit", "C10", "has a header extension that must be understood (crit) and that no verifier knows", func(d *Draft) error {
 		d.Header["crit"] = []string{"x-evil"}
 		d.Header["x-evil"] = 1
 		return nil
 	}},
-	{"b64-false", "C11", "claims that its payload isn't base64 (RFC 7797)", header("b64", false)},
-	{"id-token", "C12", "is an ID token of the same issuer: made for a client to know its user, not to open a server", header("typ", "JWT")},
+	{"b64-false", "C11", "says that its payload is not base64 (RFC 7797)", header("b64", false)},
+	{"id-token", "C12", "is an ID token of the same issuer: it tells a client who its user is, and is not for servers", header("typ", "JWT")},
 	{"logout-token", "C12", "is a logout token of the same issuer", header("typ", "logout+jwt")},
-	{"no-audience", "C13", "names no audience, so it could be meant for any server", claim("aud", nil)},
+	{"no-audience", "C13", "has no audience, so it could be meant for any server", claim("aud", nil)},
 	{"audience-object", "C13", "has an audience that is neither a string nor an array", func(d *Draft) error {
 		d.Claims["aud"] = map[string]any{d.Claims["aud"].(string): 1}
 		return nil
 	}},
-	{"wrong-audience", "C14", "is meant for another server of the same issuer, and was passed on", changed("aud", elsewhere)},
+	{"wrong-audience", "C14", "is meant for another server of the same issuer, which passed it on", changed("aud", elsewhere)},
 	{"audience-slash", "C14", "has an audience that differs by a slash at the end", changed("aud", func(s string) string { return s + "/" })},
-	{"audience-parent", "C14", "is meant for the site, not for its MCP endpoint", changed("aud", func(s string) string { return strings.TrimSuffix(s, "/mcp") })},
+	{"audience-parent", "C14", "is meant for the site, not for its MCP endpoint", changed("aud", func(s string) string {
+		return strings.TrimSuffix(s, "/mcp")
+	})},
 	{"wrong-issuer", "C15", "comes from another issuer", changed("iss", elsewhere)},
 	{"issuer-slash", "C15", "has an issuer that differs by a slash at the end", changed("iss", func(s string) string { return s + "/" })},
-	{"no-issuer", "C15", "doesn't say who issued it", claim("iss", nil)},
-	{"expired", "C16", "ended an hour ago", func(d *Draft) error {
+	{"no-issuer", "C15", "has no issuer", claim("iss", nil)},
+	{"expired", "C16", "expired an hour ago", func(d *Draft) error {
 		d.Claims["iat"] = d.now.Add(-2 * time.Hour).Unix()
 		d.Claims["exp"] = d.now.Add(-time.Hour).Unix()
 		return nil
 	}},
-	{"no-expiry", "C16", "never ends", claim("exp", nil)},
+	{"no-expiry", "C16", "has no expiry", claim("exp", nil)},
 	{"expiry-text", "C16", "has an expiry that is a string", func(d *Draft) error {
 		d.Claims["exp"] = fmt.Sprint(d.Claims["exp"])
 		return nil
 	}},
-	{"expiry-twice", "C16", "has two expiries, one long past: two readers can pick different ones", func(d *Draft) error {
+	{"expiry-twice", "C16", "has exp twice, once long past, so that two readers can pick different ones", func(d *Draft) error {
 		text, err := json.Marshal(d.Claims)
 		d.ClaimsText = `{"exp":1,` + string(text[1:])
 		return err
 	}},
-	{"expiry-case", "C16", "is expired, with an EXP in the future that a careless reader takes for exp", func(d *Draft) error {
+	{"expiry-case", "C16", "is expired, and has an EXP in the future, which some readers take for exp", func(d *Draft) error {
 		d.Claims["EXP"] = d.Claims["exp"]
 		d.Claims["exp"] = d.now.Add(-time.Hour).Unix()
 		return nil
 	}},
-	{"not-yet-valid", "C17", "begins in an hour", later("nbf")},
-	{"issued-in-future", "C17", "was issued in an hour", later("iat")},
-	{"no-issued-at", "C17", "doesn't say when it was issued", claim("iat", nil)},
+	{"not-yet-valid", "C17", "is not valid before an hour from now", later("nbf")},
+	{"issued-in-future", "C17", "has a date of issue that is an hour from now", later("iat")},
+	{"no-issued-at", "C17", "has no date of issue", claim("iat", nil)},
 	{"for-decades", "C17", "is valid until 2099", claim("exp", time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC).Unix())},
-	{"no-subject", "C18", "doesn't say for whom it acts", claim("sub", nil)},
+	{"no-subject", "C18", "has no subject", claim("sub", nil)},
 	{"subject-number", "C18", "has a subject that is a number", claim("sub", 1)},
-	{"no-client", "C18", "doesn't say which client it was given to", claim("client_id", nil)},
-	{"no-id", "C18", "has no id of its own, so that it can't be traced or revoked", claim("jti", nil)},
-	{"payload-array", "C19", "has a payload that is no object", func(d *Draft) error {
+	{"no-client", "C18", "has no client_id", claim("client_id", nil)},
+	{"no-id", "C18", "has no jti, so that it cannot be traced or revoked", claim("jti", nil)},
+	{"payload-array", "C19", "has a payload that is not an object", func(d *Draft) error {
 		d.ClaimsText = "[]"
 		return nil
 	}},
-	{"payload-two-objects", "C19", "has a second object behind its payload, which says admin", func(d *Draft) error {
+	{"payload-two-objects", "C19", "has a second object after its payload, with the role admin", func(d *Draft) error {
 		text, err := json.Marshal(d.Claims)
 		d.ClaimsText = string(text) + `{"roles":["admin"]}`
 		return err
 	}},
-	{"scope-array", "E03", "has its scopes in an array, which is no scope claim", claim("scope", []string{"mcp:read", "mcp:tools"})},
+	{"scope-array", "E03", "has its scopes in an array; the scope claim is a string", claim("scope", []string{"mcp:read", "mcp:tools"})},
 }
 
 // header sets a member of the header, or takes it away with nil.
@@ -218,9 +221,9 @@ func (d *Draft) hmac(secret []byte) {
 	}
 }
 
-// strangerSigns lets a fresh key sign, that no server knows.
-func (d *Draft) strangerSigns() (*rsa.PrivateKey, error) {
-	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
-	d.Sign = func(input []byte) ([]byte, error) { return rs256(stranger, input) }
-	return stranger, err
+// unknownKeySigns lets a fresh key sign that no server knows.
+func (d *Draft) unknownKeySigns() (*rsa.PrivateKey, error) {
+	unknown, err := rsa.GenerateKey(rand.Reader, 2048)
+	d.Sign = func(input []byte) ([]byte, error) { return rs256(unknown, input) }
+	return unknown, err
 }

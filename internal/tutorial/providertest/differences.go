@@ -1,14 +1,14 @@
 package providertest
 
-// Differences are all that the tests know of, for Keycloak 26.7.3 with the
-// features cimd and resource-indicators. A test that sees an answer that isn't
-// the one here fails.
+// Differences are all known ones, for Keycloak 26.7.3 with the features cimd and
+// resource-indicators. A test that sees another answer than the one here fails.
 var Differences = []Difference{
 	{
 		ID:       "metadata-openid-inserted",
 		What:     "OpenID discovery at the inserted path, /.well-known/openid-configuration/realms/…",
 		Embedded: "200", Keycloak: "404",
-		Why: "OpenID Connect Discovery appends the path; only MCP's order of tries has the inserted form. Clients find the document at the next place.",
+		Why: "OpenID Connect Discovery appends the path; only MCP's order of tries has the inserted form. " +
+			"Clients find the document at the next place.",
 	},
 	{
 		ID:       "metadata-challenge-methods",
@@ -26,7 +26,8 @@ var Differences = []Difference{
 		ID:       "token-type",
 		What:     "header typ of an access token",
 		Embedded: "at+jwt", Keycloak: "JWT",
-		Why: "Keycloak can be told to write at+jwt by client only, and its claim typ says Bearer. The MCP server tells ID tokens apart by that claim.",
+		Why: "Keycloak can be told to write at+jwt by client only, and its claim typ says Bearer. The MCP " +
+			"server tells ID tokens apart by that claim.",
 	},
 	{
 		ID:       "token-client",
@@ -38,7 +39,8 @@ var Differences = []Difference{
 		ID:       "audience-by-default",
 		What:     "aud of a token that was asked for without resource",
 		Embedded: "http://localhost:9000/mcp", Keycloak: "echo-mcp-server http://localhost:9000/mcp",
-		Why: "Keycloak finds the client of a resource among the audiences of the token, so that one must be its client_id. With resource, aud is the resource alone.",
+		Why: "Keycloak finds the client of a resource among the audiences of the token, so that one must be " +
+			"its client_id. With resource, aud is the resource alone.",
 	},
 	{
 		ID:       "foreign-resource-at-authorization",
@@ -50,13 +52,15 @@ var Differences = []Difference{
 		ID:       "implicit-refused",
 		What:     "response_type=token",
 		Embedded: "unsupported_response_type", Keycloak: "unauthorized_client",
-		Why: "Keycloak knows the response type, and doesn't allow it to the client. Both codes are of RFC 6749, section 4.1.2.1.",
+		Why: "Keycloak knows the response type, and doesn't allow it to the client. Both codes are of RFC " +
+			"6749, section 4.1.2.1.",
 	},
 	{
 		ID:       "unknown-scope",
 		What:     "an authorization request with a scope that doesn't exist, beside one that does",
 		Embedded: "200", Keycloak: "invalid_scope",
-		Why: "RFC 6749, section 3.3, allows both. The embedded server leaves out what it doesn't know, and says in the answer what it granted.",
+		Why: "RFC 6749, section 3.3, allows both. The embedded server leaves out what it doesn't know, and " +
+			"says in the answer what it granted.",
 	},
 	{
 		ID:       "no-scope-left",
@@ -68,7 +72,8 @@ var Differences = []Difference{
 		ID:       "verifier-missing",
 		What:     "a token request without code_verifier",
 		Embedded: "400 invalid_request", Keycloak: "400 invalid_grant",
-		Why: "RFC 7636, section 4.6, names invalid_grant for a wrong one only; a missing parameter is invalid_request by RFC 6749, section 5.2.",
+		Why: "RFC 7636, section 4.6, names invalid_grant for a wrong one only; a missing parameter is " +
+			"invalid_request by RFC 6749, section 5.2.",
 	},
 	{
 		ID:       "verifier-malformed",
@@ -92,13 +97,15 @@ var Differences = []Difference{
 		ID:       "client-credentials-refresh-token",
 		What:     "a refresh token with client credentials",
 		Embedded: "false", Keycloak: "true",
-		Why: "RFC 6749, section 4.4.3, advises against. The realm file switches it on, since Keycloak 26.7 answers 500 where a token request has resource and gets no refresh token.",
+		Why: "RFC 6749, section 4.4.3, advises against. The realm file switches it on, since Keycloak 26.7 " +
+			"answers 500 where a token request has resource and gets no refresh token.",
 	},
 	{
 		ID:       "introspection-of-narrowed",
 		What:     "echo-mcp-server introspects a token that was asked for with resource",
 		Embedded: "true", Keycloak: "false",
-		Why: "Keycloak answers only clients whose client_id is in aud, and with resource the URL alone is there. The MCP server verifies tokens by their signature and asks nobody.",
+		Why: "Keycloak answers only clients whose client_id is in aud, and with resource the URL alone is " +
+			"there. The MCP server verifies tokens by their signature and asks nobody.",
 	},
 	{
 		ID:       "introspection-by-public-client",
@@ -110,7 +117,8 @@ var Differences = []Difference{
 		ID:       "consent-again",
 		What:     "a user who has consented is asked again for a program on the same machine",
 		Embedded: "true", Keycloak: "false",
-		Why: "Any program there can take the client's name (RFC 8252, section 8.6), so the embedded server remembers a consent for https redirects alone. Keycloak remembers it for every client.",
+		Why: "Any program there can take the client's name (RFC 8252, section 8.6), so the embedded server " +
+			"remembers a consent for https redirects alone. Keycloak remembers it for every client.",
 	},
 	{
 		ID:       "wrong-password",
@@ -128,7 +136,8 @@ var Differences = []Difference{
 		ID:       "registration-of-foreign-host",
 		What:     "registration of a redirect URI at a host that isn't among the trusted ones",
 		Embedded: "400 invalid_redirect_uri", Keycloak: "403 insufficient_scope",
-		Why: "Keycloak's code for all that a registration policy refuses (Trusted Hosts here); RFC 7591, section 3.2.2, has invalid_redirect_uri.",
+		Why: "Keycloak's code for all that a registration policy refuses (Trusted Hosts here); RFC 7591, " +
+			"section 3.2.2, has invalid_redirect_uri.",
 	},
 	{
 		ID:       "registration-of-script",
@@ -163,7 +172,7 @@ var Differences = []Difference{
 	},
 	{
 		ID:       "registration-no-json",
-		What:     "registration with a body that is no JSON",
+		What:     "registration with a body that is not JSON",
 		Embedded: "400 invalid_client_metadata", Keycloak: "400 invalid_request",
 		Why: "Both say that the body is at fault.",
 	},

@@ -1,0 +1,265 @@
+// Package mutation takes statements out of a package, one at a time, and sees
+// its tests fail: a statement that no test misses is one that the next change can
+// lose.
+//
+//	make mutation                   # every statement of the packages in the table
+//	make mutation MUTATION=sample   # a fixed part of them, as in CI
+//
+// All mutants of a package are compiled into one test binary: each statement
+// stands behind a question to [keeps], which says no to the one whose number is
+// in the environment. The build's overlay takes the changed files, so nothing in
+// the repository is touched.
+package mutation
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strings"
+)
+
+// Variable names the environment variable that holds the number of the
+// statement that is taken out.
+const Variable = "STATEMENT_TAKEN_OUT"
+
+// keeps is the function that the changed sources ask.
+const keeps = "keepsStatement"
+
+// helper is the file that a changed package gets beside its own.
+func helper(pkg string) string {
+	return "package " + pkg + `
+
+import "os"
+
+var statementTakenOut = os.Getenv("` + Variable + `")
+
+func ` + keeps + `(number string) bool { return number != statementTakenOut }
+`
+}
+
+// Mutant is a statement, or a part of a condition, that can be taken out.
+type Mutant struct {
+	Number string
+	// Key names it whatever lines stand around: function, kind and text, and
+	// #2, #3 … where a function has the same text more than once.
+	Key string
+}
+
+// insertion is text that goes into a source.
+type insertion struct {
+	offset int
+	text   string
+	closes bool // belongs to what ends at offset
+}
+
+// instrumenter walks through one file.
+type instrumenter struct {
+	source     []byte
+	files      *token.FileSet
+	function   string
+	seen       map[string]int
+	insertions []insertion
+	mutants    []Mutant
+	next       func() string
+}
+
+// instrument returns the source of a file with every statement of its functions
+// behind a question, and the mutants that this makes. wanted says which
+// functions are meant (Name or Type.Name); next numbers the mutants.
+func instrument(source []byte, wanted func(function string) bool, next func() string) ([]byte, []Mutant, error) {
+	w := &instrumenter{source: source, files: token.NewFileSet(), seen: map[string]int{}, next: next}
+	file, err := parser.ParseFile(w.files, "", source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, declaration := range file.Decls {
+		f, ok := declaration.(*ast.FuncDecl)
+		if !ok || f.Body == nil || !wanted(nameOf(f)) {
+			continue
+		}
+		w.function = nameOf(f)
+		ast.Inspect(f.Body, w.visit)
+	}
+	return w.changed(), w.mutants, nil
+}
+
+// nameOf is Name, or Type.Name for a method.
+func nameOf(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return f.Name.Name
+	}
+	receiver := f.Recv.List[0].Type
+	if star, ok := receiver.(*ast.StarExpr); ok {
+		receiver = star.X
+	}
+	if generic, ok := receiver.(*ast.IndexExpr); ok {
+		receiver = generic.X
+	}
+	if name, ok := receiver.(*ast.Ident); ok {
+		return name.Name + "." + f.Name.Name
+	}
+	return f.Name.Name
+}
+
+func (w *instrumenter) visit(n ast.Node) bool {
+	switch s := n.(type) {
+	case *ast.BlockStmt:
+		w.statements(s.List)
+	case *ast.CommClause:
+		w.statements(s.Body)
+	case *ast.CaseClause:
+		w.statements(s.Body)
+	case *ast.SwitchStmt:
+		if s.Tag == nil {
+			w.cases(s)
+		}
+	}
+	return true
+}
+
+// cases makes mutants of the cases of a switch without a tag, which are
+// conditions.
+func (w *instrumenter) cases(s *ast.SwitchStmt) {
+	for _, clause := range s.Body.List {
+		for _, condition := range clause.(*ast.CaseClause).List {
+			w.condition("case", condition, condition)
+		}
+	}
+}
+
+func (w *instrumenter) statements(list []ast.Stmt) {
+	for _, statement := range list {
+		w.statement(statement)
+	}
+}
+
+func (w *instrumenter) statement(statement ast.Stmt) {
+	switch s := statement.(type) {
+	case *ast.IfStmt:
+		w.condition("if", s.Cond, s.Cond)
+		if next, ok := s.Else.(*ast.IfStmt); ok {
+			w.statement(next)
+		}
+	case *ast.ExprStmt:
+		if call, ok := s.X.(*ast.CallExpr); ok {
+			if name, ok := call.Fun.(*ast.Ident); ok && name.Name == "panic" {
+				return // the compiler may need it at the end of a function
+			}
+		}
+		w.wrap(s)
+	case *ast.AssignStmt:
+		if s.Tok != token.DEFINE && !blank(s.Lhs) {
+			w.wrap(s)
+		}
+	case *ast.IncDecStmt, *ast.SendStmt, *ast.DeferStmt, *ast.GoStmt, *ast.BranchStmt:
+		w.wrap(s)
+	case *ast.ReturnStmt:
+		for _, result := range s.Results {
+			w.operands(result)
+		}
+	}
+}
+
+// blank tells whether all of an assignment is thrown away.
+func blank(targets []ast.Expr) bool {
+	return !slices.ContainsFunc(targets, func(e ast.Expr) bool {
+		name, ok := e.(*ast.Ident)
+		return !ok || name.Name != "_"
+	})
+}
+
+// operands makes mutants of the parts of a returned condition.
+func (w *instrumenter) operands(e ast.Expr) {
+	binary, ok := e.(*ast.BinaryExpr)
+	if !ok || binary.Op != token.LAND && binary.Op != token.LOR {
+		return
+	}
+	for _, operand := range []ast.Expr{binary.X, binary.Y} {
+		inner, nested := operand.(*ast.BinaryExpr)
+		switch {
+		case nested && (inner.Op == token.LAND || inner.Op == token.LOR):
+			w.operands(operand)
+		case binary.Op == token.LAND: // without it, nothing is asked
+			number := w.add("&&", operand)
+			w.insert(operand, "(", ") || !"+keeps+`("`+number+`"))`, "(")
+		default:
+			w.condition("||", operand, operand)
+		}
+	}
+}
+
+// condition takes a condition out by making it false.
+func (w *instrumenter) condition(kind string, named, condition ast.Expr) {
+	number := w.add(kind, named)
+	w.insert(condition, "(", ") && "+keeps+`("`+number+`"))`, "(")
+}
+
+// wrap takes a statement out by not running it.
+func (w *instrumenter) wrap(s ast.Stmt) {
+	number := w.add("", s)
+	w.insert(s, "if "+keeps+`("`+number+`") { `, " }", "")
+}
+
+func (w *instrumenter) insert(n ast.Node, before, after, first string) {
+	w.insertions = append(w.insertions,
+		insertion{w.offset(n.Pos()), first + before, false},
+		insertion{w.offset(n.End()), after, true})
+}
+
+func (w *instrumenter) offset(p token.Pos) int { return w.files.Position(p).Offset }
+
+// add numbers a mutant and names it.
+func (w *instrumenter) add(kind string, n ast.Node) string {
+	text := strings.Join(strings.Fields(string(w.source[w.offset(n.Pos()):w.offset(n.End())])), " ")
+	if runes := []rune(text); len(runes) > 90 {
+		text = string(runes[:90]) + "…"
+	}
+	key := strings.TrimSpace(w.function+": "+kind) + " " + text
+	w.seen[key]++
+	if count := w.seen[key]; count > 1 {
+		key += fmt.Sprintf(" #%d", count)
+	}
+	m := Mutant{w.next(), key}
+	w.mutants = append(w.mutants, m)
+	return m.Number
+}
+
+// changed is the source with all that is inserted. Where an inner part ends
+// together with an outer one, the inner one is closed first; where they begin
+// together, the outer one is opened first.
+func (w *instrumenter) changed() []byte {
+	type numbered struct {
+		insertion
+		order int
+	}
+	all := make([]numbered, len(w.insertions))
+	for i, in := range w.insertions {
+		all[i] = numbered{in, i}
+	}
+	slices.SortStableFunc(all, func(a, b numbered) int {
+		switch {
+		case a.offset != b.offset:
+			return a.offset - b.offset
+		case a.closes != b.closes:
+			if a.closes {
+				return -1
+			}
+			return 1
+		case a.closes: // later ones are inner ones
+			return b.order - a.order
+		}
+		return a.order - b.order
+	})
+	var out bytes.Buffer
+	at := 0
+	for _, in := range all {
+		out.Write(w.source[at:in.offset])
+		out.WriteString(in.text)
+		at = in.offset
+	}
+	out.Write(w.source[at:])
+	return out.Bytes()
+}
