@@ -132,6 +132,9 @@ func TestJ01_NoTokenInTheLog(t *testing.T) {
 	if refused := strings.Count(text, `msg="token refused"`); refused < len(mint.Flaws) {
 		t.Errorf("only %d refusals are in the log: it is not the one that was written to", refused)
 	}
+	if !strings.Contains(text, "more than one Authorization header or credential") {
+		t.Error("the reason for refusing two credentials is not in the log")
+	}
 	if !strings.Contains(text, "a handler went wrong for alice") {
 		t.Error("the panic is not in the log")
 	}
