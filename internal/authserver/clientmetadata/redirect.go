@@ -211,7 +211,7 @@ func (m *Metadata) LoopbackOnly() bool {
 // form: readers differ in whether they remove those.
 func hasDotSegments(u *url.URL) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' || r == '\\' }),
-		func(segment string) bool { return segment != "" && path.Clean("/"+segment) != "/"+segment })
+		func(segment string) bool { return path.Clean("/"+segment) != "/"+segment })
 }
 
 func hasResponseParameter(u *url.URL) bool {

@@ -292,3 +292,35 @@ func must[T any](value T, err error) T {
 	}
 	return value
 }
+
+// A reader that is used again keeps nothing of what it read before.
+func TestRedirectUnmarshalTextBeginsAnew(t *testing.T) {
+	redirect := MustRedirects("https://app.example.com/cb")[0]
+	if err := redirect.UnmarshalText(nil); err != nil || redirect != (Redirect{}) {
+		t.Errorf("got %q, %v", redirect, err)
+	}
+}
+
+func TestMustRedirectsPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("there was no panic")
+		}
+	}()
+	MustRedirects("https://app.example.com/cb", "javascript:alert(1)")
+}
+
+// What a caller wrote comes back to it in an error_description, whose characters
+// are limited (RFC 6749, section 5.2), and is cut.
+func TestRefusedRedirectIsQuoted(t *testing.T) {
+	for uri, want := range map[string]string{
+		"a\"b\\c\u202e\x00": "'a?b?c??'",
+		strings.Repeat("é", 80): "'" + strings.Repeat("?", 80) + "'",
+		strings.Repeat("x", 81): "'" + strings.Repeat("x", 80) + "...'",
+	} {
+		_, err := ParseRedirect(uri)
+		if err == nil || !strings.Contains(err.Error(), "The redirect URI "+want+" ") {
+			t.Errorf("%q: %v, want %s", uri, err, want)
+		}
+	}
+}
