@@ -314,13 +314,21 @@ func TestMustRedirectsPanics(t *testing.T) {
 // are limited (RFC 6749, section 5.2), and is cut.
 func TestRefusedRedirectIsQuoted(t *testing.T) {
 	for uri, want := range map[string]string{
-		"a\"b\\c\u202e\x00": "'a?b?c??'",
+		"a\"b\\c\u202e\x00":     "'a?b?c??'",
 		strings.Repeat("é", 80): "'" + strings.Repeat("?", 80) + "'",
 		strings.Repeat("x", 81): "'" + strings.Repeat("x", 80) + "...'",
 	} {
 		_, err := ParseRedirect(uri)
 		if err == nil || !strings.Contains(err.Error(), "The redirect URI "+want+" ") {
 			t.Errorf("%q: %v, want %s", uri, err, want)
+		}
+	}
+}
+
+func TestWebSchemesAreNotPrivateUse(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		if isPrivateUse(scheme) {
+			t.Errorf("%s counts as an application's own scheme", scheme)
 		}
 	}
 }
