@@ -167,7 +167,7 @@ func (c *clients) fetch(ctx context.Context, id string) (*client, error) {
 	if err != nil || !permitted.Allows(u.Hostname()) || loopback.URL(u) && !slices.Contains(permitted.Hosts, u.Hostname()) {
 		return nil, &clientmetadata.Error{Code: clientmetadata.InvalidClient,
 			Description: "This server accepts no client metadata documents from the host in the client_id. " +
-				"Its administrator can permit the host in the realm file (cimd-allow-permitted-domains)."}
+				"Its administrator can permit the host in the realm file (cimd-allow-permitted-domains), or with -document-hosts."}
 	}
 	fetched, err := c.documents.Fetch(ctx, id)
 	if err != nil {
@@ -201,10 +201,10 @@ func (c *clients) permitRedirects(ctx context.Context, m *clientmetadata.Metadat
 // notPermitted names the redirect URI and the setting.
 func notPermitted(uri clientmetadata.Redirect) error {
 	text := "This server does not permit the host of the redirect URI " + uri.String() + ". " +
-		"Its administrator can permit the host in the realm file (trusted-hosts and allow-permitted-domains)."
+		"Its administrator can permit the host in the realm file (trusted-hosts and allow-permitted-domains), or with -redirect-hosts."
 	if uri.Private() {
 		text = "This server does not permit the scheme of the redirect URI " + uri.String() + ". " +
-			"Use http to 127.0.0.1 or [::1], where the port is free, or let the administrator permit the scheme by its name."
+			"Use http to 127.0.0.1 or [::1], where the port is free, or let the administrator permit the scheme with -redirect-schemes."
 	}
 	return &clientmetadata.Error{Code: clientmetadata.InvalidRedirectURI, Description: text}
 }

@@ -38,19 +38,23 @@ func TestWA1_ARegisteredScopeIsADefaultAndNotABound(t *testing.T) {
 	r := start(t)
 	id := r.stepUpClient()
 	b := r.browser()
-	first := b.authorizeAs("mcp-user", "client_id="+id, "scope=mcp:read")
-	if got := r.tokens(redeemForm(first.Get("code"), "client_id="+id)); got.Scope != "mcp:read" {
-		t.Errorf("first: %q", got.Scope)
-	}
-	for i, asked := range []string{"mcp:read mcp:tools", "mcp:tools"} {
-		page := b.consentPageFor("mcp-user", "client_id="+id, "scope="+asked)
+	for _, step := range []struct {
+		port, asked string
+		toolsNew    bool
+	}{
+		{"7777", "mcp:read", false}, // nothing is new the first time
+		{"7778", "mcp:read mcp:tools", true},
+		{"7779", "mcp:tools", false},
+	} {
+		uri := "http://127.0.0.1:" + step.port + "/callback"
+		page := b.consentPageFor("mcp-user", "client_id="+id, "scope="+step.asked, "redirect_uri="+uri)
 		tools := strings.Contains(page.text, "MCP server&#39;s tools in your name <strong>(new)</strong>")
-		if tools != (i == 0) || strings.Contains(page.text, "prompts <strong>(new)</strong>") {
-			t.Errorf("%s: what is new is not what the page says: %s", asked, page.text)
+		if tools != step.toolsNew || strings.Contains(page.text, "prompts <strong>(new)</strong>") {
+			t.Errorf("%s: what is new is not what the page says: %s", step.asked, page.text)
 		}
 		said := r.response(b.post(r.Server.base()+pathConsent, url.Values{"request": {r.requestIn(page)}, "accept": {"yes"}}))
-		if got := r.tokens(redeemForm(said.Get("code"), "client_id="+id)); got.Scope != asked {
-			t.Errorf("asked for %q, got %q", asked, got.Scope)
+		if got := r.tokens(redeemForm(said.Get("code"), "client_id="+id, "redirect_uri="+uri)); got.Scope != step.asked {
+			t.Errorf("asked for %q, got %q", step.asked, got.Scope)
 		}
 	}
 }
@@ -129,7 +133,7 @@ func TestWA5_RegistrationsOfRealClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	notPermitted := func(uri string) body {
-		return body{refused: "does not permit the host of the redirect URI " + uri + ". Its administrator can permit the host in the realm file (trusted-hosts and allow-permitted-domains)."}
+		return body{refused: "does not permit the host of the redirect URI " + uri + ". Its administrator can permit the host in the realm file (trusted-hosts and allow-permitted-domains), or with -redirect-hosts."}
 	}
 	want := map[string]body{
 		"Claude Code (TS SDK)":                {redirects: []string{"http://localhost:54212/callback"}},
