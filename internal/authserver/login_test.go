@@ -136,7 +136,7 @@ func TestF09_TwoTabsLogInBesideEachOther(t *testing.T) {
 	}
 }
 
-func TestF12_F14_HeadersOfPages(t *testing.T) {
+func TestF12_F14_WA6_HeadersOfPages(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	b := r.browser()
