@@ -33,7 +33,7 @@ while (($# > 0)); do
   shift
 done
 if [[ $issuer && ! $issuer =~ ^https?://[^/]+(/.*[^/])?$ ]]; then
-  printf -- '--issuer %s is no issuer: give a URL without a slash at its end, as in http://localhost:8080/realms/mcp-realm\n' "$issuer" >&2
+  printf -- '--issuer %s is not an issuer URL: want a URL without a slash at its end, such as http://localhost:8080/realms/mcp-realm\n' "$issuer" >&2
   exit 2
 fi
 

@@ -76,7 +76,7 @@ lesson() {
     printf -- '--inspect: while this waits, the servers are up. Try them in another terminal.\n\n'
   elif [[ $inspect ]]; then
     inspect=''
-    printf -- '--inspect: standard input is no terminal, so there are no pauses.\n\n'
+    printf -- '--inspect: standard input is not a terminal, so the script does not pause.\n\n'
   fi
   printf 'Building: %s\n' "$programs"
   mkdir "$work/bin" "$work/build"

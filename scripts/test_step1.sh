@@ -7,15 +7,15 @@ set -euo pipefail
 
 lesson 1 'health, and no foreign pages' 'step1' "$@" <<'TEXT'
 A server on localhost is not private: every page in your browser can send
-requests to it. This step has one thing to say, that it lives, and one thing to
-refuse: requests that a foreign page made your browser send.
+requests to it. This step answers GET /health, and refuses requests that a
+foreign page made your browser send.
 TEXT
 
 serve SERVER 1
 
 scene 'Is it alive?' <<'TEXT'
-A program such as curl sends no Origin, because it is no web page. MCP clients
-send none either, so such requests pass, here and at every later step.
+A program such as curl sends no Origin, because it is not a web page. MCP
+clients send none either, so such requests pass, here and at every later step.
 TEXT
 request "$SERVER/health"
 expect_status 200
@@ -39,11 +39,11 @@ expect_status 403
 expect_json .error '"origin_not_allowed"'
 expect_no_header Access-Control-Allow-Origin
 
-scene 'Names that begin like a friend' <<'TEXT'
+scene 'Names that begin like localhost' <<'TEXT'
 Many servers compare the beginning of an Origin with http://localhost or
-http://127.0.0.1. All of these begin that way and none is this machine: two are
-names below evil.com, and what stands before an @ is no host at all. This server
-compares the parsed scheme, host and port.
+http://127.0.0.1. All of these begin that way, and none is this machine: two are
+names below evil.com, and what stands before an @ is a user name, not a host.
+This server compares the parsed scheme, host and port.
 TEXT
 request "$SERVER/health" -H 'Origin: http://localhost.evil.com'
 expect_status 403
@@ -85,8 +85,8 @@ request "$SERVER/health" -H 'Sec-Fetch-Site: none'
 expect_status 200
 
 scene 'A header without end' <<'TEXT'
-Reading what strangers send costs memory. The header may have 32 KiB; by
-default, Go would read a whole MiB of it.
+Reading what unknown callers send costs memory. The header may have 32 KiB; by
+default, Go would read 1 MiB of it.
 TEXT
 PADDING=$(printf '%050000d' 0)
 remember PADDING "$PADDING"

@@ -6,9 +6,9 @@ takes_provider=yes
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lesson 10 'an identity provider' 'step8 step9 step10 gentoken' "$@" <<'TEXT'
-The server stops vouching for its own tokens. An identity provider issues them
+The server no longer trusts a key of its own. An identity provider issues the tokens
 now: the embedded one of step 9, or a Keycloak. The server finds the provider's
-keys by itself, keeps them fresh, and keeps them when the provider is away.
+keys by itself, refreshes them, and keeps them while the provider is down.
 TEXT
 
 # What the provider's tokens are meant for, wherever the servers really listen.
@@ -44,8 +44,8 @@ sed 's/^/  /' "$work/provider.env"
 
 if [[ $provider == embedded ]]; then
   scene 'First the server, then its provider' <<'TEXT'
-Somebody has to start first. The server does, and says that it isn't ready. It lets
-nobody in, and calls no token bad: it can't tell yet.
+The server starts before the provider, and says that it isn't ready. Without keys it
+can neither accept nor reject a token, so it answers 503, not 401.
 TEXT
   serve NOW 10 -addr localhost:0 -env "$work/provider.env"
   request "$NOW/health"
@@ -74,7 +74,7 @@ A user logs in. (The password grant is for trying things out with curl; OAuth 2.
 has none, and real clients send the user to the login page of step 9.)
 TEXT
 log_in USER "$issuer" mcp-user user123 'openid mcp:read mcp:tools mcp:prompts'
-say 'Before, at step 8, a token of others is worth nothing:'
+say 'Before, at step 8, a token of another issuer is refused:'
 legacy "$BEFORE/mcp" tools/call "$call" -H "Authorization: Bearer $USER_ACCESS"
 expect_refused
 say 'Now, at step 10, with the same token:'
@@ -86,7 +86,7 @@ modern "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $USER_ACCESS"
 expect_status 200
 
 scene 'The server knows the user' <<'TEXT'
-whoami tells what the provider vouches for, and greeting greets by name.
+whoami says what the provider's token says, and greeting greets by name.
 TEXT
 show=.result.structuredContent legacy "$NOW/mcp" tools/call '{"name":"whoami","arguments":{}}' -H "Authorization: Bearer $USER_ACCESS"
 expect_json .result.structuredContent.username '"mcp-user"'
@@ -95,10 +95,10 @@ expect_json .result.structuredContent.issuer "\"$issuer\"" 'the issuer is the pr
 show='.result.messages[0].content.text' legacy "$NOW/mcp" prompts/get '{"name":"greeting"}' -H "Authorization: Bearer $USER_ACCESS"
 expect_json '.result.messages[0].content.text | contains("greet mcp-user")' true
 
-scene 'The server vouches for nothing' <<'TEXT'
-Its own key is of no use any more: a token of gentoken opens step 8 and not this. It
-publishes no key and no document of an authorization server. Who is refused learns
-who issues tokens instead.
+scene 'The server signs nothing' <<'TEXT'
+Its own key is of no use any more: step 8 accepts a token of gentoken, step 10 does
+not. It publishes no key and no document of an authorization server. A refused client
+learns who issues tokens instead.
 TEXT
 mint OWN "$site" --username alice
 say 'At step 8:'
@@ -129,7 +129,7 @@ expect_status 200
 legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $READONLY_ACCESS"
 expect_status 403
 expect_json .error '"insufficient_scope"'
-say 'mcp-admin has every scope. The tool audit wants a role besides, and nobody has it by default:'
+say 'mcp-admin has every scope. The tool audit also needs the role admin, and nobody has it by default:'
 log_in ADMIN "$issuer" mcp-admin admin123 'mcp:read mcp:tools mcp:prompts'
 legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $ADMIN_ACCESS"
 expect_status 200
@@ -142,21 +142,21 @@ expect_json .result._meta.authenticatedUser '"mcp-admin"'
 scene 'Tokens for something else' <<'TEXT'
 Beside the access token the provider gave two more. The ID token tells the client who
 logged in; the refresh token is for the provider alone. Both come from the right
-issuer, and neither opens this server.
+issuer, and this server accepts neither.
 TEXT
 for kind in ID REFRESH; do
   name=USER_$kind
   expect "there is a token $name" yes "$([[ ${!name} ]] && echo yes)"
   legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer ${!name}"
   expect_refused
-  [[ $kind != ID ]] || expect 'because it is no access token, says the log' yes \
+  [[ $kind != ID ]] || expect 'the log says that it is not an access token' yes \
     "$(last_refusal NOW | grep -q '^not an access token' && echo yes)"
 done
 
 if [[ $provider == embedded ]]; then
   scene 'The provider dies' <<'TEXT'
-It is killed (kill -9). Who has a token goes on working: the server has the keys. A
-token with a key that it doesn't know is refused, for nobody can vouch for it.
+It is killed (kill -9). A client with a token goes on working, since the server has
+the keys. A token with an unknown key is refused, since no key verifies it.
 TEXT
   crash PROVIDER
   legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $USER_ACCESS"
@@ -181,9 +181,9 @@ TEXT
   expect_refused
 
   scene 'The same key, another issuer' <<'TEXT'
-Now the provider stands behind a proxy, and has the proxy's name. It signs with the
-same key as before. A token says who issued it, and the name must be right to the
-letter: what opens one server is refused by the other.
+Now the provider is behind a proxy, and its issuer is the proxy's URL. It signs with
+the same key as before. A token names its issuer, and each server accepts exactly one:
+the token of the one is refused by the other.
 TEXT
   port=$(free_port)
   proxy=http://localhost:$port

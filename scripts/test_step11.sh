@@ -6,9 +6,9 @@ takes_provider=yes
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lesson 11 'the client that finds its own way in' 'step9 step10 step11' "$@" <<'TEXT'
-So far we carried tokens by hand. Now there is a client. It knows one URL, that of
-the MCP server; who gives out tokens, how to be known there and what to ask for it
-finds out by itself, and it says at each turn what it does. The user only decides.
+So far we copied tokens by hand. Now there is a client. It knows one URL, the MCP
+server's. It finds out who issues tokens, registers there and asks for what it needs,
+and it says at each turn what it does. The user only decides.
 TEXT
 
 unset MCP_SERVER_URL JWT_ISSUER JWT_AUDIENCE JWT_ALGORITHMS JWT_TYPES JWT_ROLES_CLIENT JWKS_MIN_INTERVAL KEYCLOAK_REALM
@@ -83,7 +83,7 @@ expect 'what it keeps can be read by its owner alone' yes \
   "$([[ -z $(find "$store" -type f ! -perm 600) && -n $(find "$store" -type f -name '*.json') ]] && echo yes)"
 
 scene 'The second time' <<'TEXT'
-It has been here before. It uses what it has.
+The client has a token from the first run, and uses it.
 TEXT
 client --server "$resource" --store "$store" --login "$login"
 expect_end 0 'it is let in'
@@ -92,8 +92,8 @@ expect_silence '401 Unauthorized'
 expect_silence 'Ask the user'
 
 scene 'One step up' <<'TEXT'
-The token is for reading. To call a tool takes more, and the server says so. The client
-asks the user for that and for all that it has, and comes back.
+The token is for reading. Calling a tool needs a second scope, and the server says so.
+The client asks the user for both scopes, and tries again.
 TEXT
 client --server "$resource" --store "$store" --login "$login" --call echo --arg message=hi --report "$work/flow.html"
 expect_end 0 'the tool answers'
@@ -115,7 +115,7 @@ expect 'each line is JSON, and the last one the result' '"hi"' "$(jq -c -s 'last
 client --server "$resource" --store "$store" --login "$login" --quiet --call get_time --arg timezone=Nowhere/At_All
 expect_end 5 'the tool reports an error'
 
-scene 'A server that speaks for another' <<'TEXT'
+scene 'A server with the metadata of another' <<'TEXT'
 Here is a server whose metadata names another one. A client that believed it would get
 a token for that one, and send it here. It stops before anybody is asked.
 TEXT
@@ -125,8 +125,9 @@ client --server "$IMPOSTOR/mcp" --store none --login "$login"
 expect_end 3 'it is not let in'
 expect_silence 'Register the client'
 
-scene 'Who is not let in' <<'TEXT'
-A wrong password, nobody there, and a server that would carry tokens in the clear.
+scene 'What does not work' <<'TEXT'
+A wrong password, a server that isn't there, and a server without TLS, to which the
+client sends no token.
 TEXT
 client --server "$resource" --store none --quiet --login mcp-user:wrong
 expect_end 3 'the provider does not accept the user'
@@ -136,7 +137,7 @@ client --server http://mcp.example/mcp --store none --quiet
 expect_end 3 'it refuses to go there'
 expect_said 'use https'
 
-scene 'Given back' <<'TEXT'
+scene 'Forget' <<'TEXT'
 --forget revokes the tokens and removes what was kept.
 TEXT
 client --server "$resource" --store "$store" --forget

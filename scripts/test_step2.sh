@@ -55,8 +55,8 @@ expect_status 404
 expect_json .error.code -32601
 
 scene 'Notifications' <<'TEXT'
-A message without an id wants no answer. The server takes it and does nothing:
-the one that would do something, notifications/cancelled, could end a call of
+A message without an id gets no answer. The server accepts it and does nothing.
+One of them would do something: notifications/cancelled could end the call of
 somebody else, since nothing here tells callers apart.
 TEXT
 post "$NOW/mcp" '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}'
@@ -64,9 +64,9 @@ expect_status 202
 expect_no_body
 
 scene 'A message that can be read in two ways' <<'TEXT'
-A member that is there twice, or once more in another case: one reader takes the
-first, another the last, and Go's own takes METHOD for method. A check that reads
-ping and a server that runs tools/call are no protection. So it is refused.
+A member stands twice, or once more in upper case. One reader takes the first,
+another the last, and Go's own takes METHOD for method. If the check reads ping and
+the server runs tools/call, the check protects nothing. So the message is refused.
 TEXT
 post "$NOW/mcp" '{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}'
 expect_status 400
@@ -88,22 +88,23 @@ say 'Also when the header is missing:'
 post "$NOW/mcp" "$body" -H 'MCP-Protocol-Version: 2026-07-28'
 expect_status 400
 expect_json .error.code -32020
-say 'And a version that nobody speaks is refused here, with those that are spoken:'
+say 'An unknown version is refused too, and the answer lists the known ones:'
 post "$NOW/mcp" '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' -H 'MCP-Protocol-Version: 1999-01-01'
 expect_status 400
 expect_json .error.code -32022
 expect_json '.error.data.supported[0]' '"2026-07-28"'
 
 scene 'Several messages in one body' <<'TEXT'
-MCP has no batches: whoever checks one message must not be handed two.
+MCP has no batches. A check that reads one message must not get two.
 TEXT
 post "$NOW/mcp" '[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]'
 expect_status 400
 expect_json .error.code -32600
 
-scene 'Methods that nobody offers' <<'TEXT'
-The library beneath knows more methods than this server wants. subscriptions/listen
-would hold a connection open; only what is in a table of operations gets through.
+scene 'Methods that this server does not offer' <<'TEXT'
+The library mcp-go knows more methods than this server wants to offer, such as
+subscriptions/listen, which would hold a connection open. Only the methods in a
+table of operations get through.
 TEXT
 legacy "$NOW/mcp" subscriptions/listen ''
 expect_status 200
@@ -120,7 +121,7 @@ TEXT
 request "$NOW/mcp" -H 'Content-Type: text/plain' -d '{"jsonrpc":"2.0","id":1,"method":"ping"}'
 expect_status 415
 expect_json .error.code -32600
-say 'And the guard of step 1 stands before the endpoint, too:'
+say 'The check of step 1 protects this endpoint, too:'
 legacy "$NOW/mcp" ping '' -H 'Origin: http://evil.com'
 expect_status 403
 expect_json .error '"origin_not_allowed"'
@@ -142,8 +143,8 @@ expect_status 400
 expect_json .error.code -32700
 
 scene 'Other HTTP methods' <<'TEXT'
-Clients of 2025 may ask with GET for a stream, and with DELETE for the end of a
-session. Here are neither; Allow says what there is.
+Clients of 2025 may ask for a stream with GET, and end a session with DELETE. This
+server has neither; Allow names the one method that it takes.
 TEXT
 for method in GET DELETE; do
   request "$NOW/mcp" -X "$method"

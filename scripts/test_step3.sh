@@ -35,8 +35,8 @@ expect_json '[.result.tools[].annotations.readOnlyHint] | all' true \
   'every tool says that it changes nothing'
 
 scene 'The same as of 2026-07-28' <<'TEXT'
-The answer also says how long it may be kept, and for whom: not at all, and for
-nobody else, because lists will depend on the caller from step 8 on.
+The answer also says how long a client may cache it (not at all) and for whom (only
+for this caller), because from step 8 on the lists depend on the caller.
 TEXT
 show='.result | {resultType, ttlMs, cacheScope, tools: [.tools[].name]}' modern "$NOW/mcp" tools/list ''
 expect_status 200
@@ -59,7 +59,7 @@ expect_json '[.result.prompts[].name]' '["echo_prompt","greeting","help"]'
 
 scene 'The same order every time' <<'TEXT'
 A list whose order changes looks like a new one: models lose what they have
-cached, and nobody can compare two answers. So we ask twice and compare.
+cached, and two answers can't be compared. So we ask twice and compare.
 TEXT
 show='[.result.tools[].name]' legacy "$NOW/mcp" tools/list ''
 first=$(cat "$work/body")

@@ -6,10 +6,9 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lesson 4 'tools and prompts, at work' 'step3 step4' "$@" <<'TEXT'
-Tools and prompts now do what the lists promise. Arguments are held against the
-schema before a tool sees them, and what is wrong is said in plain words, so that
-a model can mend its call. From here on the server is useful, to everybody who
-can reach it.
+Tools and prompts now work. The server checks arguments against the schema before
+a tool sees them, and says in plain words what is wrong, so that a model can
+correct its call. From now on the server is useful, to everybody who can reach it.
 TEXT
 
 serve BEFORE 3
@@ -78,8 +77,8 @@ modern "$NOW/mcp" tools/call '{"name":"echo","arguments":{"message":"hi","shout"
 expect_json .result.isError true
 
 scene 'A tool that does not exist' <<'TEXT'
-That is no matter for a model to mend, so it is an error of the protocol. Names
-that mean something elsewhere mean nothing here.
+A model can't correct that, so it is an error of the protocol. Names that mean
+something to a file system or to JavaScript mean nothing here.
 TEXT
 legacy "$NOW/mcp" tools/call '{"name":"../etc/passwd","arguments":{}}'
 expect_status 200
@@ -98,14 +97,13 @@ expect_status 400
 expect_json .error.code -32020
 
 scene 'Who may call?' <<'TEXT'
-Everybody who reaches the server, and nobody is asked who they are. A foreign
-page is refused as before. For all others there is nothing yet: that is what
-steps 5 to 8 are for.
+Everybody who reaches the server. It refuses a foreign page, as before, and asks
+no other caller who they are. Steps 5 to 8 change that.
 TEXT
 legacy "$NOW/mcp" tools/call "$thrice" -H 'Origin: http://evil.com'
 expect_status 403
 expect_json .error '"origin_not_allowed"'
-say 'A stranger, by any program:'
+say 'Anybody, with any program:'
 legacy "$NOW/mcp" tools/call "$thrice"
 expect_status 200
 

@@ -16,8 +16,8 @@ serve BEFORE 4
 serve NOW 5 -keys "$keys"
 
 scene 'A pair of keys, made on first use' <<'TEXT'
-The folder was not there; the server made it, and a pair. The private key is for
-its owner alone. The server itself needs only the public one.
+The folder did not exist; the server created it, and a key pair. Only the owner can
+read the private key. The server itself needs only the public key.
 TEXT
 printf '\n'
 print_command ls -l "$keys"
@@ -48,8 +48,8 @@ expect_json '.keys[0] | keys - ["alg", "e", "kid", "kty", "n", "use"]' '[]' 'not
 kid=$(jq -r '.keys[0].kid' "$work/body")
 
 scene 'Public means public' <<'TEXT'
-Pages of any Origin may read what stands below /.well-known/: it is the same for
-all. A foreign Host is refused there, too.
+Pages of any Origin may read the documents below /.well-known/, since they are the
+same for everybody. A foreign Host is refused there, too.
 TEXT
 show='.keys[].kid' request "$NOW/.well-known/jwks.json" -H 'Origin: http://evil.com'
 expect_status 200
@@ -60,8 +60,8 @@ expect_status 403
 expect_json .error '"host_not_allowed"'
 
 scene 'A token' <<'TEXT'
-gentoken stands in for an authorization server. It prints the token alone, and
-what it says on standard error. A token is signed, not encrypted: whoever has it
+gentoken takes the place of an authorization server. It prints the token on
+standard output, and what the token says on standard error. A token is signed, not encrypted: whoever has it
 can read it. Without the private key, nobody can write one.
 TEXT
 mint ALICE "$NOW" --username alice --scopes mcp:read,mcp:tools
@@ -78,8 +78,8 @@ expect_json '.[1] | [.sub, .scope]' '["alice","mcp:read mcp:tools"]' 'it is for 
 expect_json '.[1] | .exp - .iat' 3600 'it lives for one hour'
 
 scene 'Who can check need not be able to sign' <<'TEXT'
-Another machine gets the public key alone. The server is content: same key, same
-kid. gentoken is not.
+Another machine gets only the public key. The server starts, with the same key and
+the same kid. gentoken can't sign.
 TEXT
 mkdir "$work/public"
 printf '\n'
@@ -108,7 +108,7 @@ expect 'the exit status is 1' 1 "$ended"
 expect 'it names the file' yes "$([[ $said == *"$work/public/mcp_public_key.pem can't be used"* ]] && echo yes)"
 
 scene 'The server says what it can' <<'TEXT'
-/health and the answer to initialize tell that there are keys.
+/health and the answer to initialize say that there are keys.
 TEXT
 request "$NOW/health"
 expect_json . '{"jwks_available":true,"jwt_enabled":true,"status":"healthy"}'

@@ -5,10 +5,10 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lesson 6 'access tokens' 'step5 step6 gentoken' "$@" <<'TEXT'
-Every request to /mcp must now bring an access token, as Authorization: Bearer.
-The server checks who signed it, that it is an access token, for this server, and
-not over; and only then reads the request. Whoever brings none, or one that is
-wrong in any way, gets 401. The log knows why, the caller does not.
+Every request to /mcp must now have an access token, as Authorization: Bearer. The
+server checks who signed the token, that it is an access token, that it is for this
+server and has not expired. Only then it reads the request. Without a token, or with
+a wrong one, the answer is 401. The log has the reason, the caller does not.
 TEXT
 
 serve BEFORE 5 -keys "$keys"
@@ -16,15 +16,15 @@ serve NOW 6 -keys "$keys"
 
 call='{"name":"echo","arguments":{"message":"hi"}}'
 
-scene 'A call by nobody' <<'TEXT'
+scene 'A call without a token' <<'TEXT'
 One step earlier, this worked for everybody.
 TEXT
 say 'Before, at step 5:'
 legacy "$BEFORE/mcp" tools/call "$call"
 expect_status 200
 expect_json .result.structuredContent.text '"hi"'
-say 'Now, at step 6, the server asks for a token (RFC 6750). No token is no mistake
-yet, so the challenge has no error code:'
+say 'Now, at step 6, the server asks for a token (RFC 6750). A missing token is not
+an error yet, so the challenge has no error code:'
 legacy "$NOW/mcp" tools/call "$call"
 expect_status 401
 expect_header WWW-Authenticate 'Bearer realm="mcp"'
@@ -41,13 +41,13 @@ mint ALICE "$NOW" --username alice
 legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $ALICE"
 expect_status 200
 expect_json .result.structuredContent.text '"hi"'
-say 'As of 2026-07-28, and with a new tool that tells what the server knows of her:'
+say 'As of 2026-07-28, and with a new tool that says what the server knows about her:'
 show='.result.structuredContent' modern "$NOW/mcp" tools/call '{"name":"whoami","arguments":{}}' -H "Authorization: Bearer $ALICE"
 expect_status 200
 expect_json '.result.structuredContent | [.subject, .client_id]' '["alice","gentoken"]' 'she is alice, through the client gentoken'
 expect_json .result.structuredContent.scopes '["mcp:read","mcp:tools"]'
 
-scene 'A token that is over' <<'TEXT'
+scene 'An expired token' <<'TEXT'
 gentoken can make tokens that are wrong in exactly one way. This one was good an
 hour ago.
 TEXT
@@ -114,18 +114,18 @@ say 'Something behind the token:'
 legacy "$NOW/mcp" ping '' -H "Authorization: Bearer $ALICE nonsense"
 expect_status 401
 expect_json .error '"invalid_token"'
-say 'Another scheme is no token at all:'
+say 'Another scheme counts as no token:'
 legacy "$NOW/mcp" ping '' -H 'Authorization: Basic YWxpY2U6c2VjcmV0'
 expect_status 401
 expect_json .error '"missing_token"'
-say 'In the address, where proxies and histories keep it, a token is not looked at:'
+say 'The server ignores a token in the URL, where logs and histories would keep it:'
 legacy "$NOW/mcp?access_token=$ALICE" ping ''
 expect_status 401
 expect_json .error '"missing_token"'
 
 scene 'Around the guard' <<'TEXT'
-Other spellings of /mcp, without a token. None of them may reach the endpoint by
-a path that the guard does not stand on.
+Other spellings of /mcp, without a token. None of them may reach the endpoint
+without the check.
 TEXT
 for path in //mcp /x/../mcp; do
   request "$NOW$path" --path-as-is -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"ping"}'
@@ -142,9 +142,9 @@ for path in /mcp/ /MCP '/mcp;x'; do
 done
 
 scene 'What comes first' <<'TEXT'
-The Origin counts before the token: a foreign page is refused with a good one,
-too. The HTTP method also does. The body comes last: without a token, nobody
-reads what you send.
+The server checks the Origin before the token, so it refuses a foreign page with a
+good token, too. It also checks the HTTP method first. The body comes last: without
+a token, the server does not read it.
 TEXT
 legacy "$NOW/mcp" ping '' -H 'Origin: http://evil.com' -H "Authorization: Bearer $ALICE"
 expect_status 403
@@ -153,7 +153,7 @@ say 'Another method, without a token:'
 request "$NOW/mcp" -X GET
 expect_status 405
 expect_header Allow POST
-say 'A body that is no JSON, without a token and with one:'
+say 'A body that is not JSON, without a token and with one:'
 post "$NOW/mcp" nonsense
 expect_status 401
 post "$NOW/mcp" nonsense -H "Authorization: Bearer $ALICE"
@@ -161,7 +161,7 @@ expect_status 400
 expect_json .error.code -32700
 
 scene 'The server says what it knows' <<'TEXT'
-/health tells that a token is needed; it needs none itself. The answer to
+/health says that a token is needed; it needs none itself. The answer to
 initialize greets the user by name.
 TEXT
 request "$NOW/health"
@@ -175,8 +175,8 @@ show=.result._meta modern "$NOW/mcp" server/discover '' -H "Authorization: Beare
 expect_json .result._meta.authenticatedUser '"alice"'
 
 scene 'What the log keeps' <<'TEXT'
-Reasons, and no tokens: neither the good ones nor the refused ones, nor the one
-that stood in an address.
+Reasons, and no tokens: neither the good ones nor the refused ones, nor the one in
+a URL.
 TEXT
 printf '\n'
 expect_no_token_in_logs

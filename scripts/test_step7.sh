@@ -5,10 +5,10 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lesson 7 'metadata, so that clients find their way' 'step6 step7 gentoken' "$@" <<'TEXT'
-A client that knows nothing but the address of the server now finds out how to get
-a token. The refusal points to a document about the server (RFC 9728), that one
-names the issuer, and the issuer has a document of its own (RFC 8414). Clients in
-a browser can read all of it (CORS), and nobody's request can change it.
+A client that knows only the URL of the server now finds out how to get a token.
+The 401 points to a document about the server (RFC 9728). That document names the
+issuer, and the issuer has a document of its own (RFC 8414). Clients in a browser
+can read all of it (CORS), and no request can change it.
 TEXT
 
 serve BEFORE 6 -keys "$keys"
@@ -37,9 +37,9 @@ expect_status 401
 expect_header WWW-Authenticate "Bearer realm=\"mcp\", $pointer" "$in_words"
 
 scene 'What the server says about itself' <<'TEXT'
-The client follows the pointer. No token is needed here. It goes on only if
-resource is the very address that it called: else somebody else's server could
-collect tokens meant for this one.
+The client reads the document at that URL, without a token. It goes on only if
+"resource" is exactly the URL that it called. Otherwise another server could collect
+tokens that are meant for this one.
 TEXT
 request "$found"
 expect_status 200
@@ -49,7 +49,7 @@ expect_json .scopes_supported '["mcp:read"]'
 expect_json .bearer_methods_supported '["header"]'
 document=$(cat "$work/body")
 issuer=$(jq -r '.authorization_servers[0]' "$work/body")
-say 'Some clients look at the root only. They find the same:'
+say 'Some clients look only below the root. They find the same:'
 show=.resource request "$NOW/.well-known/oauth-protected-resource"
 expect_status 200
 expect 'both documents are the same, byte by byte' "$document" "$(cat "$work/body")"
@@ -58,9 +58,9 @@ request "$BEFORE/.well-known/oauth-protected-resource/mcp"
 expect_status 404
 
 scene 'What the issuer says about itself' <<'TEXT'
-Next, the client asks the issuer. Its document names the keys; and it names no
-endpoint where a token could be had, because there is none before step 9. A real
-client stops here and says so. Until then, tokens come from gentoken.
+Next, the client reads the issuer's document. It names the keys, and no endpoint for
+tokens, because there is none before step 9. A real client stops here and says so.
+Until then, tokens come from gentoken.
 TEXT
 request "$issuer/.well-known/oauth-authorization-server"
 expect_status 200
@@ -74,10 +74,10 @@ show='.keys[].kid' request "$key_set"
 expect_status 200
 expect_json '.keys | length' 1
 
-scene 'A forger who wants to be named' <<'TEXT'
-Many servers build such addresses from headers of the request. Then whoever sends
-"evil.com" there, perhaps into a cache, leads clients to evil.com. Here, all of
-them come from the configuration.
+scene 'Forged headers' <<'TEXT'
+Many servers build these URLs from headers of the request. An attacker who sends
+"evil.com" there, perhaps into a cache, leads clients to evil.com. Here all URLs
+come from the configuration.
 TEXT
 forged=(-H 'X-Forwarded-Host: evil.com' -H 'X-Forwarded-Proto: https' -H 'Forwarded: host=evil.com')
 show='{resource, authorization_servers}' request "$found" "${forged[@]}"
@@ -92,8 +92,8 @@ expect_status 403
 expect_json .error '"host_not_allowed"'
 
 scene 'A server behind a proxy' <<'TEXT'
-With -url you say by which address clients know the server. Every address that it
-states begins with it, whatever port it listens on.
+-url is the URL by which clients know the server. Every URL that the server states
+begins with it, whatever port it listens on.
 TEXT
 serve PROXIED 7 -keys "$keys" -url https://mcp.example.com
 request "$PROXIED/.well-known/oauth-protected-resource/mcp"
@@ -124,8 +124,8 @@ expect_status 403
 expect_no_header Access-Control-Allow-Origin
 
 scene 'And reads the refusal' <<'TEXT'
-By default a page can't see WWW-Authenticate, and without it finds no way on. So
-the server exposes it, to allowed pages alone. The documents below /.well-known/
+By default a page can't read WWW-Authenticate, and without it can't go on. So the
+server exposes that header, to allowed pages only. The documents below /.well-known/
 are for all pages.
 TEXT
 legacy "$NOW/mcp" tools/call "$call" -H "Origin: $page"

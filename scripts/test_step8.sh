@@ -5,10 +5,10 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lesson 8 'scopes and roles' 'step7 step8 gentoken' "$@" <<'TEXT'
-The server now asks what the caller may do. Scopes say what the client was
-granted, roles what its user is allowed; a call needs both. Too little scope can
-be mended: the refusal names the scope to ask for. A role can't: that refusal is
-final. Every decision is remembered, for administrators to read.
+The server now asks what the caller may do. Scopes say what the client was granted,
+roles what its user may do; a call needs both. If a scope is missing, the refusal
+names it, and the client can ask the user for it. If a role is missing, the refusal
+is final. Administrators can read every decision.
 TEXT
 
 serve NOW 8 -keys "$keys"
@@ -62,7 +62,7 @@ expect_status 200
 expect_json .result.structuredContent.text '"hi"'
 
 scene 'What each scope opens' <<'TEXT'
-Introducing yourself needs a valid token and no scope. Reading the lists needs
+initialize needs a valid token and no scope. Reading the lists needs
 mcp:read; whoever may call tools or get prompts may read their list, too.
 TEXT
 mint NOTHING "$NOW" --username alice --scopes ''
@@ -105,8 +105,8 @@ expect_status 401
 expect_json .error '"invalid_token"'
 
 scene 'A guest with every scope' <<'TEXT'
-The client was granted everything; its user is a guest, and guests look and don't
-call. No new token mends that, so there is no challenge.
+The client was granted everything, but its user is a guest. Guests may read the
+lists and call nothing. No new token changes that, so there is no challenge.
 TEXT
 mint GUEST "$NOW" --username guest --scopes mcp:read,mcp:tools,mcp:prompts
 show='[.result.tools[].name]' legacy "$NOW/mcp" tools/list '' -H "Authorization: Bearer $GUEST"
@@ -137,9 +137,9 @@ say 'The same as of 2026-07-28:'
 modern "$NOW/mcp" tools/call "$audit" -H "Authorization: Bearer $CALLER"
 expect_denied
 
-scene 'Called admin, being none' <<'TEXT'
-A user may choose any name. The server decides by the roles in the token, which
-the issuer vouches for. Writing them in breaks the signature.
+scene 'A user whose name is admin' <<'TEXT'
+A user may choose any name. The server decides by the roles in the token, which the
+issuer signed. Writing another role into it breaks the signature.
 TEXT
 mint NOADMIN "$NOW" --username admin --role user
 legacy "$NOW/mcp" tools/call "$audit" -H "Authorization: Bearer $NOADMIN"
@@ -166,7 +166,7 @@ expect_json "[${decisions}[] | keys[]] | unique" '["allowed","client_id","name",
   'a decision holds no token and no arguments'
 
 scene 'The server says what you may do' <<'TEXT'
-/health and the answer to initialize tell.
+/health and the answer to initialize say it.
 TEXT
 request "$NOW/health"
 expect_json .scope_based_auth true

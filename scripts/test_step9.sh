@@ -6,9 +6,9 @@ takes_provider=yes
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 lesson 9 'an authorization server' 'step8 step9' "$@" <<'TEXT'
-Tokens were made by hand so far. Now there is a server that issues them: a user logs
-in on its pages and allows a client to act; the client gets a code, and for the code
-a token that lives for minutes. A client needs to know one URL and finds the rest.
+So far we made tokens by hand. Now there is a server that issues them. A user logs in
+on its pages and lets a client act. The client gets a code, and exchanges it for a
+token that is valid for minutes. A client needs to know one URL and finds the rest.
 TEXT
 
 resource=http://localhost:9000/mcp
@@ -208,14 +208,14 @@ has invalid_redirect_uri for this.'
 fi
 
 scene 'Where the answer may go' <<'TEXT'
-Until client and address are known to belong together, nothing is sent anywhere: the
-user gets a page, and the stranger nothing.
+The server redirects only to a URI of the client. Until it knows that, it sends
+nothing anywhere: the user gets a page, and the attacker gets nothing.
 TEXT
 new_challenge
 visit "$endpoint/auth?response_type=code&client_id=$client&redirect_uri=http://127.0.0.1:12345/elsewhere&code_challenge=$challenge&code_challenge_method=S256"
 expect_status 400
 expect_no_header Location
-say 'A request without PKCE is refused, too. That the client is told, and by whom:'
+say 'A request without PKCE is refused, too. The client gets the error and the issuer:'
 ask_for "$client" scope=mcp:read
 expect_redirect
 expect 'the error is invalid_request' invalid_request "$(answer error)"
@@ -239,7 +239,7 @@ if on embedded; then
   expect 'the page runs no scripts and stands in no frame' yes \
     "$(header_values Content-Security-Policy | grep -q "default-src 'none'.*frame-ancestors 'none'" && echo yes)"
 else
-  expect 'the page stands in no frame of strangers' yes \
+  expect 'no other site may frame the page' yes \
     "$(header_values Content-Security-Policy | grep -q "frame-ancestors 'self'" && echo yes)"
   aside 'its pages run scripts of its own; those of the embedded server run none.'
 fi
@@ -299,7 +299,7 @@ expect_json '.scope | split(" ") | sort' '["mcp:read","mcp:tools"]' 'the scope i
 expect_json '.exp - .iat <= 600' true 'it lives for minutes'
 
 scene 'Used twice' <<'TEXT'
-A code that comes twice is in two hands. Then what it gave out is taken back.
+If a code is used twice, one of the two is a thief. So all tokens from it are revoked.
 TEXT
 exchange grant_type=authorization_code "client_id=$client" "redirect_uri=$callback" "code=$CODE" "code_verifier=$verifier"
 expect_error 400 invalid_grant
@@ -313,7 +313,7 @@ on embedded || again="The user is logged in already. Keycloak remembers what the
 not ask again. (The embedded server does: any program here can take the client's name.)"
 scene 'A stolen code, a stolen refresh token' <<TEXT
 $again
-A thief has the code, and no verifier:
+A thief has the code, but not the verifier:
 TEXT
 new_challenge
 allow_again SECOND_CODE
@@ -329,14 +329,14 @@ exchange grant_type=refresh_token "client_id=$client" "refresh_token=$FIRST"
 expect_status 200
 secret NEXT "$(jq -r .refresh_token "$work/body")"
 expect 'it is another one' yes "$([[ $NEXT != "$FIRST" ]] && echo yes)"
-say 'Somebody uses the old one: it is in two hands, so the whole line ends.'
+say 'The old one comes again: it has leaked, so its whole family is revoked.'
 exchange grant_type=refresh_token "client_id=$client" "refresh_token=$FIRST"
 expect_error 400 invalid_grant
 exchange grant_type=refresh_token "client_id=$client" "refresh_token=$NEXT"
 expect_error 400 invalid_grant
 
 scene 'A token for another server' <<'TEXT'
-A token is for the server that it names. This one issues none for strangers.
+A token is for the server that it names. This provider issues none for unknown servers.
 TEXT
 ask_for "$client" scope=mcp:read "code_challenge=$challenge" code_challenge_method=S256 resource=https://evil.example/mcp
 expect_redirect
@@ -345,7 +345,7 @@ if on embedded; then
 else
   secret STRANGE_CODE "$(answer code)"
   expect 'there is a code' yes "$([[ $STRANGE_CODE ]] && echo yes)"
-  aside 'it looks at the resource only when it is to make a token, and makes none:'
+  aside 'it checks the resource only when it issues a token, and issues none:'
   exchange grant_type=authorization_code "client_id=$client" "redirect_uri=$callback" "code=$STRANGE_CODE" "code_verifier=$verifier" resource=https://evil.example/mcp
   expect_error 400 invalid_target
   expect_json .access_token null 'there is no token'
