@@ -249,7 +249,7 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, 
 	case !v.Request.prompts("consent") && s.grants.remembers(who.Subject, v.Request):
 		return s.finish(w, r, v.Request, who, false)
 	case v.Request.prompts("none"):
-		return refuse("consent_required", "The user has to consent.")
+		return refuse("consent_required", "The user has to consent, and prompt=none doesn't allow to ask; send the user without it.")
 	}
 	return s.nextPage(w, v, pathConsent)
 }

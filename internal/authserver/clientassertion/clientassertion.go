@@ -189,7 +189,7 @@ func readClaims(payload []byte) (*claims, error) {
 	// 4). Who is named beside the server could use the assertion there.
 	var single bool
 	if c.audience, single = strictjson.String(members["aud"]); !single {
-		return nil, fmt.Errorf("%w: not a string", ErrAudience)
+		return nil, fmt.Errorf("%w: aud must be one string, not an array", ErrAudience)
 	}
 	return c, nil
 }

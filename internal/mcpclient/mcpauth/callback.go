@@ -57,7 +57,7 @@ func listen(redirectURI string) (*listener, error) {
 	}
 	socket, err := net.Listen("tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80")))
 	if err != nil {
-		return nil, fmt.Errorf("the callback can't listen: %w", err)
+		return nil, fmt.Errorf("can't listen at the callback address %s; free its port, or choose another callback: %w", u.Host, err)
 	}
 	_, port, err := net.SplitHostPort(socket.Addr().String())
 	if err != nil {
