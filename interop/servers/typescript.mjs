@@ -3,15 +3,16 @@
 // its own scope challenge for a tool that needs more, over a verifier that is
 // jose on the authorization server's keys.
 //
-// usage: node typescript.mjs -addr localhost:PORT -issuer URL
+// usage: node typescript.mjs --addr localhost:PORT --url URL --issuer URL
 import { createMcpExpressApp, getOAuthProtectedResourceMetadataUrl, mcpAuthMetadataRouter, requireBearerAuth } from "@modelcontextprotocol/express";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import { McpServer, OAuthError, OAuthErrorCode, createMcpHandler, requireScopes } from "@modelcontextprotocol/server";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { parseArgs } from "node:util";
 import { z } from "zod";
 
-const [, , , address, , issuer] = process.argv;
-const base = `http://${address}`;
+const { values } = parseArgs({ options: { addr: { type: "string" }, url: { type: "string" }, issuer: { type: "string" } } });
+const { addr, url: base, issuer } = values;
 const resource = new URL("/mcp", base);
 
 const answer = await fetch(`${issuer}/.well-known/openid-configuration`, { signal: AbortSignal.timeout(10_000) });
@@ -29,7 +30,7 @@ const verifier = {
         scopes: payload.scope.split(" "),
         expiresAt: payload.exp,
         resource,
-        extra: { username: payload.preferred_username },
+        extra: { username: payload.preferred_username ?? payload.sub },
       };
     } catch (error) {
       if (error instanceof errors.JOSEError) throw new OAuthError(OAuthErrorCode.InvalidToken, "the token is not good here");
@@ -69,5 +70,5 @@ const gate = requireBearerAuth({
 const handler = toNodeHandler(createMcpHandler(newServer));
 app.all("/mcp", gate, (request, response) => handler(request, response, request.body));
 
-const { hostname, port } = new URL(base);
+const { hostname, port } = new URL(`http://${addr}`);
 app.listen(Number(port), hostname, () => console.error(`listening on ${base}`));

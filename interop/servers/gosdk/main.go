@@ -28,6 +28,7 @@ import (
 
 var (
 	addr   = flag.String("addr", "localhost:0", "`host:port` to listen on")
+	base   = flag.String("url", "", "`URL` by which clients reach it, without a path")
 	issuer = flag.String("issuer", "", "`URL` of the authorization server")
 )
 
@@ -46,22 +47,21 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	base := "http://" + *addr
 	path := "/.well-known/oauth-protected-resource/mcp"
 	scopes := []string{"mcp:read", "mcp:tools"}
 	v := &verifier{
-		endpoint: *issuer + "/protocol/openid-connect/token/introspect", resource: base + "/mcp",
+		endpoint: *issuer + "/protocol/openid-connect/token/introspect", resource: *base + "/mcp",
 		secret: os.Getenv("ECHO_MCP_SERVER_SECRET"),
 	}
-	protect := auth.RequireBearerToken(v.verify, &auth.RequireBearerTokenOptions{ResourceMetadataURL: base + path, Scopes: scopes})
+	protect := auth.RequireBearerToken(v.verify, &auth.RequireBearerTokenOptions{ResourceMetadataURL: *base + path, Scopes: scopes})
 	mcpServer := newServer()
-	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return mcpServer }, nil)
+	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return mcpServer }, &mcp.StreamableHTTPOptions{Stateless: true})
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", protect(handler))
 	mux.Handle(path, auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
 		Resource: v.resource, AuthorizationServers: []string{*issuer}, ScopesSupported: scopes,
 	}))
-	fmt.Fprintln(os.Stderr, "listening on "+base)
+	fmt.Fprintln(os.Stderr, "listening on "+*base)
 	return (&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}).Serve(listener)
 }
 

@@ -29,6 +29,7 @@ import (
 
 var (
 	addr   = flag.String("addr", "localhost:0", "`host:port` to listen on")
+	base   = flag.String("url", "", "`URL` by which clients reach it, without a path")
 	issuer = flag.String("issuer", "", "`URL` of the authorization server")
 )
 
@@ -51,19 +52,18 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	base := "http://" + *addr
 	metadata := server.ProtectedResourceMetadataConfig{
-		Resource: base + "/mcp", AuthorizationServers: []string{*issuer},
+		Resource: *base + "/mcp", AuthorizationServers: []string{*issuer},
 		ScopesSupported: []string{"mcp:read", "mcp:tools"}, BearerMethodsSupported: []string{"header"},
 	}
 	path := server.ProtectedResourceMetadataPath(metadata.Resource)
 	mux := http.NewServeMux()
 	mux.Handle(path, server.NewProtectedResourceMetadataHandler(metadata))
 	mux.Handle("/mcp", &gate{
-		keys: keys, issuer: *issuer, resource: metadata.Resource, metadata: base + path,
+		keys: keys, issuer: *issuer, resource: metadata.Resource, metadata: *base + path,
 		next: server.NewStreamableHTTPServer(newServer()),
 	})
-	fmt.Fprintln(os.Stderr, "listening on "+base)
+	fmt.Fprintln(os.Stderr, "listening on "+*base)
 	return (&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}).Serve(listener)
 }
 

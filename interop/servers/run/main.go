@@ -1,0 +1,243 @@
+// Command run lets the client of step 11 at MCP servers and authorization
+// servers that are not ours, each in a process of its own, and none told
+// anything about the client. The client gets the server's URL and a tool to
+// call, and opens its browser, which is ../browser.
+//
+// It ends with status 0 where each step went as expected.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+var (
+	bin     = flag.String("bin", "", "`folder` with the programs: step9, step11, browser, mcpgo and gosdk")
+	only    = flag.String("only", "", "regular `expression` for the counterparts to run")
+	results = flag.String("results", "", "`file` for the results as JSON")
+	jobs    = flag.Int("jobs", 3, "how many counterparts run at the same time")
+	debug   = flag.Bool("debug", false, "show what the client says where a step fails as expected, too")
+)
+
+// row is a step at a counterpart, and what came of it.
+type row struct {
+	Side        string `json:"side"`
+	Counterpart string `json:"counterpart"`
+	Version     string `json:"version"`
+	Provider    string `json:"provider"`
+	Revision    string `json:"revision"`
+	Step        string `json:"step"`
+	Outcome     string `json:"outcome"` // ok, failed, or failed as expected
+	Note        string `json:"note,omitempty"`
+
+	details string
+}
+
+// exception is a step that fails for a reason that is known.
+type exception struct {
+	Counterpart, Provider, Revision, Step string // without a revision, both
+	Fault                                 string // whose
+	Reason                                string
+}
+
+func main() {
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	good, err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "servers:", err)
+	}
+	if err != nil || !good {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (good bool, err error) {
+	known, err := baseline()
+	if err != nil {
+		return false, err
+	}
+	filter, err := regexp.Compile(*only)
+	if err != nil {
+		return false, err
+	}
+	var chosen []counterpart
+	for _, c := range counterparts() {
+		if filter.MatchString(c.name) {
+			chosen = append(chosen, c)
+		}
+	}
+	rows := make([][]row, len(chosen))
+	slots := make(chan struct{}, *jobs)
+	var group sync.WaitGroup
+	for i, c := range chosen {
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			rows[i] = meet(ctx, c)
+		})
+	}
+	group.Wait()
+	return conclude(slices.Concat(rows...), known, *only == "")
+}
+
+func baseline() ([]exception, error) {
+	text, err := os.ReadFile("interop/servers/baseline.json")
+	if err != nil {
+		return nil, err
+	}
+	var known []exception
+	return known, json.Unmarshal(text, &known)
+}
+
+// conclude compares with the baseline, shows the table and says whether all is
+// as expected. Where all counterparts ran, no exception may be left over.
+func conclude(rows []row, known []exception, all bool) (good bool, err error) {
+	used := map[int]bool{}
+	passed, failed := 0, 0
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\tcounterpart\tversion\tprovider\trevision\tstep\tnote")
+	for i := range rows {
+		r := &rows[i]
+		at := slices.IndexFunc(known, func(e exception) bool {
+			return e.Counterpart == r.Counterpart && e.Provider == r.Provider && cmp.Or(e.Revision, r.Revision) == r.Revision && e.Step == r.Step
+		})
+		used[at] = true
+		r.judge(known, at)
+		word := "ok"
+		if r.Outcome == "failed" {
+			failed++
+			word = "FAIL"
+		} else {
+			passed++
+		}
+		if r.Outcome == "failed as expected" {
+			word = "known"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%.150s\n", word, r.Counterpart, r.Version, r.Provider, r.Revision, r.Step, r.Note)
+	}
+	for i, e := range known {
+		if all && !used[i] {
+			failed++
+			fmt.Fprintf(table, "FAIL\t%s\t\t\t%s\t%s\tthe baseline has it, and there is no such step\n", e.Counterpart, e.Revision, e.Step)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return false, err
+	}
+	for _, r := range rows {
+		if r.details != "" && (r.Outcome == "failed" || *debug) {
+			fmt.Printf("\n--- %s, %s, %s: %s\n%s\n", r.Counterpart, r.Revision, r.Step, r.Note, r.details)
+		}
+	}
+	fmt.Printf("%d passed, %d failed\n", passed, failed)
+	return failed == 0 && passed > 0, writeResults(rows)
+}
+
+// judge takes account of the exception for a row, if there is one.
+func (r *row) judge(known []exception, at int) {
+	if at < 0 {
+		return
+	}
+	e := known[at]
+	switch r.Outcome {
+	case "failed":
+		r.Outcome, r.Note = "failed as expected", e.Fault+": "+e.Reason
+	case "ok":
+		r.Outcome, r.Note = "failed", "it works now: take it out of the baseline"
+	}
+}
+
+func writeResults(rows []row) error {
+	if *results == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(rows, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(*results, append(text, '\n'), 0o644)
+}
+
+// meet starts a counterpart and goes through its steps.
+func meet(ctx context.Context, c counterpart) (rows []row) {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	defer cancel()
+	revision := newest
+	if c.legacy {
+		revision = legacy
+	}
+	blank := row{
+		Side: "server", Counterpart: c.name, Version: c.version, Provider: c.provider, Revision: revision, Outcome: "ok",
+	}
+	home, err := os.MkdirTemp("", "step11-*")
+	if err != nil {
+		return []row{blank.failed("start", err.Error())}
+	}
+	defer func() { _ = os.RemoveAll(home) }()
+	p := &place{ctx: ctx, home: home}
+	defer p.stop()
+	if err := p.open(c); err != nil {
+		return []row{blank.failed("start", err.Error()+"\n"+p.logs())}
+	}
+	v := &visitor{ctx: ctx, home: home, server: p.url + "/mcp", user: c.user, legacy: c.legacy}
+	for _, s := range c.steps {
+		r := blank
+		r.Step = s.name
+		outcome, err := s.do(v)
+		if err != nil {
+			r = blank.failed(s.name, outcome.String()+p.logs())
+			r.Note = strings.ReplaceAll(err.Error(), "\n", "; ")
+		}
+		fmt.Fprintf(os.Stderr, "%s  %-6s  %s, %s, %s: %s  %.200s\n", time.Now().Format(time.TimeOnly), r.Outcome, c.name, c.provider, revision, s.name, r.Note)
+		rows = append(rows, r)
+		if len(rows) == 1 && err != nil {
+			return rows // nothing works without a login
+		}
+	}
+	return rows
+}
+
+func (r row) failed(step, details string) row {
+	r.Step, r.Outcome, r.Note, r.details = step, "failed", "", details
+	return r
+}
+
+// versions reads the version of a package from where it is pinned.
+func versionIn(file, pattern string) string {
+	text, err := os.ReadFile(filepath.FromSlash(file))
+	if err != nil {
+		return err.Error()
+	}
+	found := regexp.MustCompile(pattern).FindSubmatch(text)
+	if found == nil {
+		return "not pinned"
+	}
+	return string(found[1])
+}
+
+func npm(name string) string {
+	return versionIn("interop/package.json", `"`+regexp.QuoteMeta(name)+`": "([^"]+)"`)
+}
+
+func python(file, name string) string {
+	return versionIn(file, `(?m)^`+regexp.QuoteMeta(name)+`==(\S+)`)
+}
+
+func module(file, name string) string {
+	return versionIn(file, regexp.QuoteMeta(name)+` v(\S+)`)
+}
