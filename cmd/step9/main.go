@@ -27,17 +27,18 @@ var source string
 var (
 	realmFile = flag.String("realm-file", "", "realm `file` of Keycloak with clients, scopes and users (default the demo realm)")
 	resource  = flag.String("resource", "", "`URL` of the MCP server that tokens are for (default the audience in the realm file)")
-	proxy     = flag.String("proxy", "", "`address` of a reverse proxy in front of the provider, such as localhost:9090, which is then the issuer")
+	proxy     = flag.String("proxy", "", "`address` of a reverse proxy in front of the provider, such as localhost:9090; it is then the issuer")
 
 	// of the embedded server
-	keyDir = flag.String("keys", "keys/authorization-server", "`folder` of the embedded server's key pair, which is made on first use")
+	keyDir = flag.String("keys", "keys/authorization-server", "`folder` of the embedded server's key pair, created on first use")
 	state  = flag.String("state", "", "`file` in which the embedded server keeps registrations, refresh tokens and consents (default memory)")
 
 	// of Keycloak
 	provider      = flag.String("provider", "embedded", "`who` issues tokens: embedded or keycloak")
-	check         = flag.Bool("check", false, "with --provider keycloak: only verify what is there")
+	check         = flag.Bool("check", false, "with --provider keycloak: verify the realm and change nothing")
 	adminUser     = flag.String("admin-user", "", "`name` of Keycloak's administrator (default $KC_BOOTSTRAP_ADMIN_USERNAME)")
-	adminPassword = flag.String("admin-password", "", "`password` of Keycloak's administrator (default $KC_BOOTSTRAP_ADMIN_PASSWORD, which other users of the machine can't see)")
+	adminPassword = flag.String("admin-password", "", "`password` of Keycloak's administrator; other users of this machine can see it, "+
+		"so prefer the default, $KC_BOOTSTRAP_ADMIN_PASSWORD")
 )
 
 func main() {
@@ -48,6 +49,9 @@ func main() {
 func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	r, err := realm.Load(*realmFile, os.LookupEnv)
 	if err != nil {
+		return nil, err
+	}
+	if err := letIn(r); err != nil {
 		return nil, err
 	}
 	front, err := inFront(ctx, site, r.Name)
@@ -74,6 +78,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	welcome(os.Stdout, config.Issuer, r)
+	welcome(os.Stdout, config.Issuer, *state, r)
 	return server, nil
 }

@@ -181,7 +181,8 @@ func TestFromLoginToToken(t *testing.T) {
 	if match := stated.FindStringSubmatch(out); match == nil || match[1] != p.issuer {
 		t.Errorf("it printed %q", out)
 	}
-	for _, want := range []string{"mcp-readonly, demo password readonly123", "-d client_id=mcp-test-client -d username=mcp-user -d password=user123"} {
+	// WA16: clients wait for ever where the server has forgotten them.
+	for _, want := range []string{"Registered clients are forgotten", "-state FILE", "mcp-readonly, demo password readonly123", "-d client_id=mcp-test-client -d username=mcp-user -d password=user123"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it printed %q, without %q", out, want)
 		}
@@ -215,6 +216,10 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	if again := exchange(t, second.issuer, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {got.Refresh}}); again.Error != "invalid_grant" {
 		t.Errorf("the old refresh token again: %q", again.Error)
 	}
+	second.kill()
+	if strings.Contains(second.stdout.String(), "forgotten") {
+		t.Errorf("it warns of what it keeps: %s", second.stdout)
+	}
 }
 
 func TestJ05_WhatDoesNotStart(t *testing.T) {
@@ -228,7 +233,11 @@ func TestJ05_WhatDoesNotStart(t *testing.T) {
 		{"demo password", []string{"-addr", "localhost:0", "-proxy", "0.0.0.0:0"}},
 		{"must be https", []string{"-addr", "localhost:0", "-url", "http://auth.example.com"}},
 		{"no-such.json", []string{"-addr", "localhost:0", "-realm-file", "no-such.json"}},
-		{"embedded or keycloak", []string{"-provider", "okta"}},
+		{"want embedded or keycloak", []string{"-provider", "okta"}},
+		{"-document-hosts: \"*.claude.ai\" is not the name of one host", []string{"-addr", "localhost:0", "-document-hosts", "claude.ai,*.claude.ai"}},
+		{"-redirect-hosts: \"https://claude.ai\"", []string{"-addr", "localhost:0", "-redirect-hosts", "https://claude.ai"}},
+		{"-redirect-schemes: \"javascript\"", []string{"-addr", "localhost:0", "-redirect-schemes", "cursor, javascript"}},
+		{"docs/clients.md", []string{"-provider", "keycloak", "-redirect-hosts", "claude.ai"}},
 		{"--provider keycloak", []string{"-check"}},
 		{"--proxy", []string{"-addr", "localhost:0", "-proxy", "no such address"}},
 		{"state file", []string{"-addr", "localhost:0", "-state", t.TempDir()}},

@@ -7,10 +7,14 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
-// welcome prints what one needs next. The passwords of the demo users are in
-// this repository for everybody to read, and so they are shown; others never.
-func welcome(out io.Writer, issuer string, r *realm.Realm) {
+// welcome prints what a user needs next. The passwords of the demo users are
+// public, since they are in this repository, so they are shown; others never.
+func welcome(out io.Writer, issuer, state string, r *realm.Realm) {
 	fmt.Fprintf(out, "issuer  %s\n", issuer)
+	if state == "" {
+		fmt.Fprint(out, "state   in memory. Registered clients are forgotten when this program ends, and many clients then wait for ever:\n"+
+			"        keep them with -state FILE, or let the client forget its registration and register again\n")
+	}
 	example, password := "USER", "PASSWORD"
 	for _, user := range r.Users {
 		switch {
