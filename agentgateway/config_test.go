@@ -40,7 +40,10 @@ type route struct {
 		Method string
 	}
 	Policies struct {
-		URLRewrite            struct{ Path struct{ Full string } } `yaml:"urlRewrite"`
+		URLRewrite struct {
+			Authority string
+			Path      struct{ Full string }
+		} `yaml:"urlRewrite"`
 		RequestHeaderModifier struct {
 			Set    map[string]string
 			Remove []string
@@ -158,6 +161,17 @@ func TestAgreesWithEnvironmentAndRealm(t *testing.T) {
 		}
 		if r.Policies.Timeout.RequestTimeout == "" {
 			t.Errorf("%s has no timeout", r.Name)
+		}
+	}
+}
+
+// WF1: agentgateway's own choice is a Host without a port, which the embedded
+// server refuses.
+func TestWF1_TheHostHeaderIsKept(t *testing.T) {
+	_, routes := read(t)
+	for _, r := range routes {
+		if r.Policies.URLRewrite.Authority != "none" {
+			t.Errorf("%s rewrites the Host header: authority is %q, not none", r.Name, r.Policies.URLRewrite.Authority)
 		}
 	}
 }
