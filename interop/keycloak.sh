@@ -53,7 +53,7 @@ end_keycloak() {
   bash scripts/keycloak.sh stop || true
   clean_up
 }
-export KEYCLOAK_STATE=$work/keycloak
+export KEYCLOAK_STATE=$work/keycloak KEYCLOAK_FEATURES=${KEYCLOAK_FEATURES:-cimd,resource-indicators}
 [[ ${CI:-} != true ]] || export KEYCLOAK_INSTALL_JAVA=1
 KEYCLOAK_PORT=$(free_port) KEYCLOAK_MANAGEMENT_PORT=$(free_port)
 export KEYCLOAK_PORT KEYCLOAK_MANAGEMENT_PORT KEYCLOAK_URL=http://localhost:$KEYCLOAK_PORT

@@ -65,6 +65,11 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		Exposed:       site.Exposed || front.Exposed,
 		Hosts:         site.Hosts(),
 		ClientAddress: front.clientAddress,
+
+		AdvertiseDocuments: *advertise,
+	}
+	if *advertise {
+		site.Log.Warn("client metadata documents are advertised: clients whose documents are on hosts that -document-hosts does not name will fail")
 	}
 	if config.Keys, err = authserver.OpenKeyRing(*keyDir); err != nil {
 		return nil, err

@@ -295,7 +295,7 @@ func runScript(ctx context.Context, authority string) (base string, stop func(),
 		return "", nil, err
 	}
 	environment := append(os.Environ(), "KEYCLOAK_STATE="+folder, "KEYCLOAK_PORT="+port, "KEYCLOAK_MANAGEMENT_PORT="+managementPort,
-		"KC_TRUSTSTORE_PATHS="+trusted, "KEYCLOAK_HOSTNAME=", "KEYCLOAK_INSTALL_JAVA="+installJava())
+		"KC_TRUSTSTORE_PATHS="+trusted, "KEYCLOAK_HOSTNAME=", "KEYCLOAK_FEATURES=cimd,resource-indicators", "KEYCLOAK_INSTALL_JAVA="+installJava())
 	script := func(command string) error {
 		log, err := os.CreateTemp(folder, command)
 		if err != nil {
