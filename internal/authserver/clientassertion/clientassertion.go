@@ -1,7 +1,11 @@
-// Package clientassertion verifies private_key_jwt: a client proves who it is
-// at the token endpoint by a JWT that it signed itself (RFC 7523, section 3;
-// OpenID Connect Core, section 9). Unlike a secret it can't be replayed
-// elsewhere or later: it names one server, lives for minutes and counts once.
+// Package clientassertion verifies private_key_jwt: a client authenticates at
+// the token endpoint with a JWT that it signed itself (RFC 7523, section 3;
+// OpenID Connect Core, section 9). Unlike a secret it can't be replayed at
+// another server or later: it names one server, expires within minutes and is
+// accepted once.
+//
+//	v := &clientassertion.Verifier{Audience: []string{issuer}}
+//	err := v.Verify(ctx, assertion, clientID, keys)
 package clientassertion
 
 import (
@@ -54,11 +58,10 @@ var (
 // Verifier checks the assertions of all clients of one authorization server.
 // Its zero value refuses everything, for want of an audience.
 type Verifier struct {
-	// Audience are the names of the server, of which an assertion must bear
-	// one and no other. The issuer identifier belongs here; it is all that
-	// draft-ietf-oauth-rfc7523bis, section 4, still allows. The URL of the
-	// token endpoint beside it is for clients of RFC 7523 and OpenID Connect;
-	// nothing else ever.
+	// Audience are the names of the server. An assertion's audience must be one
+	// of them. The issuer identifier belongs here; draft-ietf-oauth-rfc7523bis,
+	// section 4, allows nothing else. The URL of the token endpoint is for
+	// clients of RFC 7523 and OpenID Connect.
 	Audience []string
 	Now      func() time.Time // the clock; nil: the real one
 	Memory   int              // assertions that are remembered at a time; 0: 100,000
@@ -84,9 +87,9 @@ func (v *Verifier) Verify(ctx context.Context, assertion, clientID string, keys 
 	if err := token.Authenticate(ctx, keys, Algorithms); err != nil {
 		return err
 	}
-	// An explicit type is recommended and rarely sent; what says that it is
-	// something else, such as an access token, is something else (RFC 8725,
-	// section 3.11; rfc7523bis, section 4).
+	// An explicit type is recommended and rarely sent. A JWT of another type,
+	// such as an access token, is not an assertion (RFC 8725, section 3.11;
+	// rfc7523bis, section 4).
 	if err := checkType(token); err != nil {
 		return err
 	}
@@ -126,9 +129,9 @@ func checkType(token *jws.Token) error {
 	return fmt.Errorf("%w: typ %.32q", ErrType, typ)
 }
 
-// use remembers an assertion until nothing could come of sending it again.
-// When the memory is full of assertions that are still good, it refuses:
-// forgetting one would let it be used twice.
+// use remembers an assertion until it has expired. When the memory is full of
+// assertions that have not expired, it refuses: a forgotten one could be used
+// twice.
 func (v *Verifier) use(id usedID, until time.Time) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -186,7 +189,7 @@ func readClaims(payload []byte) (*claims, error) {
 		}
 	}
 	// One audience, as a string: not an array, even of one (rfc7523bis, section
-	// 4). Who is named beside the server could use the assertion there.
+	// 4). A second server in it could use the assertion at the first.
 	var single bool
 	if c.audience, single = strictjson.String(members["aud"]); !single {
 		return nil, fmt.Errorf("%w: aud must be one string, not an array", ErrAudience)

@@ -1,10 +1,15 @@
 // Package clientmetadata reads what OAuth clients say about themselves: in a
 // registration (RFC 7591) or in a document at the URL that is their client_id
-// (Client ID Metadata Document draft 02, which MCP 2026-07-28 names). Both are
-// the word of a stranger, and this package decides what of it is believed.
+// (Client ID Metadata Document draft 02, which MCP 2026-07-28 names). Nobody
+// vouches for either, so this package decides which members are granted.
 //
-// No URL inside of either is ever fetched. Keys come by value; a logo is for
-// the user's browser, if for anybody.
+// No URL inside a registration or a document is ever fetched. Keys come by
+// value; a logo would be fetched by the user's browser.
+//
+//	m, err := clientmetadata.ParseRegistration(body)
+//
+//	f := clientmetadata.NewFetcher(safefetch.NewClient(safefetch.Policy{}), nil)
+//	m, err := f.Fetch(ctx, "https://app.example/client.json")
 package clientmetadata
 
 import (
@@ -50,8 +55,8 @@ type Error struct{ Code, Description string }
 func (e *Error) Error() string { return e.Code + ": " + e.Description }
 
 // Metadata describes a client (RFC 7591, section 2; application_type of OpenID
-// Connect Registration). It has no member for what has no effect here, so that
-// what is returned is what is granted.
+// Connect Registration). It has members only for what has an effect here, so
+// that a client learns what it was granted.
 type Metadata struct {
 	ClientID              string `json:"client_id,omitempty"`
 	ClientIDIssuedAt      int64  `json:"client_id_issued_at,omitempty"`      // seconds since 1970
@@ -71,10 +76,10 @@ type Metadata struct {
 	JWKS                    json.RawMessage `json:"jwks,omitempty"`        // public keys for private_key_jwt
 }
 
-// Confidential tells whether the client can authenticate.
+// Confidential reports whether the client can authenticate.
 func (m *Metadata) Confidential() bool { return m.TokenEndpointAuthMethod != AuthNone }
 
-// AllowsGrant tells whether the client may use a grant type.
+// AllowsGrant reports whether the client may use a grant type.
 func (m *Metadata) AllowsGrant(grant string) bool { return slices.Contains(m.GrantTypes, grant) }
 
 // Scopes are the words of Scope.

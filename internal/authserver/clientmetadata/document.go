@@ -13,13 +13,13 @@ import (
 // bytes (draft 02, section 8.7).
 const MaxDocument = 5 << 10
 
-// IsURL tells whether a client_id has the form of a URL at which a document
-// may be looked for: https, a path, no fragment, no userinfo, no dot segments
-// (draft 02, section 3). Whether there is one, and where the name leads, only
-// shows when it is fetched.
+// IsURL reports whether a client_id has the form of a document's URL: https, a
+// path, no fragment, no user information, no dot segments (draft 02, section 3).
+// Whether a document is there, and where the name leads, only shows when it is
+// fetched.
 func IsURL(clientID string) bool {
 	u, err := safefetch.CheckURL(clientID, safefetch.Policy{Loopback: true})
-	// A path of / alone names a site and no document.
+	// A path of / alone names a site, not a document.
 	return err == nil && u.Scheme == "https" && len(u.Path) > 1 && !hasDotSegments(u)
 }
 
@@ -35,17 +35,17 @@ func parseDocument(clientID, contentType string, body []byte) (*Metadata, error)
 	}
 	members, err := strictjson.Object(body)
 	if err != nil {
-		return refuse("is not one JSON object without repeated members")
+		return refuse("is not a JSON object, or has a member twice")
 	}
-	// Section 4: the same to the letter, so that nobody's document can speak
+	// Section 4: the same byte by byte, so that nobody can publish a document
 	// for another client.
 	if id, _ := strictjson.String(members["client_id"]); id != clientID {
-		return refuse("says another client_id")
+		return refuse("has a different client_id")
 	}
 	// Section 4.1: there is no way to share a secret in public.
 	for _, name := range []string{"client_secret", "client_secret_expires_at"} {
 		if _, present := members[name]; present {
-			return refuse("holds " + name)
+			return refuse("must not have the member " + name)
 		}
 	}
 	m, err := read(members)
@@ -58,13 +58,13 @@ func parseDocument(clientID, contentType string, body []byte) (*Metadata, error)
 		m.TokenEndpointAuthMethod = AuthNone // RFC 7591's default would be a secret
 	case AuthNone, AuthPrivateKeyJWT:
 	default:
-		return refuse("asks for token_endpoint_auth_method " + quoted(m.TokenEndpointAuthMethod) + "; none and private_key_jwt are possible")
+		return refuse("has the token_endpoint_auth_method " + quoted(m.TokenEndpointAuthMethod) + "; it must be none or private_key_jwt")
 	}
 	if strings.TrimSpace(m.ClientName) == "" {
 		return refuse("has no client_name, which MCP requires")
 	}
-	// Client credentials would be a key to whoever can publish a file.
-	if err := m.settle(GrantCode, GrantRefresh); err != nil {
+	// Client credentials would be access for whoever can publish a file.
+	if err := m.normalize(GrantCode, GrantRefresh); err != nil {
 		return nil, fmt.Errorf("document of %.100q: %w", clientID, err)
 	}
 	return m, nil

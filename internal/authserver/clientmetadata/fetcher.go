@@ -13,15 +13,15 @@ import (
 
 const (
 	// How long a document is kept: what its Cache-Control says, within these
-	// bounds (draft 02, section 5.2). The lower one also keeps the user's
-	// every request from showing at the client's site.
+	// bounds (draft 02, section 5.2). The lower one also hides from the client's
+	// site how often its users log in.
 	minFresh     = time.Minute
 	defaultFresh = 5 * time.Minute
 	maxFresh     = 24 * time.Hour
 
-	// retryAfter is the pause after a failure. Failures are not cached, says
-	// section 5.2; but whoever sends us somebody's URL over and over must not
-	// be able to send our requests there as often.
+	// retryAfter is the pause after a failure. Section 5.2 says not to cache
+	// failures; but a caller who repeats a URL must not make this server repeat
+	// its requests to somebody else's site.
 	retryAfter = 10 * time.Second
 
 	maxDocuments = 1000 // kept at a time
@@ -29,8 +29,8 @@ const (
 	fetchTimeout = 10 * time.Second
 )
 
-// Fetcher gets Client ID Metadata Documents, and keeps them for a while. Many
-// may use it at a time: those who want the same document wait for one fetch.
+// Fetcher fetches Client ID Metadata Documents and caches them. It is safe for
+// concurrent use: concurrent calls for one document wait for the same fetch.
 type Fetcher struct {
 	client *http.Client
 	now    func() time.Time
@@ -40,8 +40,7 @@ type Fetcher struct {
 	inFlight int
 }
 
-// fetched is one document, or its failure, from the moment that it is asked
-// for.
+// fetched is one document, or its failure, from the first request for it on.
 type fetched struct {
 	done chan struct{} // closed when the rest is there
 	m    *Metadata
@@ -50,7 +49,7 @@ type fetched struct {
 }
 
 // NewFetcher makes a fetcher. The client should be one of
-// [safefetch.NewClient]: URLs come from strangers. now is the clock; nil: the
+// [safefetch.NewClient]: anybody can choose the URL. now is the clock; nil: the
 // real one.
 func NewFetcher(client *http.Client, now func() time.Time) *Fetcher {
 	if now == nil {
@@ -63,7 +62,8 @@ func NewFetcher(client *http.Client, now func() time.Time) *Fetcher {
 // wrap an [*Error] that may be shown; their own text is for logs.
 func (f *Fetcher) Fetch(ctx context.Context, clientID string) (*Metadata, error) {
 	if !IsURL(clientID) {
-		return nil, &Error{InvalidClient, "The client_id " + quoted(clientID) + " is no URL of a client metadata document: https and a path are needed."}
+		return nil, &Error{InvalidClient, "The client_id " + quoted(clientID) +
+			" is not the URL of a client metadata document: it needs https and a path."}
 	}
 	entry, err := f.entry(ctx, clientID)
 	if err != nil {
@@ -94,7 +94,7 @@ func (f *Fetcher) entry(ctx context.Context, clientID string) (*fetched, error) 
 	entry := &fetched{done: make(chan struct{})}
 	f.known[clientID] = entry
 	f.inFlight++
-	// Whoever came first may leave; the others still wait.
+	// The first caller may give up while others still wait.
 	go f.fill(context.WithoutCancel(ctx), clientID, entry)
 	return entry, nil
 }

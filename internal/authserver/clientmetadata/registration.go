@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/syntax"
+	"mcp-auth-step-by-step/internal/web/plaintext"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 	"mcp-auth-step-by-step/internal/web/strictjson"
 )
@@ -31,11 +32,11 @@ const (
 // A software statement and URLs of keys are ignored; so is a client_id.
 func ParseRegistration(body []byte) (*Metadata, error) {
 	if len(body) > MaxRegistration {
-		return nil, invalid("The registration is too large.")
+		return nil, invalid("The registration is too large: at most 128 KiB are read.")
 	}
 	members, err := strictjson.Object(body)
 	if err != nil {
-		return nil, invalid("The registration must be one JSON object without repeated members.")
+		return nil, invalid("The registration must be one JSON object that has no member twice.")
 	}
 	m, err := read(members)
 	if err != nil {
@@ -44,7 +45,7 @@ func ParseRegistration(body []byte) (*Metadata, error) {
 	if m.TokenEndpointAuthMethod == "" {
 		m.TokenEndpointAuthMethod = AuthSecretBasic // RFC 7591, section 2
 	}
-	if err := m.settle(GrantCode, GrantRefresh, GrantClientCredentials); err != nil {
+	if err := m.normalize(GrantCode, GrantRefresh, GrantClientCredentials); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -94,11 +95,11 @@ func read(members map[string]json.RawMessage) (*Metadata, error) {
 	return m, err
 }
 
-// settle checks what was read, and brings it into the form that is granted.
+// normalize checks what was read, and brings it into the form that is granted.
 // grants are those that the server knows.
-func (m *Metadata) settle(grants ...string) error {
+func (m *Metadata) normalize(grants ...string) error {
 	for _, step := range []func() error{
-		m.settleAuthentication, func() error { return m.settleGrants(grants) }, m.settleRedirects, m.settleType, m.settleText,
+		m.normalizeAuthentication, func() error { return m.normalizeGrants(grants) }, m.checkRedirects, m.normalizeType, m.normalizeText,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -107,9 +108,9 @@ func (m *Metadata) settle(grants ...string) error {
 	return nil
 }
 
-// settleAuthentication wants a method that is known, and with private_key_jwt
+// normalizeAuthentication wants a method that is known, and with private_key_jwt
 // the keys by value.
-func (m *Metadata) settleAuthentication() error {
+func (m *Metadata) normalizeAuthentication() error {
 	keys, uri := m.JWKS, m.JWKSURI
 	m.JWKS, m.JWKSURI = nil, ""
 	switch m.TokenEndpointAuthMethod {
@@ -129,8 +130,8 @@ func (m *Metadata) settleAuthentication() error {
 	return nil
 }
 
-// usableKeys tells whether each key of a set can verify assertions, and is
-// told from the others by its kid.
+// usableKeys reports whether each key of a set can verify assertions and has a
+// kid of its own.
 func usableKeys(raw json.RawMessage) bool {
 	var all struct{ Keys []json.RawMessage }
 	set, err := jwks.Parse(raw)
@@ -147,10 +148,10 @@ func usableKeys(raw json.RawMessage) bool {
 	return true
 }
 
-// settleGrants keeps the grant types that are known: clients name all that
+// normalizeGrants keeps the grant types that are known: clients name all that
 // they could use. What remains must make sense together (RFC 7591, section
 // 2.1).
-func (m *Metadata) settleGrants(known []string) error {
+func (m *Metadata) normalizeGrants(known []string) error {
 	if m.GrantTypes == nil {
 		m.GrantTypes = []string{GrantCode}
 	}
@@ -167,20 +168,21 @@ func (m *Metadata) settleGrants(known []string) error {
 	if !m.AllowsGrant(GrantCode) {
 		m.ResponseTypes = []string{}
 		if !m.AllowsGrant(GrantClientCredentials) || m.AllowsGrant(GrantRefresh) {
-			return invalid("grant_types must name authorization_code, or for a client that authenticates client_credentials; refresh_token may stand beside authorization_code.")
+			return invalid("grant_types must contain authorization_code, or for a client that authenticates, client_credentials; " +
+				"refresh_token is allowed beside authorization_code only.")
 		}
 		return nil
 	}
 	if !slices.Contains(m.ResponseTypes, "code") {
-		return invalid("response_types must name code.")
+		return invalid("response_types must contain code.")
 	}
 	m.ResponseTypes = []string{"code"}
 	return nil
 }
 
-// settleRedirects checks where codes would be sent. A client without the code
+// checkRedirects checks where codes would be sent. A client without the code
 // grant has no use for redirect URIs, and gets none.
-func (m *Metadata) settleRedirects() error {
+func (m *Metadata) checkRedirects() error {
 	if !m.AllowsGrant(GrantCode) {
 		m.RedirectURIs = nil
 		return nil
@@ -191,10 +193,10 @@ func (m *Metadata) settleRedirects() error {
 	return nil
 }
 
-// settleType checks the application type. Where it is left out it follows from
+// normalizeType checks the application type. Where it is left out it follows from
 // the redirect URIs: OpenID Connect's default, web, would refuse most clients
 // of MCP, which says nothing of the kind for servers of plain OAuth.
-func (m *Metadata) settleType() error {
+func (m *Metadata) normalizeType() error {
 	native := slices.ContainsFunc(m.RedirectURIs, func(r Redirect) bool { return r.scheme != "https" })
 	switch {
 	case m.ApplicationType == "" && native:
@@ -202,33 +204,28 @@ func (m *Metadata) settleType() error {
 	case m.ApplicationType == "":
 		m.ApplicationType = Web
 	case m.ApplicationType == Web && native:
-		return &Error{InvalidRedirectURI, "An application_type of web has https redirect URIs only; a client on the user's machine is native."}
+		return &Error{InvalidRedirectURI, "A client with application_type web must have https redirect URIs only; a client on the user's machine is native."}
 	case m.ApplicationType != Web && m.ApplicationType != Native:
 		return invalid("application_type must be native or web.")
 	}
 	return nil
 }
 
-// settleText checks what people will read, and drops links that no page should
+// normalizeText checks what people will read, and drops links that no page should
 // have.
-func (m *Metadata) settleText() error {
-	if m.ClientName = strings.TrimSpace(m.ClientName); !readable(m.ClientName) {
-		return invalid("client_name must have at most 100 characters, none of them invisible or turning the direction of the text.")
+func (m *Metadata) normalizeText() error {
+	m.ClientName = strings.TrimSpace(m.ClientName)
+	// Characters that can't be seen can make one name look like another.
+	if utf8.RuneCountInString(m.ClientName) > maxName || !plaintext.Clean(m.ClientName) {
+		return invalid("client_name must have at most 100 characters, without control, invisible and text-direction characters.")
 	}
-	if len(m.Scope) > maxScope || strings.ContainsFunc(m.Scope, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return invalid("scope must be words with blanks between (RFC 6749, section 3.3).")
+	if len(m.Scope) > maxScope || slices.ContainsFunc(strings.Split(m.Scope, " "), func(word string) bool {
+		return word != "" && !syntax.ScopeToken(word) // clients send a blank too many
+	}) {
+		return invalid("scope must be a list of scope names with single spaces between (RFC 6749, section 3.3).")
 	}
 	m.ClientURI, m.LogoURI = link(m.ClientURI), link(m.LogoURI)
 	return nil
-}
-
-// readable refuses what can make a name look like another one: control,
-// format (which include the bidi overrides, U+202E and its like), private-use
-// and unassigned characters, and separators of lines.
-func readable(name string) bool {
-	return utf8.RuneCountInString(name) <= maxName && !strings.ContainsFunc(name, func(r rune) bool {
-		return !unicode.IsGraphic(r) || unicode.Is(unicode.Zs, r) && r != ' '
-	})
 }
 
 // link returns an https URL as it is, and anything else, such as javascript:,

@@ -28,13 +28,14 @@ type fake struct {
 	*httptest.Server
 	t *testing.T
 
-	mu     sync.Mutex
-	name   string // of the realm; empty: there is none yet
-	realm  object
-	lists  map[string][]object
-	writes []string // all that changed something, as method and path
-	parsed *realm.Realm
-	base   string // what the issuer starts with; empty: frontendUrl, or the server's own address
+	mu          sync.Mutex
+	name        string // of the realm; empty: there is none yet
+	realm       object
+	lists       map[string][]object
+	writes      []string // all that changed something, as method and path
+	parsed      *realm.Realm
+	noDocuments bool   // whether the feature cimd is off
+	base        string // what the issuer starts with; empty: frontendUrl, or the server's own address
 
 	// What is wrong with it.
 	forbidden, noPKCE, anyResource, noAudience, allScopes, wrongSecret bool
@@ -58,6 +59,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.logIn(w, r)
 	case strings.HasPrefix(path, "/admin/realms"):
 		f.admin(w, r, strings.TrimPrefix(path, "/admin/realms"))
+	case path == "/realms/master/.well-known/openid-configuration":
+		reply(w, http.StatusOK, object{"client_id_metadata_document_supported": !f.noDocuments})
 	case f.name != "" && (path == prefix+"/.well-known/openid-configuration" || path == "/.well-known/oauth-authorization-server"+prefix):
 		reply(w, http.StatusOK, object{
 			"issuer": f.issuer(), "registration_endpoint": "there", "code_challenge_methods_supported": []string{"plain", "S256"},

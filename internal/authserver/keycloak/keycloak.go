@@ -69,6 +69,9 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err := s.find(ctx); err != nil {
 		return err
 	}
+	if err := s.fitFeatures(ctx); err != nil {
+		return err
+	}
 	if !o.CheckOnly {
 		if err := s.synchronize(ctx); err != nil {
 			return fmt.Errorf("the realm %s at %s: %w", s.realm.Name, s.url, err)

@@ -86,6 +86,28 @@ func TestTheProxyIsTheIssuer(t *testing.T) {
 	}
 }
 
+// WA3: Keycloak refuses a realm that names an executor which it doesn't have.
+func TestWA3_WithoutItsFeatureThePolicyForDocumentsIsLeftOut(t *testing.T) {
+	names := func(path string) (found []string) {
+		f := newFake(t)
+		f.noDocuments = path == "without"
+		said, err := run(t, f.options())
+		if err != nil || f.noDocuments != strings.Contains(said, "without the feature cimd") {
+			t.Errorf("%s: %v\n%s", path, err, said)
+		}
+		for _, list := range []string{"/client-policies/profiles", "/client-policies/policies"} {
+			for _, o := range f.lists[list] {
+				found = append(found, text(o, "name"))
+			}
+		}
+		return found
+	}
+	with, without := names("with"), names("without")
+	if !slices.Contains(with, "client-id-metadata-documents") || slices.Contains(without, "client-id-metadata-documents") || len(without) != len(with)-2 {
+		t.Errorf("with the feature %q, without %q", with, without)
+	}
+}
+
 // WF2: a Keycloak that was started with the address of its proxy states that
 // address, with and without a proxy of ours.
 func TestWF2_KeycloakStatesTheAddressOfItsProxy(t *testing.T) {

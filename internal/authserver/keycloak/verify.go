@@ -48,7 +48,7 @@ func (s *setup) verify(ctx context.Context) error {
 	}
 	check("a foreign resource is refused", func() (string, error) { return s.checkForeign(ctx) })
 	if failed > 0 {
-		return fmt.Errorf("%d of %d checks of %s failed, see above. A Keycloak that was set up by hand may need the features cimd and resource-indicators; "+
+		return fmt.Errorf("%d of %d checks of %s failed, see above. A Keycloak that was set up by hand may need the feature resource-indicators; "+
 			"without --check, this program updates the realm to what the realm file says", failed, all, s.issuer())
 	}
 	return nil
@@ -63,7 +63,6 @@ func (s *setup) checkMetadata(ctx context.Context) (string, error) {
 			Registration string   `json:"registration_endpoint"`
 			Methods      []string `json:"code_challenge_methods_supported"`
 			Iss          bool     `json:"authorization_response_iss_parameter_supported"`
-			Documents    bool     `json:"client_id_metadata_document_supported"`
 		}
 		if err := s.getJSON(ctx, address, &m); err != nil {
 			return "", err
@@ -74,8 +73,6 @@ func (s *setup) checkMetadata(ctx context.Context) (string, error) {
 				"or set KEYCLOAK_HOSTNAME to the address under which clients reach it", address, m.Issuer, s.issuer(), s.public)
 		case m.Registration == "" || !m.Iss || !slices.Contains(m.Methods, "S256"):
 			return "", fmt.Errorf("%s lacks what MCP clients need: registration_endpoint, S256 or iss in responses", address)
-		case s.realm.Documents != nil && !m.Documents:
-			return "", fmt.Errorf("%s lacks client_id_metadata_document_supported: start Keycloak with --features=cimd,resource-indicators", address)
 		}
 	}
 	return "issuer " + s.issuer(), nil
@@ -220,7 +217,7 @@ func (s *setup) checkForeign(ctx context.Context) (string, error) {
 		case err != nil:
 			return "", err
 		case status == http.StatusOK:
-			return "", fmt.Errorf("tokens for %s are issued: start Keycloak with --features=cimd,resource-indicators", foreignResource)
+			return "", fmt.Errorf("tokens for %s are issued: start Keycloak with --features=resource-indicators", foreignResource)
 		case status != http.StatusBadRequest || !strings.Contains(string(body), "invalid_target"):
 			return "", fmt.Errorf("client %s got status %d (%s), not invalid_target: check its secret", c.ID, status, reason(body))
 		}
