@@ -75,7 +75,7 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 }
 
 func badCode(why string) error {
-	return refuseBecause("invalid_grant", "The code is not valid for this client and this request, or no longer. Start a new authorization.",
+	return refuseBecause("invalid_grant", "The code has expired, was used before, or belongs to another client or request. Start a new authorization.",
 		errors.New("code: "+why))
 }
 

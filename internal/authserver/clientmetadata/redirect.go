@@ -62,7 +62,7 @@ func ParseRedirect(uri string) (Redirect, error) {
 		return refuse("must use https, http to localhost, or an application's own scheme such as com.example.app:/callback; " +
 			"schemes that browsers or operating systems handle themselves are refused")
 	case u.Opaque != "" || !strings.HasPrefix(uri, u.Scheme+":/"):
-		return refuse("must have a slash after the scheme")
+		return refuse("must have a slash after the scheme, as in com.example.app:/callback")
 	case u.User != nil || strings.Contains(u.Host, "@"):
 		return refuse("must not have user information")
 	case hasDotSegments(u):

@@ -99,7 +99,7 @@ func (y *syncer) grant(ctx context.Context, kind, name, path, client string, rol
 	var missing []object
 	for _, role := range roles {
 		if defined[role] == nil {
-			return fmt.Errorf("%s %s: there is no role %s of the client %s", kind, name, role, client)
+			return fmt.Errorf("%s %s: Keycloak's client %s has no role %s; add it to roles.client in the realm file", kind, name, client, role)
 		}
 		if have[role] == nil {
 			missing = append(missing, defined[role])

@@ -217,7 +217,7 @@ func (u *userFile) user() (*User, error) {
 		case c.Type != "" && c.Type != "password":
 			return nil, fmt.Errorf("credentials: the embedded server has no login with a %q", c.Type)
 		case c.Temporary:
-			return nil, errors.New("credentials: the embedded server has no page to change a temporary password")
+			return nil, errors.New("credentials: the embedded server has no page to change a temporary password; remove \"temporary\"")
 		case c.Value == "":
 			return nil, errors.New("credentials: the password is empty or hashed by Keycloak; give its value")
 		case strings.Contains(c.Value, "${"):

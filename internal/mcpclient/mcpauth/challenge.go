@@ -120,11 +120,11 @@ func (p *challengeParser) fill(c *Challenge) error {
 		// Parameters must not repeat (RFC 9110, section 11.2): two readers
 		// could believe different ones.
 		if _, twice := c.Params[name]; twice {
-			return fmt.Errorf("parameter %.20q twice", name)
+			return fmt.Errorf("the parameter %.20q appears twice", name)
 		}
 		c.Params[name] = value
 		if p.rest != "" && !strings.ContainsRune(" \t,", rune(p.rest[0])) {
-			return fmt.Errorf("unexpected %.10q after a value", p.rest)
+			return fmt.Errorf("unexpected %.10q after a value; want a comma", p.rest)
 		}
 	}
 }

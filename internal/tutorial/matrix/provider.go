@@ -161,7 +161,7 @@ func providerAway(t *Target) error {
 			if err := t.calls(Token{Key: "next"}, http.StatusUnauthorized); err != nil || len(t.Provider.Seen()) > asked {
 				return err
 			}
-			return errors.New("the provider wasn't asked")
+			return errors.New("the server didn't ask the provider for its keys")
 		})
 		err = first(err,
 			t.calls(Token{}, http.StatusOK),
@@ -263,7 +263,7 @@ func tokensStayHere(t *Target) error {
 		if err := t.calls(Token{Key: "next"}, http.StatusUnauthorized); err != nil || len(t.Provider.Seen()) > before {
 			return err
 		}
-		return errors.New("the provider wasn't asked")
+		return errors.New("the server didn't ask the provider for its keys")
 	})
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ import (
 // for logs: it names addresses.
 var (
 	ErrURL      = errors.New("URL refused")          // by its form
-	ErrAddress  = errors.New("address refused")      // by where it leads
+	ErrAddress  = errors.New("not a public address") // by where it leads
 	ErrStatus   = errors.New("unexpected status")    // anything but 200
 	ErrTooLarge = errors.New("too large")            // beyond the cap
 	ErrEncoding = errors.New("encoding not allowed") // compressed, although identity was asked for
