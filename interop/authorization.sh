@@ -13,7 +13,7 @@ case ${1-} in
   *) die "unknown argument $1; the only one is --issuer URL" ;;
 esac
 if [[ -z $issuer ]]; then
-  start_server step9 -keys "$work/keys"
+  start_server step9 -keys "$work/keys" -advertise-documents # the suite expects it
   issuer=$url/realms/mcp-realm
 fi
 go build -o "$work/login" ./interop/login || die "interop/login does not build"
