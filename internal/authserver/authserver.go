@@ -130,7 +130,7 @@ func (s *Server) keep(c Config) error {
 		unused: c.Limits.UnusedClient, used: c.Limits.UsedClient,
 		documents: c.Documents, store: kept, scopes: s.scopes, now: c.Now,
 		secrets:    newLimiter(c.Limits.UserTries, c.Limits.TryInterval, c.Now),
-		assertions: &clientassertion.Verifier{Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: c.Now},
+		assertions: &clientassertion.Verifier{Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: c.Now, Since: c.Now()},
 	}
 	s.grants = &grants{
 		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,

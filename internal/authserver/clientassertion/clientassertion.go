@@ -9,16 +9,19 @@
 package clientassertion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/jws"
+	"mcp-auth-step-by-step/internal/web/quota"
 	"mcp-auth-step-by-step/internal/web/strictjson"
 )
 
@@ -37,8 +40,9 @@ const (
 	// Leeway is how far clocks may differ.
 	Leeway = 30 * time.Second
 
-	maxID         = 256     // bytes of a jti
-	defaultMemory = 100_000 // assertions
+	maxID            = 256     // bytes of a jti
+	defaultPerClient = 1000    // assertions of one client: three a second
+	defaultMemory    = 100_000 // assertions of all clients
 )
 
 // What can be wrong with an assertion, besides the errors of package jws. The
@@ -51,6 +55,7 @@ var (
 	ErrNotYet   = errors.New("not valid yet")
 	ErrLifetime = errors.New("valid for too long")
 	ErrReplayed = errors.New("used before")
+	ErrOld      = errors.New("made before this server started")
 	ErrNoID     = errors.New("no usable jti")
 	ErrFull     = errors.New("too many assertions at a time")
 )
@@ -64,14 +69,18 @@ type Verifier struct {
 	// clients of RFC 7523 and OpenID Connect.
 	Audience []string
 	Now      func() time.Time // the clock; nil: the real one
-	Memory   int              // assertions that are remembered at a time; 0: 100,000
+	// Since is when this verifier began to remember. An assertion that is older
+	// may have been used before a restart, and is refused (RFC 7523, section 3,
+	// rules 6 and 7). One without iat counts as old as its exp allows. Zero: no
+	// assertion is refused for its age.
+	Since     time.Time
+	PerClient int // assertions of one client that are remembered at a time; 0: 1000
+	Memory    int // those of all clients; 0: 100,000
 
-	mu   sync.Mutex
-	used map[usedID]time.Time // until when it must be remembered
+	mu     sync.Mutex
+	used   map[string]time.Time // by client and jti: until when it is remembered
+	ledger *quota.Ledger
 }
-
-// usedID is a jti; each client has its own.
-type usedID struct{ client, id string }
 
 // Verify checks that an assertion is one of clientID, signed by one of its
 // registered keys, meant for this server, and not used before. It is then used
@@ -107,7 +116,10 @@ func (v *Verifier) Verify(ctx context.Context, assertion, clientID string, keys 
 	if err := said.checkTimes(v.now()); err != nil {
 		return err
 	}
-	return v.use(usedID{clientID, said.id}, said.expires.Add(Leeway))
+	if said.madeBefore(v.Since) {
+		return ErrOld
+	}
+	return v.use(clientID, said.id, said.expires.Add(Leeway))
 }
 
 func (v *Verifier) now() time.Time {
@@ -129,33 +141,29 @@ func checkType(token *jws.Token) error {
 	return fmt.Errorf("%w: typ %.32q", ErrType, typ)
 }
 
-// use remembers an assertion until it has expired. When the memory is full of
-// assertions that have not expired, it refuses: a forgotten one could be used
-// twice.
-func (v *Verifier) use(id usedID, until time.Time) error {
+// use remembers an assertion until it has expired. A client that has used as
+// many assertions as one client may is refused, and nobody else; a forgotten
+// assertion could be used twice.
+func (v *Verifier) use(client, id string, until time.Time) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	now, memory := v.now(), v.Memory
-	if memory == 0 {
-		memory = defaultMemory
-	}
 	if v.used == nil {
-		v.used = map[usedID]time.Time{}
+		v.used = map[string]time.Time{}
+		v.ledger = quota.New(cmp.Or(v.PerClient, defaultPerClient), cmp.Or(v.Memory, defaultMemory))
 	}
-	if end, known := v.used[id]; known && now.Before(end) {
+	now, key := v.now(), strconv.Quote(client)+id
+	if end, known := v.used[key]; known && now.Before(end) {
 		return ErrReplayed
 	}
-	if len(v.used) >= memory {
-		for old, end := range v.used {
-			if !now.Before(end) {
-				delete(v.used, old)
-			}
-		}
+	gone, err := v.ledger.Add(client, key, until, now)
+	for _, old := range gone {
+		delete(v.used, old)
 	}
-	if len(v.used) >= memory {
-		return ErrFull
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
-	v.used[id] = until
+	v.ledger.Prove(key) // the client has proved its key
+	v.used[key] = until
 	return nil
 }
 
@@ -212,4 +220,14 @@ func (c *claims) checkTimes(now time.Time) error {
 		return ErrNotYet
 	}
 	return nil
+}
+
+// madeBefore reports whether an assertion may be older than a time. NumericDates
+// are often whole seconds.
+func (c *claims) madeBefore(since time.Time) bool {
+	made := c.issued
+	if made.IsZero() {
+		made = c.expires.Add(-MaxLifetime - Leeway) // at the earliest
+	}
+	return made.Before(since.Truncate(time.Second))
 }

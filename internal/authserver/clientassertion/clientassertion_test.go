@@ -313,3 +313,59 @@ func TestAS12_BoundedMemory(t *testing.T) {
 		t.Errorf("after their end: %v, %d remembered", err, len(v.used))
 	}
 }
+
+// by makes a good assertion of another client.
+func by(name string, changes ...func(*jwt.Token)) string {
+	token := draft()
+	for _, change := range append(changes, set("iss", name), set("sub", name)) {
+		change(token)
+	}
+	return must(token.SignedString(ecKey()))
+}
+
+// WD6: one client's assertions use up its own share, not everybody's.
+func TestWD6_OneClientCantUseUpTheMemory(t *testing.T) {
+	v := verifier(&clock{})
+	v.PerClient, v.Memory = 5, 8
+	flood := 0
+	for range 100 {
+		if err := v.Verify(t.Context(), by("flood"), "flood", registered()); err == nil {
+			flood++
+		} else if !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	if flood != 5 {
+		t.Errorf("one client used %d assertions", flood)
+	}
+	if err := v.Verify(t.Context(), by("honest"), "honest", registered()); err != nil {
+		t.Errorf("another client: %v", err)
+	}
+}
+
+// WD17: an assertion that was used before a restart is not good again after it.
+func TestWD17_AssertionsOfBeforeTheStartAreRefused(t *testing.T) {
+	assertion, withoutIssued := by(client), by(client, set("iat", nil))
+	c := &clock{}
+	for _, used := range []string{assertion, withoutIssued} {
+		if err := verifier(c).Verify(t.Context(), used, client, registered()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.advance(1500 * time.Millisecond)
+	restarted := verifier(c)
+	restarted.Since = c.now()
+	for _, used := range []string{assertion, withoutIssued} {
+		if err := restarted.Verify(t.Context(), used, client, registered()); !errors.Is(err, ErrOld) {
+			t.Errorf("after the restart: %v", err)
+		}
+	}
+	// A new one has the second of the start.
+	if err := restarted.Verify(t.Context(), by(client, set("iat", at(time.Second))), client, registered()); err != nil {
+		t.Errorf("a new one: %v", err)
+	}
+	longest := set("exp", at(MaxLifetime+Leeway+time.Second))
+	if err := restarted.Verify(t.Context(), by(client, set("iat", nil), longest), client, registered()); err != nil {
+		t.Errorf("one whose exp shows that it is new: %v", err)
+	}
+}

@@ -178,7 +178,8 @@ var systemSchemes = []string{
 	"file", "filesystem", "blob", "jar", "content", "res", "view-source",
 	"ftp", "ftps", "sftp", "ssh", "telnet", "ws", "wss", "mailto", "news", "ldap", "ldaps", "smb", "urn", "tel", "sms", "feed", "wyciwyg",
 	"about", "chrome", "chrome-extension", "moz-extension", "safari-web-extension", "edge", "microsoft-edge", "opera", "brave", "resource",
-	"intent", "android-app", "search-ms", "search", "shell", "itms", "itms-apps", "itms-services", "x-apple", "prefs", "app-settings", "mhtml", "its",
+	"intent", "android-app", "search-ms", "search", "shell", "itms", "itms-apps", "itms-services", "x-apple",
+	"prefs", "app-settings", "mhtml", "its",
 }
 
 // isPrivateUse reports whether a scheme is an app's own. RFC 8252 wants a domain

@@ -1,6 +1,7 @@
 package clientmetadata
 
 import (
+	"crypto/rsa"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	maxScope = 1024    // bytes
 	maxJWKS  = 8 << 10 // bytes
 	maxKeys  = 5
+	// maxRSABits bounds what it costs to verify an assertion: with 8192 bits a
+	// fraction of a millisecond.
+	maxRSABits = 8192
 )
 
 // ParseRegistration reads a client registration request (RFC 7591, section
@@ -124,7 +128,7 @@ func (m *Metadata) normalizeAuthentication() error {
 		return invalid("private_key_jwt needs the public keys in jwks; a jwks_uri is not fetched.")
 	}
 	if len(keys) > maxJWKS || !usableKeys(keys) {
-		return invalid("jwks must hold one to five public signature keys (RS256, PS256, ES256 or EdDSA), each with a kid of its own.")
+		return invalid("jwks must hold one to five public signature keys (RS256, PS256, ES256 or EdDSA; RSA keys of 2048 to 8192 bits), each with a kid of its own.")
 	}
 	m.JWKS = keys
 	return nil
@@ -140,7 +144,7 @@ func usableKeys(raw json.RawMessage) bool {
 	}
 	seen := map[string]bool{"": true}
 	for _, key := range set {
-		if seen[key.ID] {
+		if public, ok := key.Public.(*rsa.PublicKey); seen[key.ID] || ok && public.N.BitLen() > maxRSABits {
 			return false
 		}
 		seen[key.ID] = true
@@ -204,7 +208,8 @@ func (m *Metadata) normalizeType() error {
 	case m.ApplicationType == "":
 		m.ApplicationType = Web
 	case m.ApplicationType == Web && native:
-		return &Error{InvalidRedirectURI, "A client with application_type web must have https redirect URIs only; a client on the user's machine is native."}
+		return &Error{InvalidRedirectURI, "A client with application_type web must have https redirect URIs only; " +
+			"a client on the user's machine is native."}
 	case m.ApplicationType != Web && m.ApplicationType != Native:
 		return invalid("application_type must be native or web.")
 	}

@@ -264,3 +264,16 @@ func FuzzParseRegistration(f *testing.F) {
 		}
 	})
 }
+
+// WD21: a client's RSA key may cost so much and no more to verify with.
+func TestWD21_HugeKeys(t *testing.T) {
+	for bits, good := range map[int]bool{2048: true, 8192: true, 8193: false, 40_001: false} {
+		n := make([]byte, (bits+7)/8)
+		n[0], n[len(n)-1] = 1<<((bits-1)%8), 1
+		rsaKey := fmt.Sprintf(`{"kty":"RSA","alg":"RS256","kid":"a","e":"AQAB","n":%q}`, base64.RawURLEncoding.EncodeToString(n))
+		body := `{"redirect_uris":["http://localhost/cb"],` + jwksOf(rsaKey) + `}`
+		if _, err := ParseRegistration([]byte(body)); (err == nil) != good || !good && code(err) != InvalidClientMetadata {
+			t.Errorf("%d bits: %v", bits, err)
+		}
+	}
+}
