@@ -18,21 +18,19 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
 	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
 const maxLifetime = 24 * time.Hour
-
-// errFlags says that package flag has already told what is wrong.
-var errFlags = errors.New("flags")
 
 // usageError is a mistake in the flags: exit status 2, as flag itself uses.
 type usageError struct{ error }
@@ -43,11 +41,8 @@ func usage(format string, args ...any) error {
 
 func main() {
 	err := run(os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return
-	case errors.Is(err, errFlags):
-		os.Exit(2)
 	}
 	fmt.Fprintf(os.Stderr, "gentoken: %v\n", err)
 	if errors.As(err, &usageError{}) {
@@ -58,7 +53,7 @@ func main() {
 
 type options struct {
 	username, scopes, role, audience, issuer, expires, keys, out, flaw string
-	generate, demo, asJSON                                             bool
+	generate, demo, asJSON, version                                    bool
 	roleGiven                                                          bool
 }
 
@@ -68,6 +63,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	switch {
+	case o.version:
+		_, err := fmt.Fprintln(stdout, "gentoken", version.Number)
+		return err
 	case o.flaw == "list":
 		return listFlaws(stdout)
 	case o.generate:
@@ -75,7 +73,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	case o.demo:
 		return demo(o, stdout, stderr)
 	case o.username == "":
-		return usage("--username is needed: say for whom the token is, as in --username alice")
+		return usage("--username is missing: name the user of the token, as in --username alice")
 	}
 	lifetime, err := parseLifetime(o.expires)
 	if err != nil {
@@ -86,8 +84,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.out != "" {
-		if err := writeFile(o.out, token); err != nil {
-			return err
+		if err := localfile.Write(o.out, []byte(token+"\n"), 0o600); err != nil {
+			return fmt.Errorf("--out: %w", err)
 		}
 		fmt.Fprintf(stderr, "Written to %s.\n", o.out)
 	} else {
@@ -100,10 +98,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
 	flags := flag.NewFlagSet("gentoken", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard) // after a mistake, it would print all flags
 	flags.StringVar(&o.username, "username", "", "`name` of the user; becomes sub and preferred_username")
 	flags.StringVar(&o.scopes, "scopes", "mcp:read,mcp:tools", `scopes, with commas between; "" for none`)
-	flags.StringVar(&o.role, "role", "", "roles, with commas between (default by name: admin and administrator are user and admin, guest is guest, all others are user)")
+	flags.StringVar(&o.role, "role", "", "roles, with commas between "+
+		"(default by name: admin and administrator are user and admin, guest is guest, all others are user)")
 	flags.StringVar(&o.audience, "audience", "", "resource identifier of the `server` that the token is for (default: the issuer with /mcp)")
 	flags.StringVar(&o.issuer, "issuer", "http://localhost:9000", "issuer that the servers trust: their -url")
 	flags.StringVar(&o.expires, "expires", "1", "lifetime: hours, or a duration such as 90s; at most 24h")
@@ -113,8 +112,14 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&o.generate, "generate-keys", false, "make a new key pair and keep the old one beside it")
 	flags.BoolVar(&o.demo, "demo", false, "tokens of alice, bob, admin and guest, as a table")
 	flags.BoolVar(&o.asJSON, "json", false, "with --demo: as JSON")
-	if err := flags.Parse(args); err != nil {
-		return nil, fmt.Errorf("%w: %w", errFlags, err)
+	flags.BoolVar(&o.version, "version", false, "print the version and exit")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(stderr, "Usage of gentoken:")
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		return nil, err
+	} else if err != nil {
+		return nil, usage("%w", err)
 	}
 	if flags.NArg() > 0 {
 		return nil, usage("unexpected argument %q", flags.Arg(0))
@@ -122,7 +127,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.Visit(func(f *flag.Flag) { o.roleGiven = o.roleGiven || f.Name == "role" })
 	if o.flaw != "" && o.flaw != "list" {
 		if _, ok := mint.FlawByName(o.flaw); !ok {
-			return nil, usage("there is no flaw %q: --flaw list names them", o.flaw)
+			return nil, usage("unknown flaw %q: --flaw list prints all of them", o.flaw)
 		}
 	}
 	o.audience = cmp.Or(o.audience, o.issuer+"/mcp")
@@ -139,7 +144,7 @@ func parseLifetime(text string) (time.Duration, error) {
 		lifetime, err = time.Duration(hours*float64(time.Hour)), nil
 	}
 	if err != nil || lifetime < time.Second || lifetime > maxLifetime {
-		return 0, usage("--expires %q is no lifetime: give hours, or a duration such as 90s, from 1s to 24h", text)
+		return 0, usage("--expires %q is not a lifetime: want hours, or a duration such as 90s, from 1s to 24h", text)
 	}
 	return lifetime, nil
 }
@@ -177,7 +182,7 @@ func (o *options) explain(w io.Writer, lifetime time.Duration) {
 	fmt.Fprintf(w, "For %s (roles: %s), through the client gentoken, for %s.\nScopes: %s. Issuer: %s. Valid for %s.\n",
 		o.username, orNone(o.roles(o.username)), o.audience, orNone(split(o.scopes)), o.issuer, lifetime)
 	if flaw, ok := mint.FlawByName(o.flaw); ok {
-		fmt.Fprintf(w, "But with a flaw, for which servers must refuse it: it %s.\n", flaw.Explain)
+		fmt.Fprintf(w, "With a flaw, so servers must refuse it: it %s.\n", flaw.Explain)
 	}
 }
 
@@ -193,7 +198,8 @@ func generateKeys(o *options, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "New key pair in %s, key id %s.\nTokens of the old key are worth nothing once the servers are started again.\n", o.keys, public.ID)
+	fmt.Fprintf(stderr, "New key pair in %s, key id %s.\n"+
+		"After their next start, the servers refuse tokens of the old key.\n", o.keys, public.ID)
 	return nil
 }
 
@@ -246,25 +252,6 @@ func listFlaws(stdout io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", flaw.Name, flaw.Attack, flaw.Explain)
 	}
 	return table.Flush()
-}
-
-// writeFile replaces a file as a whole: nobody reads half a token, an existing
-// file's mode doesn't stay, and no link is followed.
-func writeFile(path, token string) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".token-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("--out: %w", err)
-	}
-	_, err = temporary.WriteString(token + "\n")
-	err = errors.Join(err, temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-		return fmt.Errorf("--out: %w", err)
-	}
-	return nil
 }
 
 // split reads words with commas or blanks between.

@@ -21,6 +21,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/keys"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
 // asProgram makes the test binary gentoken itself.
@@ -401,9 +402,9 @@ func TestMistakesInFlags(t *testing.T) {
 		args []string
 		says string
 	}{
-		"nothing":           {nil, "--username is needed"},
-		"empty name":        {[]string{"--username", ""}, "--username is needed"},
-		"flaw without name": {[]string{"--flaw", "expired"}, "--username is needed"},
+		"nothing":           {nil, "--username is missing"},
+		"empty name":        {[]string{"--username", ""}, "--username is missing"},
+		"flaw without name": {[]string{"--flaw", "expired"}, "--username is missing"},
 		"unknown flaw":      {[]string{"--username", "alice", "--flaw", "nothing"}, "--flaw list"},
 		"unknown in demo":   {[]string{"--demo", "--flaw", "nothing"}, "--flaw list"},
 		"left over":         {[]string{"--username", "alice", "mcp:read"}, `unexpected argument "mcp:read"`},
@@ -415,9 +416,12 @@ func TestMistakesInFlags(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"--no-such-flag"}, {"--username"}, {"--demo=perhaps"}} {
-		if stdout, stderr, err := gentoken(args...); !errors.Is(err, errFlags) || stdout != "" || !strings.Contains(stderr, "Usage") {
+		if stdout, stderr, err := gentoken(args...); !errors.As(err, &usageError{}) || stdout != "" || stderr != "" {
 			t.Errorf("%s: %q, %q, %v", args, stdout, stderr, err)
 		}
+	}
+	if stdout, _, err := gentoken("--version"); err != nil || stdout != "gentoken "+version.Number+"\n" {
+		t.Errorf("--version: %q, %v", stdout, err)
 	}
 	stdout, stderr, err := gentoken("-h")
 	if !errors.Is(err, flag.ErrHelp) || stdout != "" {
@@ -457,7 +461,7 @@ func TestExitStatus(t *testing.T) {
 	}{
 		"token":        {[]string{"--username", "alice"}, 0, "For alice"},
 		"help":         {[]string{"-h"}, 0, "Usage of gentoken"},
-		"no name":      {nil, 2, "gentoken: --username is needed"},
+		"no name":      {nil, 2, "gentoken: --username is missing"},
 		"unknown flag": {[]string{"--nonsense"}, 2, "-nonsense"},
 		"broken key":   {[]string{"--username", "alice", "--keys", broken}, 1, "gentoken: " + broken},
 	} {

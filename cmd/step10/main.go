@@ -13,7 +13,6 @@ import (
 	"net/http"
 
 	"mcp-auth-step-by-step/internal/mcpserver/auditlog"
-	"mcp-auth-step-by-step/internal/mcpserver/cors"
 	"mcp-auth-step-by-step/internal/mcpserver/envfile"
 	"mcp-auth-step-by-step/internal/mcpserver/features"
 	"mcp-auth-step-by-step/internal/mcpserver/health"
@@ -25,6 +24,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/cors"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -76,8 +76,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, "mcp:read"))
 	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
-	// step 10: who looks for more here must learn that it is elsewhere
-	mux.Handle("/.well-known/", http.NotFoundHandler())
 	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
 	report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))
 
@@ -88,17 +86,17 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 4: let them work
 	features.Dispatch(server)
 	// step 5
-	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	// step 6: tell callers who they are
 	features.AddWhoami(server)
-	server.Tell("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).Username })
+	server.AddMeta("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).DisplayName() })
 	// step 7
-	server.Tell("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
+	server.AddMeta("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
 	// step 8: remember decisions, and let administrators read them
 	decisions := auditlog.New(100)
 	auditlog.AddTool(server, decisions, scopepolicy.Admin)
-	server.Tell("userScopes", func(ctx context.Context) any { return principal.FromContext(ctx).Scopes })
-	server.Tell("userRoles", func(ctx context.Context) any { return principal.FromContext(ctx).Roles })
+	server.AddMeta("userScopes", func(ctx context.Context) any { return principal.FromContext(ctx).Scopes })
+	server.AddMeta("userRoles", func(ctx context.Context) any { return principal.FromContext(ctx).Roles })
 	report.Add("scope_based_auth", true)
 	// step 10: call users by the name that the provider knows
 	features.PersonaliseGreeting(server)
@@ -115,13 +113,18 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mcp = bearerauth.Require(verifier, challenge, mcp)
 	// step 10: without keys, let nobody in, and call no token bad
 	mcp = report.Need("jwks_available", keySet.Ready, mcp)
-	// step 7: let pages of allowed Origins read the answers
-	mcp = cors.Expose(site.Origins, mcp)
+	// step 7: answer the preflight requests of pages
 	mux.Handle("OPTIONS /mcp", cors.Preflight(site.Origins, "POST"))
-	mux.Handle("OPTIONS /.well-known/", cors.PreflightPublic())
+	mux.Handle("OPTIONS /.well-known/", cors.PreflightToAll("GET", "HEAD"))
+	mux.Handle("GET /.well-known/", http.NotFoundHandler())
 	// step 2
 	mux.Handle("POST /mcp", mcp)
 
 	// step 1: refuse foreign pages
-	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+	var handler http.Handler = mux
+	// step 7: let pages of allowed Origins read the answers
+	handler = cors.Expose(site.Origins, handler)
+	// step 1
+	handler = originguard.Protect(site.Hosts(), site.Origins, handler)
+	return site.Mount(handler), nil
 }

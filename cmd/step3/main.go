@@ -42,5 +42,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mux.Handle("POST /mcp", mcp)
 
 	// step 1: refuse foreign pages
-	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+	var handler http.Handler = mux
+	handler = originguard.Protect(site.Hosts(), site.Origins, handler)
+	return site.Mount(handler), nil
 }

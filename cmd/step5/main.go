@@ -54,7 +54,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 4: let them work
 	features.Dispatch(server)
 	// step 5
-	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 
 	// step 2
 	var mcp http.Handler = mcpendpoint.Handler(server)
@@ -64,5 +64,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mux.Handle("POST /mcp", mcp)
 
 	// step 1: refuse foreign pages
-	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+	var handler http.Handler = mux
+	handler = originguard.Protect(site.Hosts(), site.Origins, handler)
+	return site.Mount(handler), nil
 }

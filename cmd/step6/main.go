@@ -4,7 +4,7 @@
 // algorithm that the key is for, be an access token and no other kind, name
 // this issuer and this server, be within its time, and say for whom it acts.
 // One check left out is one way in. Why a token is refused is for the log; the
-// caller learns that it is no good.
+// caller learns that the token is not valid.
 package main
 
 import (
@@ -70,10 +70,10 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 4: let them work
 	features.Dispatch(server)
 	// step 5
-	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	// step 6: tell callers who they are
 	features.AddWhoami(server)
-	server.Tell("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).Username })
+	server.AddMeta("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).DisplayName() })
 
 	// step 2
 	var mcp http.Handler = mcpendpoint.Handler(server)
@@ -85,5 +85,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mux.Handle("POST /mcp", mcp)
 
 	// step 1: refuse foreign pages
-	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+	var handler http.Handler = mux
+	handler = originguard.Protect(site.Hosts(), site.Origins, handler)
+	return site.Mount(handler), nil
 }

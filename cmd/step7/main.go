@@ -13,7 +13,6 @@ import (
 	"flag"
 	"net/http"
 
-	"mcp-auth-step-by-step/internal/mcpserver/cors"
 	"mcp-auth-step-by-step/internal/mcpserver/features"
 	"mcp-auth-step-by-step/internal/mcpserver/health"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
@@ -24,6 +23,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/keys"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/cors"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -84,12 +84,12 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 4: let them work
 	features.Dispatch(server)
 	// step 5
-	server.Tell("jwt_enabled", func(context.Context) any { return true })
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	// step 6: tell callers who they are
 	features.AddWhoami(server)
-	server.Tell("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).Username })
+	server.AddMeta("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).DisplayName() })
 	// step 7
-	server.Tell("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
+	server.AddMeta("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
 
 	// step 2
 	var mcp http.Handler = mcpendpoint.Handler(server)
@@ -97,13 +97,18 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mcp = mcpendpoint.Decode(mcp)
 	// step 6: ask for a token before anything is read
 	mcp = bearerauth.Require(verifier, challenge, mcp)
-	// step 7: let pages of allowed Origins read the answers
-	mcp = cors.Expose(site.Origins, mcp)
+	// step 7: answer the preflight requests of pages
 	mux.Handle("OPTIONS /mcp", cors.Preflight(site.Origins, "POST"))
-	mux.Handle("OPTIONS /.well-known/", cors.PreflightPublic())
+	mux.Handle("OPTIONS /.well-known/", cors.PreflightToAll("GET", "HEAD"))
+	mux.Handle("GET /.well-known/", http.NotFoundHandler())
 	// step 2
 	mux.Handle("POST /mcp", mcp)
 
 	// step 1: refuse foreign pages
-	return originguard.Protect(site.Hosts(), site.Origins, mux), nil
+	var handler http.Handler = mux
+	// step 7: let pages of allowed Origins read the answers
+	handler = cors.Expose(site.Origins, handler)
+	// step 1
+	handler = originguard.Protect(site.Hosts(), site.Origins, handler)
+	return site.Mount(handler), nil
 }

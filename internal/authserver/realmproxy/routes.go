@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/mcpserver/originguard"
+	"mcp-auth-step-by-step/internal/web/cors"
 )
 
 // readers says which web pages may read the answers of a route.
@@ -105,7 +105,7 @@ func (p *proxy) allow(h http.Header, origin string, who readers) bool {
 		return true
 	case listed:
 		addVary(h, "Origin")
-		if origin != "" && originguard.Allowed(p.origins, origin) {
+		if origin != "" && cors.Allowed(p.origins, origin) {
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 			return true

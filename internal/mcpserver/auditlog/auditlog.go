@@ -74,7 +74,9 @@ func AddTool(s *mcpendpoint.Server, log *Log, role string) {
 		mcp.WithDescription("Lists the last decisions of this server: who wanted what, and whether it was allowed. For administrators."),
 		mcp.WithSchemaAdditionalProperties(false),
 		mcp.WithOutputSchema[auditResult](),
-		mcp.WithToolAnnotation(mcp.ToolAnnotation{Title: "Audit log", ReadOnlyHint: &readOnly, DestructiveHint: &closed, IdempotentHint: &closed, OpenWorldHint: &closed}),
+		mcp.WithToolAnnotation(mcp.ToolAnnotation{
+			Title: "Audit log", ReadOnlyHint: &readOnly, DestructiveHint: &closed, IdempotentHint: &closed, OpenWorldHint: &closed,
+		}),
 	), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		decisions := log.Last()
 		var lines strings.Builder
@@ -83,7 +85,8 @@ func AddTool(s *mcpendpoint.Server, log *Log, role string) {
 			if d.Allowed {
 				verdict = "allowed"
 			}
-			fmt.Fprintf(&lines, "%s %s through %s: %s %s: %s, %s\n", d.Time.Format(time.RFC3339), d.Subject, d.ClientID, d.Operation, d.Name, verdict, d.Reason)
+			fmt.Fprintf(&lines, "%s %q through %q: %s %q: %s, %s\n",
+				d.Time.Format(time.RFC3339), d.Subject, d.ClientID, d.Operation, d.Name, verdict, d.Reason)
 		}
 		return mcp.NewToolResultStructured(auditResult{decisions}, lines.String()), nil
 	})

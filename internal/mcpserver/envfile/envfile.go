@@ -20,7 +20,6 @@ import (
 	"github.com/joho/godotenv"
 
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
-	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -71,7 +70,8 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 		}
 	}
 	v.sayDefaults()
-	site.Log.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms, "roles_of", s.RolesClient, "url", s.ServerURL)
+	site.Log.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms,
+		"roles_of", s.RolesClient, "url", s.ServerURL)
 	return s, nil
 }
 
@@ -80,24 +80,25 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 func (s *Settings) readServerURL(v *variables, site serve.Site) error {
 	s.ServerURL = site.URL
 	if set := v.get("MCP_SERVER_URL"); set != "" {
-		if _, err := baseurl.ParseOrigin("the URL", set); err != nil {
+		set, err := serve.ParseURL("the URL", set)
+		if err != nil {
 			return v.wrong("MCP_SERVER_URL", err)
 		}
 		switch {
 		case !site.Stated:
 			s.ServerURL = set
 			if u, _ := url.Parse(set); u.Hostname() == "localhost" && u.Port() != fmt.Sprint(site.Port) {
-				site.Log.Warn("MCP_SERVER_URL names another port than the one that is listened on", "MCP_SERVER_URL", set, "port", site.Port)
+				site.Log.Warn("MCP_SERVER_URL has another port than -addr", "MCP_SERVER_URL", set, "port", site.Port)
 			}
 		case set != site.URL:
-			site.Log.Warn("-url wins over MCP_SERVER_URL", "url", site.URL, "MCP_SERVER_URL", set)
+			site.Log.Warn("MCP_SERVER_URL ignored, because -url is set", "url", site.URL, "MCP_SERVER_URL", set)
 		}
 	}
 	if s.Audience = v.get("JWT_AUDIENCE"); s.Audience == "" {
 		s.Audience = s.ServerURL + "/mcp"
 	}
 	if strings.ContainsAny(s.Audience, " ,\t") {
-		return v.wrong("JWT_AUDIENCE", fmt.Errorf("%q is more than one word: a server has one audience", s.Audience))
+		return v.wrong("JWT_AUDIENCE", fmt.Errorf("%q has a blank or comma: a server has exactly one audience", s.Audience))
 	}
 	return nil
 }
@@ -121,10 +122,10 @@ func (s *Settings) readIssuer(v *variables) error {
 		return v.wrong("KEYCLOAK_URL", err)
 	}
 	if strings.ContainsAny(base, "?#") {
-		return v.wrong("KEYCLOAK_URL", fmt.Errorf("%q says too much: leave out everything after the path", base))
+		return v.wrong("KEYCLOAK_URL", fmt.Errorf("%q must not have a query or fragment; remove it", base))
 	}
 	if !realmName.MatchString(realm) {
-		return v.wrong("KEYCLOAK_REALM", fmt.Errorf("%q is no name of a realm: use letters, digits and . _ -", realm))
+		return v.wrong("KEYCLOAK_REALM", fmt.Errorf("%q is not the name of a realm: use letters, digits and . _ -", realm))
 	}
 	s.Issuer = base + "/realms/" + realm
 	return nil
@@ -155,7 +156,8 @@ func (s *Settings) readInterval(v *variables) (err error) {
 	const least, most = 100 * time.Millisecond, time.Hour
 	s.MinInterval, err = time.ParseDuration(v.get("JWKS_MIN_INTERVAL"))
 	if err != nil || s.MinInterval < least || s.MinInterval > most {
-		return v.wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is no duration from %s to %s: write it like 5s", v.get("JWKS_MIN_INTERVAL"), least, most))
+		return v.wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is not a duration from %s to %s: write it like 5s",
+			v.get("JWKS_MIN_INTERVAL"), least, most))
 	}
 	return nil
 }
@@ -178,16 +180,16 @@ func load(file string, getenv func(string) string, log *slog.Logger) (*variables
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) && !named:
-		log.Info("there is no "+Default+" in this folder: what the environment doesn't set has its default", "see", "-env")
+		log.Info("file not found; variables that the environment doesn't set have their defaults", "file", Default, "flag", "-env")
 		return &variables{getenv: getenv, log: log}, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("-env %s: there is no such file: name one that is there, such as %s, or leave the flag out for the defaults", file, Default)
+		return nil, fmt.Errorf("-env %s: file not found: name an existing file, such as %s, or remove the flag to use the defaults", file, Default)
 	default:
 		return nil, fmt.Errorf("-env %s can't be read: %w", file, err)
 	}
 	set, err := godotenv.UnmarshalBytes(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s, line %d: write NAME=value, one a line, and # before a comment", file, badLine(string(text)))
+		return nil, fmt.Errorf("%s, line %d: want NAME=value, one a line, and # before a comment", file, badLine(string(text)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if _, known := defaults[name]; !known && !slices.Contains(derived, name) {
@@ -240,7 +242,7 @@ func (v *variables) subset(name string, allowed []string) ([]string, error) {
 	for word := range strings.SplitSeq(v.get(name), ",") {
 		word = strings.TrimSpace(word)
 		if !slices.Contains(allowed, word) {
-			return nil, v.wrong(name, fmt.Errorf("%q is not one of %s: take some of them, with commas between", word, strings.Join(allowed, ", ")))
+			return nil, v.wrong(name, fmt.Errorf("%q is not one of %s: write some of them, with commas between", word, strings.Join(allowed, ", ")))
 		}
 		if !slices.Contains(list, word) {
 			list = append(list, word)
@@ -259,6 +261,6 @@ func (v *variables) sayDefaults() {
 		}
 	}
 	if len(left) > 0 {
-		v.log.Info("defaults are in force", "variables", left)
+		v.log.Info("defaults used", "variables", left)
 	}
 }

@@ -47,7 +47,7 @@ func TestRead(t *testing.T) {
 		change      func(*Settings)
 		says        string
 	}{
-		"nothing":           {"-", nil, site, func(*Settings) {}, "there is no keycloak_direct.env"},
+		"nothing":           {"-", nil, site, func(*Settings) {}, "file=keycloak_direct.env"},
 		"empty file":        {"", nil, site, func(*Settings) {}, "JWT_ALGORITHMS=RS256"},
 		"only comments":     {"# KEYCLOAK_URL=http://x\n\n", nil, site, func(*Settings) {}, "KEYCLOAK_URL=http://localhost:8080"},
 		"keycloak":          {"KEYCLOAK_URL=https://id.example/auth/\nKEYCLOAK_REALM=other", nil, site, func(s *Settings) { s.Issuer = "https://id.example/auth/realms/other" }, ""},
@@ -57,9 +57,9 @@ func TestRead(t *testing.T) {
 		"set to nothing":    {"JWT_ISSUER=\nJWT_AUDIENCE=\"\"\nJWT_ALGORITHMS= ", nil, site, func(*Settings) {}, "JWT_ALGORITHMS=RS256"},
 		"audience":          {"JWT_AUDIENCE=echo-mcp-server", nil, site, func(s *Settings) { s.Audience = "echo-mcp-server" }, ""},
 		"server URL":        {"MCP_SERVER_URL=https://mcp.example", nil, site, func(s *Settings) { s.ServerURL, s.Audience = "https://mcp.example", "https://mcp.example/mcp" }, ""},
-		"flag wins":         {"MCP_SERVER_URL=https://mcp.example", nil, stated, func(s *Settings) { s.ServerURL, s.Audience = "https://flag.example", "https://flag.example/mcp" }, "-url wins over MCP_SERVER_URL"},
+		"flag wins":         {"MCP_SERVER_URL=https://mcp.example", nil, stated, func(s *Settings) { s.ServerURL, s.Audience = "https://flag.example", "https://flag.example/mcp" }, "because -url is set"},
 		"flag agrees":       {"MCP_SERVER_URL=https://flag.example", nil, stated, func(s *Settings) { s.ServerURL, s.Audience = "https://flag.example", "https://flag.example/mcp" }, ""},
-		"other port":        {"MCP_SERVER_URL=http://localhost:9001", nil, site, func(s *Settings) { s.ServerURL, s.Audience = "http://localhost:9001", "http://localhost:9001/mcp" }, "names another port"},
+		"other port":        {"MCP_SERVER_URL=http://localhost:9001", nil, site, func(s *Settings) { s.ServerURL, s.Audience = "http://localhost:9001", "http://localhost:9001/mcp" }, "another port than -addr"},
 		"algorithms":        {"JWT_ALGORITHMS=ES256, EdDSA,ES256", nil, site, func(s *Settings) { s.Algorithms = []string{"ES256", "EdDSA"} }, ""},
 		"strict types":      {"JWT_TYPES=at+jwt", nil, site, func(s *Settings) { s.PlainJWT = false }, ""},
 		"interval":          {"JWKS_MIN_INTERVAL=1m30s", nil, site, func(s *Settings) { s.MinInterval = 90 * time.Second }, ""},
@@ -73,7 +73,7 @@ func TestRead(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(*got, want) {
 				t.Errorf("%+v, %v, want %+v", got, err, want)
 			}
-			if !strings.Contains(log, c.says) || name == "flag agrees" && strings.Contains(log, "wins") {
+			if !strings.Contains(log, c.says) || name == "flag agrees" && strings.Contains(log, "because -url") {
 				t.Errorf("the log doesn't say %q, or too much:\n%s", c.says, log)
 			}
 			if strings.Contains(log, "KEYCLOAK_URL=http://localhost:8080") && want.Issuer != byDefault.Issuer {
@@ -88,16 +88,16 @@ func TestMalformed(t *testing.T) {
 	for variable, says := range map[string]string{
 		"KEYCLOAK_URL=localhost:8080":            "KEYCLOAK_URL",
 		"KEYCLOAK_URL=http://id.example":         "not https",
-		"KEYCLOAK_URL=https://id.example?x":      "leave out",
+		"KEYCLOAK_URL=https://id.example?x":      "query",
 		"KEYCLOAK_REALM=a/../b":                  "letters, digits",
 		"KEYCLOAK_REALM=..":                      "letters, digits",
-		"MCP_SERVER_URL=http://localhost:9000/":  "last slash",
+		"MCP_SERVER_URL=http://localhost:9000/":  "slash",
 		"MCP_SERVER_URL=localhost:9000":          "want scheme://host",
 		"MCP_SERVER_URL=http://LOCALHOST:9000":   "lower case",
 		"JWT_ISSUER=http://id.example":           "not https",
 		"JWT_ISSUER=ftp://localhost":             "not https",
 		"JWT_ISSUER=https://id.example/?realm=1": "query",
-		"JWT_ISSUER=mcp-realm":                   "no URL",
+		"JWT_ISSUER=mcp-realm":                   "not a URL",
 		"JWT_AUDIENCE=a b":                       "one audience",
 		"JWT_AUDIENCE=a,b":                       "one audience",
 		"JWT_ALGORITHMS=HS256":                   "RS256, PS256, ES256, EdDSA",

@@ -39,8 +39,8 @@ func List(s *mcpendpoint.Server, notYet string) {
 // do what the definitions promise. From then on the arguments of every tool
 // are checked against its schema, and a panic in a handler is contained.
 func Dispatch(s *mcpendpoint.Server) {
-	s.Use(containToolPanic, checkArguments(s.MCPServer))
-	server.WithPromptHandlerMiddleware(containPromptPanic)(s.MCPServer)
+	s.Use(recoverTool, checkArguments(s.MCPServer))
+	server.WithPromptHandlerMiddleware(recoverPrompt)(s.MCPServer)
 	for _, tool := range tools {
 		s.AddTool(tool.definition, tool.handler)
 	}

@@ -199,7 +199,7 @@ func TestA19_GetTime(t *testing.T) {
 	}
 }
 
-func TestWhoami(t *testing.T) {
+func TestWC14_Whoami(t *testing.T) {
 	h := endpoint(dispatching())
 	for name, c := range map[string]struct {
 		caller principal.Principal
@@ -211,7 +211,7 @@ func TestWhoami(t *testing.T) {
 		},
 		"with nothing": {
 			principal.Principal{Issuer: "http://i", Subject: "s-2", ClientID: "cli", Scopes: []string{}, Roles: []string{}},
-			"You are , acting through the client cli. Scopes: none. Roles: none.",
+			"You are s-2, acting through the client cli. Scopes: none. Roles: none.",
 		},
 	} {
 		c.caller.Expires = time.Unix(1_800_000_000, 0).UTC()

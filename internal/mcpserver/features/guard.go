@@ -21,33 +21,32 @@ import (
 // errInternal is all that a caller learns of a failure that isn't theirs.
 var errInternal = errors.New("internal error; the server's log has the details")
 
-// contained turns a panic into an error. The log gets where it happened; what
-// was panicked with may hold arguments of the caller and stays out of the answer.
-func contained(ctx context.Context, what string, err *error) {
+// recoverTo turns a panic into an error. The log says where it happened; the
+// value of the panic may hold arguments of the caller and stays out of the answer.
+func recoverTo(ctx context.Context, what string, err *error) {
 	if p := recover(); p != nil {
 		logging.FromContext(ctx).ErrorContext(ctx, "panic", "in", what, "panic", p, "stack", string(debug.Stack()))
 		*err = errInternal
 	}
 }
 
-func containToolPanic(next server.ToolHandlerFunc) server.ToolHandlerFunc {
+func recoverTool(next server.ToolHandlerFunc) server.ToolHandlerFunc {
 	return func(ctx context.Context, request mcp.CallToolRequest) (result *mcp.CallToolResult, err error) {
-		defer contained(ctx, "tool "+request.Params.Name, &err)
+		defer recoverTo(ctx, "tool "+request.Params.Name, &err)
 		return next(ctx, request)
 	}
 }
 
-func containPromptPanic(next server.PromptHandlerFunc) server.PromptHandlerFunc {
+func recoverPrompt(next server.PromptHandlerFunc) server.PromptHandlerFunc {
 	return func(ctx context.Context, request mcp.GetPromptRequest) (result *mcp.GetPromptResult, err error) {
-		defer contained(ctx, "prompt "+request.Params.Name, &err)
+		defer recoverTo(ctx, "prompt "+request.Params.Name, &err)
 		return next(ctx, request)
 	}
 }
 
 // checkArguments holds the arguments of each call against the input schema
-// that the tool declares. What breaks it is told in plain words in an isError
-// result, so that a model can mend its call (MCP 2025-11-25, tools, "Error
-// Handling"). mcp-go can check too, but answers with Go's view of numbers.
+// that the tool declares. A violation is explained in an isError result, so that
+// a model can correct its call (MCP 2025-11-25, tools, "Error Handling"). mcp-go can check too, but answers with Go's view of numbers.
 func checkArguments(s *server.MCPServer) server.ToolHandlerMiddleware {
 	var compiled sync.Map // name of the tool → *jsonschema.Schema
 	return func(next server.ToolHandlerFunc) server.ToolHandlerFunc {

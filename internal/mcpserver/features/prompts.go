@@ -33,7 +33,7 @@ var prompts = []struct {
 			mcp.WithArgument("name", mcp.ArgumentDescription("Whom to greet; a friend if left out.")),
 		),
 		func(_ context.Context, r mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
-			return userPrompt("Greets somebody.", "Please greet "+cmp.Or(r.Params.Arguments["name"], "a friend")+" warmly, in one sentence."), nil
+			return greet(cmp.Or(r.Params.Arguments["name"], "a friend")), nil
 		},
 	},
 	{
@@ -42,7 +42,8 @@ var prompts = []struct {
 			mcp.WithPromptDescription("Asks what this server can do."),
 		),
 		func(context.Context, mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
-			return userPrompt("Explains this server.", "Please list the tools and prompts of this server and say in one sentence each what they are for."), nil
+			return userPrompt("Explains this server.",
+				"Please list the tools and prompts of this server and say in one sentence each what they are for."), nil
 		},
 	},
 }
@@ -58,11 +59,16 @@ func PersonaliseGreeting(s *mcpendpoint.Server) {
 	), func(ctx context.Context, r mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
 		caller := principal.FromContext(ctx)
 		if name := r.Params.Arguments["name"]; name != "" {
-			return userPrompt("Greets somebody.", "Please greet "+name+" warmly, in one sentence."), nil
+			return greet(name), nil
 		}
-		return userPrompt("Greets the caller.", fmt.Sprintf("Please greet %s warmly, in one sentence, and say what they may do here. Scopes: %s. Roles: %s.",
-			cmp.Or(caller.Username, caller.Subject), listOrNone(caller.Scopes), listOrNone(caller.Roles))), nil
+		return userPrompt("Greets the caller.", fmt.Sprintf(
+			"Please greet %s warmly, in one sentence, and say what they may do here. Scopes: %s. Roles: %s.",
+			caller.DisplayName(), listOrNone(caller.Scopes), listOrNone(caller.Roles))), nil
 	})
+}
+
+func greet(name string) *mcp.GetPromptResult {
+	return userPrompt("Greets somebody.", "Please greet "+name+" warmly, in one sentence.")
 }
 
 func userPrompt(description, text string) *mcp.GetPromptResult {

@@ -75,7 +75,7 @@ type timeResult struct {
 func getTime(_ context.Context, request mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	name := request.GetString("timezone", "UTC")
 	zone, err := time.LoadLocation(name)
-	// Local would tell where the server stands, and is no IANA name.
+	// Local would tell where the server is, and is not an IANA name.
 	if err != nil || name == "" || name == "Local" {
 		return mcp.NewToolResultError("timezone: not an IANA zone name; write it like UTC or Europe/Berlin"), nil
 	}
@@ -95,7 +95,7 @@ func AddWhoami(s *mcpendpoint.Server) {
 	), func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		caller := principal.FromContext(ctx)
 		return mcp.NewToolResultStructured(caller, fmt.Sprintf("You are %s, acting through the client %s. Scopes: %s. Roles: %s.",
-			caller.Username, caller.ClientID, listOrNone(caller.Scopes), listOrNone(caller.Roles))), nil
+			caller.DisplayName(), caller.ClientID, listOrNone(caller.Scopes), listOrNone(caller.Roles))), nil
 	})
 }
 

@@ -26,16 +26,17 @@ func New() *Report {
 // Add states one more fact.
 func (r *Report) Add(name string, value any) { r.facts[name] = value }
 
-// Need states a fact that next can't do without: while it isn't true, the
-// server is degraded, and requests to next are answered with 503. What they
-// deserve can't be told yet, so they are neither let in nor told that their
-// token is bad (RFC 9110, section 15.6.4). met is asked for each request.
+// Need states a fact that next can't do without. While the fact isn't true, the
+// server is degraded and requests to next are answered with 503 (RFC 9110,
+// section 15.6.4). Without keys, for example, a token can be neither accepted
+// nor rejected, so 401 would be wrong. met is called for each request.
 func (r *Report) Need(name string, met func() bool, next http.Handler) http.Handler {
 	r.needs[name] = met
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if !met() {
 			w.Header().Set("Retry-After", retryAfter)
-			jsonreply.Error(w, http.StatusServiceUnavailable, "temporarily_unavailable", "This server is not ready yet: GET /health says what it lacks. Try again in a few seconds.")
+			jsonreply.Error(w, http.StatusServiceUnavailable, "temporarily_unavailable",
+				"This server is not ready yet: GET /health says what it lacks. Try again in a few seconds.")
 			return
 		}
 		next.ServeHTTP(w, request)

@@ -7,12 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
+	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/cachecontrol"
 	"mcp-auth-step-by-step/internal/web/strictjson"
 )
@@ -81,7 +81,7 @@ func (s *Source) discover(ctx context.Context) (string, error) {
 			continue
 		}
 		if issuer, _ := strictjson.String(members["issuer"]); issuer != s.issuer {
-			return "", fmt.Errorf("%s is about the issuer %.200q, which must be equal to the letter", address, issuer)
+			return "", fmt.Errorf("%s names the issuer %.200q: it must be exactly the configured one", address, issuer)
 		}
 		keys, _ := strictjson.String(members["jwks_uri"])
 		if err := CheckURL(keys); err != nil {
@@ -108,18 +108,13 @@ func CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
-		return fmt.Errorf("%.200q is no URL", raw)
+		return fmt.Errorf("%.200q is not a URL", raw)
 	case u.User != nil || u.Fragment != "":
 		return fmt.Errorf("%.200q has a user or a fragment", raw)
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+	case baseurl.Secure(u):
 		return nil
 	}
-	return fmt.Errorf("%.200q is not https, and not http on this machine", raw)
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
+	return fmt.Errorf("%.200q is not https, nor http on this machine", raw)
 }
 
 // get reads a document. It sends nothing that a caller of this server sent,

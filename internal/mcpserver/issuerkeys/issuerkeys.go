@@ -58,9 +58,9 @@ type Source struct {
 
 // Start begins to fetch the keys of an issuer, and goes on in the background
 // until ctx ends; never two fetches at a time, and none sooner than minInterval
-// after the one before. An issuer that can't be reached is no error: it is
-// tried again. One that is there is waited for, a moment, so that the first
-// request already finds its keys.
+// after the one before. An issuer that can't be reached is not an error:
+// Source tries again. Start waits a moment for the first keys, so that the first
+// request already finds them.
 func Start(ctx context.Context, issuer string, minInterval time.Duration) *Source {
 	return start(ctx, issuer, minInterval, newTransport())
 }
@@ -172,12 +172,12 @@ func (s *Source) keep(keys jwks.Set, lifetime time.Duration, err error) {
 		// Said once, and not at each attempt.
 		if s.trouble != err.Error() {
 			s.trouble = err.Error()
-			s.log.Warn("the issuer's keys can't be fetched, and will be tried again", "issuer", s.issuer, "keys", len(s.keys), logging.Error(err))
+			s.log.Warn("the issuer's keys can't be fetched; trying again", "issuer", s.issuer, "keys", len(s.keys), logging.Error(err))
 		}
 		return
 	}
 	if s.keys == nil || s.trouble != "" {
-		s.log.Info("the issuer's keys are here", "issuer", s.issuer, "keys", len(keys))
+		s.log.Info("the issuer's keys were fetched", "issuer", s.issuer, "keys", len(keys))
 	}
 	// What the issuer has withdrawn is gone with the old set.
 	s.keys, s.trouble = keys, ""

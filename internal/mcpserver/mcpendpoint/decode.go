@@ -92,7 +92,10 @@ func understand(m *Message, header http.Header) (status int, err error) {
 
 	// Two versions are a mismatch, whether or not both are served.
 	if m.Modern && version != "" && meta.Version != "" && version != meta.Version {
-		return http.StatusBadRequest, &rpcError{code: codeHeaderMismatch, message: "Header mismatch: MCP-Protocol-Version and _meta name different versions"}
+		return http.StatusBadRequest, &rpcError{
+			code:    codeHeaderMismatch,
+			message: "Header mismatch: MCP-Protocol-Version and _meta name different versions",
+		}
 	}
 	// initialize negotiates its version in the body.
 	for _, stated := range []string{version, meta.Version} {

@@ -67,9 +67,10 @@ func parse(body []byte) (*Message, error) {
 	case errors.Is(err, strictjson.ErrSyntax):
 		return m, &rpcError{code: codeParse, message: "Parse error: the body must be one JSON object in UTF-8"}
 	case errors.Is(err, strictjson.ErrNotObject):
-		return m, invalidRequest("send one JSON-RPC message in a body, no batch")
+		return m, invalidRequest("send one JSON-RPC message in a body, not a batch")
 	case err != nil:
-		return m, invalidRequest("the message can be read in two ways (a name twice or in another case, an unpaired surrogate, a number out of range)")
+		return m, invalidRequest(
+			"the message can be read in two ways (a name twice or in another case, an unpaired surrogate, a number out of range)")
 	}
 	if refusal := onlyExactNames(members, "jsonrpc", "id", "method", "params", "result", "error"); refusal != nil {
 		return m, refusal
@@ -82,7 +83,7 @@ func parse(body []byte) (*Message, error) {
 	case string(members["jsonrpc"]) != `"2.0"`:
 		return m, invalidRequest(`"jsonrpc" must be "2.0"`)
 	case members["result"] != nil || members["error"] != nil:
-		return m, invalidRequest("this server asks its clients nothing, so it takes no responses")
+		return m, invalidRequest("this server sends no requests to its clients, so it accepts no responses")
 	case json.Unmarshal(members["method"], &m.Method) != nil || m.Method == "":
 		return m, invalidRequest(`"method" must be a string`)
 	case hasID && m.ID == nil:

@@ -14,16 +14,18 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
-// Server is an mcp-go server together with what it tells clients about itself
-// when they introduce themselves.
+// Server is an mcp-go server together with the _meta members of its answers to
+// initialize and server/discover.
 type Server struct {
 	*server.MCPServer
-	told []told
+	metaFields []metaField
 }
 
-type told struct {
+type metaField struct {
 	name  string
 	value func(context.Context) any
 }
@@ -39,24 +41,24 @@ func NewServer() *Server {
 		}
 	})
 	hooks.AddAfterInitialize(func(ctx context.Context, _ any, _ *mcp.InitializeRequest, result *mcp.InitializeResult) {
-		s.tell(ctx, result)
+		s.addMetaFields(ctx, result)
 	})
 	hooks.AddAfterDiscover(func(ctx context.Context, _ any, _ *mcp.DiscoverRequest, result *mcp.DiscoverResult) {
-		s.tell(ctx, result)
+		s.addMetaFields(ctx, result)
 	})
-	s.MCPServer = server.NewMCPServer("mcp-auth-step-by-step", "1.0.0", server.WithHooks(hooks))
+	s.MCPServer = server.NewMCPServer("mcp-auth-step-by-step", version.Number, server.WithHooks(hooks))
 	return s
 }
 
-// Tell adds a member to the _meta of the answers to initialize and
-// server/discover. value is asked for each request, with its context.
-func (s *Server) Tell(name string, value func(context.Context) any) {
-	s.told = append(s.told, told{name, value})
+// AddMeta adds a member to the _meta of the answers to initialize and
+// server/discover. value is called for each request, with its context.
+func (s *Server) AddMeta(name string, value func(context.Context) any) {
+	s.metaFields = append(s.metaFields, metaField{name, value})
 }
 
-func (s *Server) tell(ctx context.Context, result mcp.ResultMetadata) {
-	for _, t := range s.told {
-		result.EnsureResultMeta().SetMetaField(t.name, t.value(ctx))
+func (s *Server) addMetaFields(ctx context.Context, result mcp.ResultMetadata) {
+	for _, field := range s.metaFields {
+		result.EnsureResultMeta().SetMetaField(field.name, field.value(ctx))
 	}
 }
 

@@ -188,8 +188,8 @@ type userKey struct{}
 // What Tell adds is asked for each request: callers don't see each other's.
 func TestTell(t *testing.T) {
 	s := newServer()
-	s.Tell("user", func(ctx context.Context) any { return ctx.Value(userKey{}) })
-	s.Tell("always", func(context.Context) any { return true })
+	s.AddMeta("user", func(ctx context.Context) any { return ctx.Value(userKey{}) })
+	s.AddMeta("always", func(context.Context) any { return true })
 	h := endpoint(s)
 	var group sync.WaitGroup
 	for i := range 20 {

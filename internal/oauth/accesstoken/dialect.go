@@ -72,7 +72,7 @@ func (c *claims) readPlain(typed bool) error {
 	}
 	party, ok := strictjson.String(raw)
 	if !ok || c.clientID != "" && c.clientID != party {
-		return fmt.Errorf("%w: azp is no string, or differs from client_id", ErrMalformed)
+		return fmt.Errorf("%w: azp is not a string, or differs from client_id", ErrMalformed)
 	}
 	c.clientID = party
 	return nil

@@ -55,7 +55,8 @@ func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Han
 			// The reason is for the log. Told to the caller, it would tell a
 			// forger how far he got.
 			refused(r.Context(), err)
-			challenge.refuse(w, http.StatusUnauthorized, "invalid_token", "The access token is not valid for this server, or no longer. Get a new one for this server.")
+			challenge.refuse(w, http.StatusUnauthorized, "invalid_token",
+				"The access token is not valid for this server, or no longer. Get a new one for this server.")
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(principal.NewContext(r.Context(), who)))

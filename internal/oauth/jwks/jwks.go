@@ -132,15 +132,15 @@ func fromJWK(candidate jwk.Key) (Key, error) {
 	}
 	key.Public = public
 	key.ID, _ = candidate.KeyID()
-	key.Algorithm = natural(key.Public)
+	key.Algorithm = defaultAlgorithm(key.Public)
 	if algorithm, ok := candidate.Algorithm(); ok {
 		key.Algorithm = algorithm.String()
 	}
 	return key, key.check()
 }
 
-// natural is the algorithm of a key that states none.
-func natural(public crypto.PublicKey) string {
+// defaultAlgorithm is the algorithm of a key that states none.
+func defaultAlgorithm(public crypto.PublicKey) string {
 	switch public.(type) {
 	case *rsa.PublicKey:
 		return "RS256"

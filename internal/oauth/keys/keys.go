@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 )
 
@@ -68,11 +69,13 @@ func Private(dir string) (*rsa.PrivateKey, error) {
 	key, err := readPrivate(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is missing, and without it no token can be signed: copy it from where the pair was made, or make a new pair with gentoken --generate-keys", path)
+		return nil, fmt.Errorf("%s is missing, so no token can be signed: "+
+			"copy the file from where the pair was made, or make a new pair with gentoken --generate-keys", path)
 	case err != nil:
 		return nil, err
 	case !key.PublicKey.Equal(public.Public):
-		return nil, fmt.Errorf("%s and %s in %s are not of one pair: make a new pair with gentoken --generate-keys", PrivateFile, PublicFile, dir)
+		return nil, fmt.Errorf("%s and %s in %s don't belong together: make a new pair with gentoken --generate-keys",
+			PrivateFile, PublicFile, dir)
 	}
 	return key, nil
 }
@@ -110,7 +113,7 @@ func freeName(path string) (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("there are too many backups of %s: remove some", path)
+	return "", fmt.Errorf("%s has too many backups: remove some", path)
 }
 
 // makePair makes what is missing of a pair. Any number of programs may do so
@@ -121,7 +124,7 @@ func makePair(dir string) error {
 		return err
 	}
 	// Wherever the folder is, its keys must not slip into a repository.
-	if err := writeOnce(filepath.Join(dir, ".gitignore"), []byte("*\n!.gitignore\n"), 0o644); err != nil {
+	if err := localfile.Create(filepath.Join(dir, ".gitignore"), []byte("*\n!.gitignore\n"), 0o644); err != nil {
 		return err
 	}
 	private := filepath.Join(dir, PrivateFile)
@@ -135,7 +138,7 @@ func makePair(dir string) error {
 		if genErr != nil {
 			return genErr
 		}
-		if err := writeOnce(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		if err := localfile.Create(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
 			return err
 		}
 		key, err = readPrivate(private)
@@ -147,31 +150,7 @@ func makePair(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeOnce(filepath.Join(dir, PublicFile), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
-}
-
-// writeOnce writes a file, unless it is there. Link, unlike Rename, never
-// replaces what another program was quicker to write.
-func writeOnce(path string, content []byte, mode fs.FileMode) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(temporary.Name()) }()
-	_, err = temporary.Write(content)
-	if err == nil {
-		err = temporary.Chmod(mode)
-	}
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if err := errors.Join(err, temporary.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(temporary.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return localfile.Create(filepath.Join(dir, PublicFile), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
 }
 
 func readPrivate(path string) (*rsa.PrivateKey, error) {
@@ -193,7 +172,7 @@ func readPrivate(path string) (*rsa.PrivateKey, error) {
 func decode(path string, text []byte, kind string, parse func([]byte) (any, error)) (any, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != kind {
-		return nil, broken(path, fmt.Errorf("it holds no PEM block %q", kind))
+		return nil, broken(path, fmt.Errorf("it has no PEM block %q", kind))
 	}
 	key, err := parse(block.Bytes)
 	if err != nil {
@@ -203,5 +182,5 @@ func decode(path string, text []byte, kind string, parse func([]byte) (any, erro
 }
 
 func broken(path string, err error) error {
-	return fmt.Errorf("%s can't be used: %w; mend it, or make a new pair with gentoken --generate-keys", path, err)
+	return fmt.Errorf("%s can't be used: %w; restore it from a backup, or make a new pair with gentoken --generate-keys", path, err)
 }

@@ -263,7 +263,7 @@ func TestBrokenFiles(t *testing.T) {
 		files[PrivateFile] = block("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(weak)))
 		dir := folder(t, files)
 		_, err := Private(dir)
-		tells(t, err, dir, PrivateFile, PublicFile, "not of one pair", "gentoken --generate-keys")
+		tells(t, err, dir, PrivateFile, PublicFile, "don't belong together", "gentoken --generate-keys")
 	})
 	t.Run("folder in the way", func(t *testing.T) {
 		dir := t.TempDir()

@@ -4,6 +4,7 @@
 package principal
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -20,6 +21,10 @@ type Principal struct {
 	Roles    []string  `json:"roles"`  // what the user may do
 	Expires  time.Time `json:"expires_at"`
 }
+
+// DisplayName is the name of the user for people to read: the username, or the
+// subject where the issuer gives none (OpenID Connect Core 1.0, section 5.7).
+func (p *Principal) DisplayName() string { return cmp.Or(p.Username, p.Subject) }
 
 // HasScope reports whether the client was granted a scope. Scopes are compared
 // exactly and in their case (RFC 6749, section 3.3).

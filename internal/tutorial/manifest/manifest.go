@@ -56,7 +56,7 @@ var Steps = []Step{
 	{Number: 5, Name: "keys, shown to everybody", Server: true, After: 4, Brings: []string{"oauth/jwks", "oauth/keys"}},
 	{Number: 6, Name: "access tokens", Server: true, After: 5, Brings: []string{"oauth/accesstoken", "oauth/bearerauth", "oauth/principal"}},
 	{Number: 7, Name: "metadata, so that clients find their way", Server: true, After: 6,
-		Brings: []string{"mcpserver/cors", "oauth/oauthmetadata"}},
+		Brings: []string{"oauth/oauthmetadata", "web/cors"}},
 	{Number: 8, Name: "scopes and roles", Server: true, After: 7, Brings: []string{"mcpserver/auditlog", "mcpserver/scopepolicy"}},
 	{Number: 9, Name: "an authorization server"},
 	{

@@ -269,12 +269,6 @@ func rowsOfStep10() []Row {
 			Want: append(workOf(echoed), Want{From: 8, Status: http.StatusForbidden, Error: "access_denied"}, good),
 		},
 		{
-			ID:      "metadata-elsewhere",
-			Title:   "the provider's OpenID metadata, asked of this server",
-			Request: get("/.well-known/openid-configuration"),
-			Want:    []Want{{From: 1, Status: 404}, {From: 7, Status: 405}, {From: 10, Status: 404}},
-		},
-		{
 			ID:      "greeting-of-caller",
 			Title:   "get greeting without a name",
 			Request: Request{Call: hello, Token: alice},

@@ -161,7 +161,7 @@ func rowsOfStep7() []Row {
 					From: 7, Status: 200,
 					Has: []string{
 						"Access-Control-Allow-Origin: http://localhost:6274",
-						"Access-Control-Expose-Headers: WWW-Authenticate, Mcp-Session-Id",
+						"Access-Control-Expose-Headers: WWW-Authenticate, Retry-After, Mcp-Session-Id",
 						"Vary: Origin",
 					},
 					Note: "readable",
@@ -188,6 +188,29 @@ func rowsOfStep7() []Row {
 					Note: "readable",
 				},
 			),
+		},
+		{
+			ID:      "cors-method",
+			Refs:    []string{"RS15", "WA8"},
+			Title:   "a page on localhost learns that GET is not allowed",
+			Request: get("/mcp", page),
+			Want: absentUntil(2,
+				Want{Status: 405, Lacks: []string{"Access-Control"}, Note: "unreadable"},
+				Want{
+					From: 7, Status: 405, Has: []string{"Access-Control-Allow-Origin: http://localhost:6274", "Allow: OPTIONS, POST"},
+					Note: "readable",
+				},
+			),
+		},
+		{
+			ID:      "cors-not-found",
+			Refs:    []string{"RS15", "WA8"},
+			Title:   "any page learns that a document is not there",
+			Request: get("/.well-known/openid-configuration", "Origin: https://app.example"),
+			Want: []Want{
+				{From: 1, Status: 404, Lacks: []string{"Access-Control"}, Note: "unreadable"},
+				{From: 7, Status: 404, Has: []string{"Access-Control-Allow-Origin: *"}, Note: "readable"},
+			},
 		},
 		{
 			ID:    "cors-metadata-preflight",

@@ -4,6 +4,7 @@
 package baseurl
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -52,11 +53,14 @@ func Origin(u *url.URL) string {
 }
 
 // Port is the URL's port, or else the default one of http or https.
-func Port(u *url.URL) string {
-	if port := u.Port(); port != "" {
-		return port
-	}
-	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
+func Port(u *url.URL) string { return cmp.Or(u.Port(), defaultPorts[u.Scheme]) }
+
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
+
+// Canonical leaves out the port of a base URL where it is the scheme's default,
+// as clients write such URLs (RFC 9110, section 4.2.3).
+func Canonical(u *url.URL) string {
+	return u.Scheme + "://" + strings.TrimSuffix(u.Host, ":"+defaultPorts[u.Scheme]) + u.EscapedPath()
 }
 
 // SameOrigin reports whether two URLs have one origin.

@@ -66,3 +66,25 @@ func TestSecureAndOrigin(t *testing.T) {
 		t.Error("SameOrigin")
 	}
 }
+
+// WC13: a default port that is written out names the same server.
+func TestWC13_Canonical(t *testing.T) {
+	for raw, want := range map[string]string{
+		"https://h:443":      "https://h",
+		"https://h":          "https://h",
+		"https://h:80":       "https://h:80",
+		"http://h:80/a%20b":  "http://h/a%20b",
+		"http://h:8080":      "http://h:8080",
+		"https://[::1]:443":  "https://[::1]",
+		"https://[::443]":    "https://[::443]",
+		"https://[::1]:4430": "https://[::1]:4430",
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Canonical(u); got != want {
+			t.Errorf("Canonical(%s) = %s, want %s", raw, got, want)
+		}
+	}
+}

@@ -37,7 +37,8 @@ func HostPorts(port int) []string {
 // Host reports whether a host, without brackets and port, is this machine.
 func Host(host string) bool {
 	addr, err := netip.ParseAddr(host)
-	return err == nil && Addr(addr) || strings.EqualFold(host, "localhost")
+	// Not EqualFold, to which "localho\u017ft", with a long s, is equal.
+	return err == nil && Addr(addr) || strings.ToLower(host) == "localhost"
 }
 
 // Canonical reports whether a host is this machine in the one spelling that

@@ -19,6 +19,7 @@ func TestWE3_Host(t *testing.T) {
 		"::1%lo":                {false, false},
 		"app.localhost":         {false, false},
 		"localhost.":            {false, false},
+		"localho\u017ft":        {false, false}, // a long s
 		"localhost.example.com": {false, false},
 		"127.1":                 {false, false},
 		"127.0.0.01":            {false, false},

@@ -109,7 +109,7 @@ func (p Program) run(ctx context.Context, opts Options) error {
 	// Scripts wait for this line, so it is written once connections are accepted.
 	fmt.Fprintf(os.Stderr, "listening on %s\n", listenURL(running))
 	if !running.Addr.(*net.TCPAddr).IP.IsLoopback() {
-		opts.Log.Warn("other machines can reach this server: put TLS in front of it and state its public address with -url")
+		opts.Log.Warn("other machines can reach this server: put a TLS proxy in front of it and state its public address with -url")
 	}
 	return running.Wait(ctx)
 }

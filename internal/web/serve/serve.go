@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,7 +56,7 @@ type Options struct {
 // in a stated URL.
 type Site struct {
 	// URL is the base of every URL that the server states about itself,
-	// without a slash at the end.
+	// without a slash at the end. It may have a path: see [Site.Mount].
 	URL string
 	// Stated says that URL was given, and doesn't just follow from the port.
 	Stated bool
@@ -76,10 +77,27 @@ type Site struct {
 func (s Site) Resource() string { return s.URL + "/mcp" }
 
 // Hosts are the Host headers by which this server may be addressed: the one
-// of its URL, and the loopback names with the bound port.
+// of its URL, and the loopback names with the bound port. A default port may be
+// written out or not (RFC 9110, section 4.2.3).
 func (s Site) Hosts() []string {
-	_, host, _ := strings.Cut(s.URL, "://")
-	return append([]string{host}, loopback.HostPorts(s.Port)...)
+	hosts := loopback.HostPorts(s.Port)
+	if u, err := url.Parse(s.URL); err == nil {
+		_, withPort, _ := strings.Cut(baseurl.Origin(u), "://")
+		hosts = append(hosts, u.Host, withPort)
+	}
+	return hosts
+}
+
+// ParseURL reads the base URL of a site. name is what the error calls it.
+func ParseURL(name, raw string) (string, error) {
+	u, err := baseurl.Parse(name, raw)
+	switch {
+	case err != nil:
+		return "", err
+	case strings.HasSuffix(u.Path, "/"):
+		return "", fmt.Errorf("%s %.200q must not end with a slash; remove it", name, raw)
+	}
+	return baseurl.Canonical(u), nil
 }
 
 // A Builder makes the handler of a program, once its site is known. The context
@@ -100,8 +118,10 @@ type Running struct {
 // background. It fails with a sentence that says what to do when the address
 // is taken, or the URL or an Origin unusable.
 func Start(opts Options, build Builder) (*Running, error) {
-	if opts.URL != "" {
-		if _, err := baseurl.ParseOrigin("-url", opts.URL); err != nil {
+	stated := opts.URL
+	if stated != "" {
+		var err error
+		if stated, err = ParseURL("-url", stated); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +138,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 	ctx, stop := context.WithCancel(logging.NewContext(context.Background(), log))
 	bound := listener.Addr().(*net.TCPAddr)
 	site := Site{
-		URL: opts.URL, Stated: opts.URL != "", Origins: opts.Origins,
+		URL: stated, Stated: stated != "", Origins: opts.Origins,
 		Port: bound.Port, Exposed: !bound.IP.IsLoopback(), Log: log,
 	}
 	if site.URL == "" {
@@ -176,7 +196,7 @@ func explainListen(addr string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("port %s is taken: stop the program that uses it, or choose another with -addr localhost:0", port)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("port %s may not be opened by this user: choose one above 1023 with -addr", port)
+		return fmt.Errorf("this user may not listen on port %s: choose a port above 1023 with -addr", port)
 	}
-	return fmt.Errorf("-addr %q can't be listened on: %w", addr, err)
+	return fmt.Errorf("can't listen on -addr %q: %w", addr, err)
 }

@@ -86,9 +86,66 @@ func TestA24SiteByURL(t *testing.T) {
 	}
 	defer r.Close()
 	port := strconv.Itoa(r.Site.Port)
-	want := []string{"mcp.example.com", "localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port}
+	want := []string{"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port, "mcp.example.com", "mcp.example.com:443"}
 	if !slices.Equal(r.Site.Hosts(), want) {
 		t.Errorf("RS02: Hosts = %q, want %q", r.Site.Hosts(), want)
+	}
+}
+
+// WC13: a default port that is written out is the same origin, and the URL that
+// clients make of it has none.
+func TestWC13_DefaultPort(t *testing.T) {
+	r, err := Start(Options{Addr: "127.0.0.1:0", URL: "https://mcp.example.com:443", Limits: DefaultLimits},
+		func(context.Context, Site) (http.Handler, error) { return http.HandlerFunc(ok), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Site.Resource(); got != "https://mcp.example.com/mcp" {
+		t.Errorf("Resource = %q", got)
+	}
+	for _, host := range []string{"mcp.example.com", "mcp.example.com:443"} {
+		if !slices.Contains(r.Site.Hosts(), host) {
+			t.Errorf("Hosts = %q, without %s", r.Site.Hosts(), host)
+		}
+	}
+}
+
+// WC11: a server below a path, whether or not the proxy in front of it takes
+// the path away.
+func TestWC11_Mount(t *testing.T) {
+	seen := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })
+	for path, want := range map[string]string{
+		"/mcp":                          "/mcp",
+		"/api/v1/mcp":                   "/mcp",
+		"/api/v1/health":                "/health",
+		"/api/v1":                       "/api/v1",
+		"/api/v1x/mcp":                  "/api/v1x/mcp",
+		"/x/api/v1/mcp":                 "/x/api/v1/mcp",
+		"/api/v1/api/v1/mcp":            "/api/v1/mcp",
+		"/.well-known/a":                "/.well-known/a",
+		"/.well-known/a/mcp":            "/.well-known/a/mcp",
+		"/.well-known/api/v1":           "/.well-known/api/v1",
+		"/.well-known/a/api/v1/mcp":     "/.well-known/a/mcp",
+		"/.well-known/a/api/v1":         "/.well-known/a",
+		"/.well-known/a/api/v1x":        "/.well-known/a/api/v1x",
+		"/.well-known/a/b/api/v1":       "/.well-known/a/b/api/v1",
+		"/api/v1/.well-known/jwks.json": "/.well-known/jwks.json",
+	} {
+		w := httptest.NewRecorder()
+		Site{URL: "https://h/api/v1"}.Mount(seen).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Body.String() != want {
+			t.Errorf("%s reaches %s, want %s", path, w.Body, want)
+		}
+	}
+	r, err := Start(Options{Addr: "127.0.0.1:0", URL: "https://h/api/v1", Limits: DefaultLimits},
+		func(context.Context, Site) (http.Handler, error) { return seen, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Site.Resource(); got != "https://h/api/v1/mcp" {
+		t.Errorf("Resource = %q", got)
 	}
 }
 

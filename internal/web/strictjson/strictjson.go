@@ -1,7 +1,7 @@
 // Package strictjson reads JSON without the latitude of encoding/json: there
 // the last of two equal names wins, names match in any case, and broken text
-// is mended. Two readers that bend differently can be split from each other:
-// the check sees one message, the server runs another.
+// is replaced. Two readers that differ in this understand two messages: a check
+// accepts the one, and the server runs the other.
 package strictjson
 
 import (

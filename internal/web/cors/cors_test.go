@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"mcp-auth-step-by-step/internal/mcpserver/originguard"
 )
 
 const (
@@ -70,9 +68,9 @@ func TestRS15_Preflight(t *testing.T) {
 	}
 }
 
-func TestRS15_PreflightPublic(t *testing.T) {
+func TestRS15_PreflightToAll(t *testing.T) {
 	for _, origin := range []string{local, foreign, "null", ""} {
-		answer := ask(PreflightPublic(), "OPTIONS", http.Header{
+		answer := ask(PreflightToAll("GET", "HEAD"), "OPTIONS", http.Header{
 			"Origin":                         {origin},
 			"Access-Control-Request-Method":  {"GET"},
 			"Access-Control-Request-Headers": {"mcp-protocol-version, x-evil"},
@@ -97,7 +95,7 @@ func TestRS15_Expose(t *testing.T) {
 		answer := ask(h, "POST", http.Header{"Origin": {configured}})
 		body, _ := io.ReadAll(answer.Body)
 		if answer.StatusCode != status || string(body) != "answer" || answer.Header.Get("Access-Control-Allow-Origin") != configured ||
-			answer.Header.Get("Access-Control-Expose-Headers") != "WWW-Authenticate, Mcp-Session-Id" {
+			answer.Header.Get("Access-Control-Expose-Headers") != exposed {
 			t.Errorf("%d: %d %v", status, answer.StatusCode, answer.Header)
 		}
 	}
@@ -142,7 +140,7 @@ func FuzzRS15_Preflight(f *testing.F) {
 	name := regexp.MustCompile(`^(authorization|content-type|accept|last-event-id|mcp-[a-z0-9-]*)$`)
 	f.Fuzz(func(t *testing.T, origin, asked string) {
 		header := http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {asked}}
-		for _, h := range []http.Handler{Preflight(extra, "POST"), PreflightPublic()} {
+		for _, h := range []http.Handler{Preflight(extra, "POST"), PreflightToAll("GET", "HEAD")} {
 			got := ask(h, "OPTIONS", header).Header
 			if len(got.Values("Access-Control-Allow-Credentials")) > 0 || len(got.Values("X-Injected")) > 0 {
 				t.Errorf("%q, %q: %v", origin, asked, got)
@@ -154,7 +152,7 @@ func FuzzRS15_Preflight(f *testing.F) {
 			}
 		}
 		got := ask(Preflight(extra, "POST"), "OPTIONS", header).Header.Values("Access-Control-Allow-Origin")
-		if originguard.Allowed(extra, origin) != slices.Equal(got, []string{origin}) || len(got) > 1 {
+		if Allowed(extra, origin) != slices.Equal(got, []string{origin}) || len(got) > 1 {
 			t.Errorf("%q is answered with the Origin %q", origin, got)
 		}
 	})
