@@ -57,9 +57,6 @@ func (p repoPackage) ours() []string {
 	return names
 }
 
-// notYet are dependencies that the rule forbids and that are still there.
-var notYet = map[string]string{"internal/authserver/realmproxy": "internal/mcpserver/originguard"}
-
 // breaches are the dependencies that the layout forbids.
 func breaches(all map[string]repoPackage) []string {
 	var found []string
@@ -100,19 +97,8 @@ func TestLayout(t *testing.T) {
 	if len(all) < 40 {
 		t.Fatalf("only %d packages were listed", len(all))
 	}
-	excused := map[string]bool{}
 	for _, breach := range breaches(all) {
-		from, to, _ := strings.Cut(breach, " depends on ")
-		if notYet[from] != "" && notYet[from] == to {
-			excused[from] = true
-			continue
-		}
 		t.Error(breach)
-	}
-	for from, to := range notYet {
-		if !excused[from] {
-			t.Errorf("%s no longer depends on %s: take it out of notYet", from, to)
-		}
 	}
 }
 
