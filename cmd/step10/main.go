@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"flag"
@@ -33,6 +34,9 @@ var source string
 
 // step 10
 var envFile = flag.String("env", "", "`file` that says whom to trust (default "+envfile.Default+", if it is there)")
+
+// step 7
+var challengeScopes = flag.String("challenge-scopes", "", "`scopes` that clients are told to ask for first, with blanks between (default mcp:read)")
 
 func main() { serve.Main(source, newHandler) }
 
@@ -66,14 +70,30 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	challenge := bearerauth.Challenge{
 		Realm: "mcp",
+		Body:  mcpendpoint.Refuse,
 		// step 7: where to learn how to get a token, and what to ask for
 		ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
-		Scope:            "mcp:read",
+		Scope:            cmp.Or(*challengeScopes, "mcp:read"),
 	}
 	report.Add("auth_required", true)
 
+	// step 8: what each operation needs of the client and of its user
+	policy := scopepolicy.Policy{
+		Roles: "admin user guest",
+		Rules: scopepolicy.Rules{
+			"initialize": {}, "server/discover": {}, "ping": {},
+			"tools/list":                      {AnyOf: "mcp:read mcp:tools"},
+			"tools/call echo get_time whoami": {AllOf: "mcp:tools", Roles: "admin user"},
+			"tools/call audit":                {AllOf: "mcp:tools", Roles: "admin"},
+			"prompts/list":                    {AnyOf: "mcp:read mcp:prompts"},
+			"prompts/get *":                   {AnyOf: "mcp:read mcp:prompts"},
+		},
+	}
+	// step 10: the provider knows users that have no role here
+	policy.DefaultRole = "user"
+
 	// step 7: say who issues tokens for this server, and how
-	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, "mcp:read"))
+	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, challenge.Scope))
 	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
 	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
@@ -94,7 +114,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	server.AddMeta("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })
 	// step 8: remember decisions, and let administrators read them
 	decisions := auditlog.New(100)
-	auditlog.AddTool(server, decisions, scopepolicy.Admin)
+	auditlog.AddTool(server, decisions, "admin")
 	server.AddMeta("userScopes", func(ctx context.Context) any { return principal.FromContext(ctx).Scopes })
 	server.AddMeta("userRoles", func(ctx context.Context) any { return principal.FromContext(ctx).Roles })
 	report.Add("scope_based_auth", true)
@@ -104,9 +124,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 2
 	var mcp http.Handler = mcpendpoint.Handler(server)
 	// step 8: ask for a scope and a role that allow it
-	mcp = scopepolicy.Require(challenge, decisions, mcp)
-	// step 10: the provider knows users that have no role here
-	mcp = scopepolicy.RolesOptional(mcp)
+	mcp = scopepolicy.Require(policy, challenge, decisions, mcp)
 	// step 2: read one message, strictly
 	mcp = mcpendpoint.Decode(mcp)
 	// step 6: ask for a token before anything is read

@@ -60,6 +60,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	challenge := bearerauth.Challenge{
 		Realm: "mcp",
+		Body:  mcpendpoint.Refuse,
 	}
 	report.Add("auth_required", true)
 

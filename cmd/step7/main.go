@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"flag"
@@ -32,6 +33,9 @@ var source string
 
 // step 5
 var keyDir = flag.String("keys", "keys", "`folder` of the key pair, which is made on first use")
+
+// step 7
+var challengeScopes = flag.String("challenge-scopes", "", "`scopes` that clients are told to ask for first, with blanks between (default mcp:read)")
 
 func main() { serve.Main(source, newHandler) }
 
@@ -62,14 +66,15 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	challenge := bearerauth.Challenge{
 		Realm: "mcp",
+		Body:  mcpendpoint.Refuse,
 		// step 7: where to learn how to get a token, and what to ask for
 		ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
-		Scope:            "mcp:read",
+		Scope:            cmp.Or(*challengeScopes, "mcp:read"),
 	}
 	report.Add("auth_required", true)
 
 	// step 7: say who issues tokens for this server, and how
-	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, "mcp:read"))
+	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, challenge.Scope))
 	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
 	mux.Handle("GET /.well-known/oauth-authorization-server", oauthmetadata.Handler(

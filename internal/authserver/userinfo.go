@@ -33,7 +33,7 @@ func (s *Server) aboutUser(w http.ResponseWriter, r *http.Request) {
 	who := principal.FromContext(r.Context())
 	user := s.users.subject(who.Subject)
 	if user == nil || !slices.Contains(who.Scopes, openID) {
-		userinfoChallenge.InsufficientScope(w, openID, "This needs a user's access token with the scope openid.")
+		userinfoChallenge.InsufficientScope(w, r, openID, "This needs a user's access token with the scope openid.")
 		return
 	}
 	claims := personal(user.User, who.Scopes)

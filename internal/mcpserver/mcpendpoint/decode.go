@@ -131,6 +131,22 @@ func statusOf(code int, modern bool) int {
 // read, as MCP's schema wants it.
 func refuse(w http.ResponseWriter, r *http.Request, m *Message, status int, refusal *rpcError) {
 	logging.FromContext(r.Context()).InfoContext(r.Context(), "message refused", logging.Error(refusal))
+	writeError(w, status, m.ID, refusal)
+}
+
+// Refuse answers a request with 400, 401, 403 or 503 because of its token. The
+// body is a JSON-RPC error, since clients show the message of one and hide other
+// bodies. The id is the request's where the message was read, and else left out.
+func Refuse(w http.ResponseWriter, r *http.Request, refusal jsonreply.Refusal) {
+	w.Header().Set("Cache-Control", "no-store")
+	var id json.RawMessage
+	if m, ok := r.Context().Value(messageKey{}).(*Message); ok {
+		id = m.ID
+	}
+	writeError(w, refusal.Status, id, &rpcError{code: codeRefused, message: refusal.Description, data: refusal})
+}
+
+func writeError(w http.ResponseWriter, status int, id json.RawMessage, e *rpcError) {
 	type detail struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
@@ -140,5 +156,5 @@ func refuse(w http.ResponseWriter, r *http.Request, m *Message, status int, refu
 		JSONRPC string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id,omitempty"`
 		Error   detail          `json:"error"`
-	}{"2.0", m.ID, detail{refusal.code, refusal.message, refusal.data}})
+	}{"2.0", id, detail{e.code, e.message, e.data}})
 }

@@ -10,14 +10,16 @@ import (
 	"mcp-auth-step-by-step/internal/web/strictjson"
 )
 
-// JSON-RPC error codes (JSON-RPC 2.0, section 5.1; MCP 2026-07-28, basic,
-// "Error Codes").
+// JSON-RPC error codes (JSON-RPC 2.0, section 5.1, which leaves -32000 to -32099
+// to servers; MCP 2026-07-28, basic, "Error Codes", which takes those from -32020
+// on).
 const (
 	codeParse              = -32700
 	codeInvalidRequest     = -32600
 	codeMethodNotFound     = -32601
 	codeInvalidParams      = -32602
 	codeInternal           = -32603
+	codeRefused            = -32010 // ours: a token is missing, bad or too weak
 	codeHeaderMismatch     = -32020
 	codeUnsupportedVersion = -32022
 )

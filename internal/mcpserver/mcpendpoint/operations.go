@@ -32,6 +32,15 @@ var operations = map[string]operation{
 	"prompts/get":     {legacy: true, modern: true, named: true, members: []string{"name", "arguments"}, fits: fits[mcp.GetPromptParams]},
 }
 
+// Offers reports whether a method is served, in one era at least.
+func Offers(method string) bool {
+	_, known := operations[method]
+	return known
+}
+
+// Named reports whether the requests of a method name a tool or prompt.
+func Named(method string) bool { return operations[method].named }
+
 // fits tells whether mcp-go can read params as P, so that its own words about
 // Go types never reach a caller.
 func fits[P any](params []byte) error {

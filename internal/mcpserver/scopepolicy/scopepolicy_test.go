@@ -37,6 +37,8 @@ func expected(scopes, roles []string, method, name string, optional bool) string
 		return ""
 	case "tools/call":
 		switch {
+		case !slices.Contains([]string{"echo", "get_time", "whoami", "audit"}, name):
+			return "role"
 		case !has(scopes, "mcp:tools"):
 			return "mcp:tools"
 		case name == "audit" && !has(roles, "admin"):
@@ -73,21 +75,33 @@ func request(method, name string) *http.Request {
 	return r
 }
 
-var challenge = bearerauth.Challenge{Realm: "mcp", ResourceMetadata: "http://localhost:9000/.well-known/oauth-protected-resource/mcp", Scope: "mcp:read"}
+// demo is the policy of step 8.
+var demo = Policy{
+	Roles: "admin user guest",
+	Rules: Rules{
+		"initialize": {}, "server/discover": {}, "ping": {},
+		"tools/list":                      {AnyOf: "mcp:read mcp:tools"},
+		"tools/call echo get_time whoami": {AllOf: "mcp:tools", Roles: "admin user"},
+		"tools/call audit":                {AllOf: "mcp:tools", Roles: "admin"},
+		"prompts/list":                    {AnyOf: "mcp:read mcp:prompts"},
+		"prompts/get *":                   {AnyOf: "mcp:read mcp:prompts"},
+	},
+}
+
+var challenge = bearerauth.Challenge{Realm: "mcp", Body: mcpendpoint.Refuse, ResourceMetadata: "http://localhost:9000/.well-known/oauth-protected-resource/mcp", Scope: "mcp:read"}
 
 // Every set of scopes × every set of roles × every operation × every tool, on
 // the wire and in the log; and all of it where roles are optional.
 func TestRS11_RS12_E04_E05_Product(t *testing.T) {
 	log := auditlog.New(1)
-	guarded := Require(challenge, log, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "inside")
-	}))
 	for _, optional := range []bool{false, true} {
-		h := mcpendpoint.Decode(guarded)
+		policy := demo
 		if optional {
-			h = mcpendpoint.Decode(RolesOptional(guarded))
+			policy.DefaultRole = "user"
 		}
-		product(t, h, log, optional)
+		product(t, mcpendpoint.Decode(Require(policy, challenge, log, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "inside")
+		}))), log, optional)
 	}
 }
 
@@ -115,12 +129,32 @@ func product(t *testing.T, h http.Handler, log *auditlog.Log, optional bool) {
 				default:
 					status, code, scope = 403, "insufficient_scope", want
 				}
-				var body struct{ Error string }
+				var body struct {
+					ID    int
+					Error struct {
+						Code    int
+						Message string
+						Data    struct {
+							Error       string
+							Description string `json:"error_description"`
+							Scope       string
+						}
+					}
+				}
 				if w.Body.String() != "inside" {
 					_ = json.Unmarshal(w.Body.Bytes(), &body)
 				}
-				if w.Code != status || body.Error != code {
+				if w.Code != status || body.Error.Data.Error != code {
 					t.Fatalf("%s %q with %q as %q: %d %s, want %d %s", method, name, scopes, roles, w.Code, w.Body, status, code)
+				}
+				if e := body.Error; code != "" && (body.ID != 1 || e.Code != -32010 || e.Message == "" || e.Data.Description != e.Message) {
+					t.Fatalf("WA9: %s %q: %s", method, name, w.Body)
+				}
+				if scope != "" && method != "server/discover" {
+					scope = widened(scope, scopes)
+				}
+				if body.Error.Data.Scope != scope {
+					t.Fatalf("%s %q with %q: scope %q in the body, want %q", method, name, scopes, body.Error.Data.Scope, scope)
 				}
 				// A role gets no challenge: no new token would mend it.
 				header := w.Header().Get("WWW-Authenticate")
@@ -137,6 +171,16 @@ func product(t *testing.T, h http.Handler, log *auditlog.Log, optional bool) {
 	}
 }
 
+// widened is a scope with those of this server that a token has (WA10).
+func widened(needs string, scopes []string) string {
+	for _, scope := range scopes {
+		if strings.HasPrefix(scope, "mcp:") {
+			needs += " " + scope
+		}
+	}
+	return needs
+}
+
 // loggedName is the name of the tool or prompt; other methods have none.
 func loggedName(method, name string) string {
 	if strings.HasSuffix(method, "/call") || strings.HasSuffix(method, "/get") {
@@ -145,13 +189,77 @@ func loggedName(method, name string) string {
 	return ""
 }
 
-// What isn't in the table is refused to everybody.
+// What no rule names is refused to everybody: a tool that nobody thought of is
+// closed.
 func TestUnknownOperation(t *testing.T) {
-	all := &principal.Principal{Scopes: []string{Read, Tools, Prompts}, Roles: []string{Admin, User, Guest}}
+	t.Parallel()
+	all := &principal.Principal{Scopes: []string{"mcp:read", "mcp:tools", "mcp:prompts"}, Roles: []string{"admin", "user", "guest"}}
 	for _, method := range []string{"", "tools", "tools/", "tools/Call", "TOOLS/CALL", "tools/call ", "resources/read", "completion/complete", "tasks/list", "notifications/cancelled"} {
-		if missing, reason := decide(all, &mcpendpoint.Message{Method: method, Name: "echo"}, false); missing != "" || reason == "" {
-			t.Errorf("%q: missing %q, reason %q", method, missing, reason)
+		if d := demo.compile().decide(all, &mcpendpoint.Message{Method: method, Name: "echo"}); d.allowed || d.needs != nil || d.reason == "" {
+			t.Errorf("%q: %+v", method, d)
 		}
+	}
+	for _, tool := range []string{"", "*", "new_tool", "echo ", "Echo", "echo get_time"} {
+		if d := demo.compile().decide(all, &mcpendpoint.Message{Method: "tools/call", Name: tool}); d.allowed || d.needs != nil || d.reason == "" {
+			t.Errorf("tool %q: %+v", tool, d)
+		}
+	}
+}
+
+// WA10: clients of 2025-11-25 replace their scopes by those of the challenge, so
+// it names what the token has; those of 2026-07-28 add, so it doesn't.
+func TestWA10_ChallengeKeepsWhatTheTokenHas(t *testing.T) {
+	t.Parallel()
+	caller := &principal.Principal{Scopes: []string{"openid", "mcp:prompts", "mcp:read", "mcp:prompts"}}
+	for modern, want := range map[bool]string{true: "mcp:tools", false: "mcp:tools mcp:prompts mcp:read"} {
+		m := &mcpendpoint.Message{Method: "tools/call", Name: "echo", Modern: modern}
+		c := demo.compile()
+		if got := c.askFor(c.decide(caller, m).needs, caller, m); got != want {
+			t.Errorf("modern: %t: %q, want %q", modern, got, want)
+		}
+	}
+}
+
+// RS11: all scopes that one operation needs stand in one challenge, whichever of
+// them the token has.
+func TestRS11_AllScopesInOneChallenge(t *testing.T) {
+	t.Parallel()
+	c := Policy{Rules: Rules{"tools/call create_order": {AllOf: "orders:write stock:read", AnyOf: "pay:card pay:invoice"}}}.compile()
+	m := &mcpendpoint.Message{Method: "tools/call", Name: "create_order", Modern: true}
+	for has, want := range map[string]string{
+		"":                                    "orders:write stock:read pay:card",
+		"orders:write":                        "orders:write stock:read pay:card",
+		"pay:invoice":                         "orders:write stock:read pay:invoice",
+		"pay:invoice orders:write":            "orders:write stock:read pay:invoice",
+		"pay:invoice orders:write stock:read": "",
+	} {
+		caller := &principal.Principal{Scopes: strings.Fields(has)}
+		if got := strings.Join(c.decide(caller, m).needs, " "); got != want {
+			t.Errorf("with %q: %q, want %q", has, got, want)
+		}
+	}
+}
+
+// A policy that contradicts itself ends the start, by name.
+func TestPolicyMistakes(t *testing.T) {
+	t.Parallel()
+	for says, policy := range map[string]Policy{
+		`"tools/cal echo"`:    {Rules: Rules{"tools/cal echo": {}}},
+		`""`:                  {Rules: Rules{"": {}}},
+		`"tools/call"`:        {Rules: Rules{"tools/call": {}}},
+		`"ping echo"`:         {Rules: Rules{"ping echo": {}}},
+		`role "owner"`:        {Roles: "admin", Rules: Rules{"ping": {Roles: "owner"}}},
+		`role "user"`:         {DefaultRole: "user", Rules: Rules{"ping": {}}},
+		`"tools/call echo"; `: {Rules: Rules{"tools/call echo x": {}, "tools/call y echo": {}}},
+	} {
+		func() {
+			defer func() {
+				if p := recover(); p == nil || !strings.Contains(p.(string), says) {
+					t.Errorf("%s: %v", says, p)
+				}
+			}()
+			policy.compile()
+		}()
 	}
 }
 
@@ -162,12 +270,12 @@ func TestE03_LookAlikeScopes(t *testing.T) {
 		"mcp:tools ", " mcp:tools", "mcp:tools\t", "\tmcp:tools", "mcp:read,mcp:tools", "mcp:read mcp:tools", "mcp:read\tmcp:tools", "mcp:read\u00a0mcp:tools",
 		"mcp:tools\u200b", "mcp:tools\x00", "mcp\uff1atools", "mcp:tool\u017f", "mcp.tools", "tools", "admin", `["mcp:tools"]`, `"mcp:tools"`, "mcp:tools;mcp:read",
 	} {
-		caller := &principal.Principal{Scopes: []string{scope, scope}, Roles: []string{User, Admin}}
-		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}, false); missing != Tools {
-			t.Errorf("%q is taken for mcp:tools (missing: %q)", scope, missing)
+		caller := &principal.Principal{Scopes: []string{scope, scope}, Roles: []string{"user", "admin"}}
+		if needs := demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}).needs; !slices.Equal(needs, []string{"mcp:tools"}) {
+			t.Errorf("%q is taken for mcp:tools (needs: %q)", scope, needs)
 		}
-		if missing, _ := decide(caller, &mcpendpoint.Message{Method: "tools/list"}, false); missing != Read {
-			t.Errorf("%q is taken for mcp:read or mcp:tools (missing: %q)", scope, missing)
+		if needs := demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/list"}).needs; !slices.Equal(needs, []string{"mcp:read"}) {
+			t.Errorf("%q is taken for mcp:read or mcp:tools (needs: %q)", scope, needs)
 		}
 	}
 }
@@ -175,12 +283,12 @@ func TestE03_LookAlikeScopes(t *testing.T) {
 // E05: only the roles say what a user may do, whatever the names say.
 func TestE05_LookAlikeAdmins(t *testing.T) {
 	for _, role := range []string{"", "*", "Admin", "ADMIN", "admin ", " admin", "admins", "administrator", "root", "user,admin", "user admin", "realm:admin", "admin\x00", "аdmin" /* Cyrillic */} {
-		caller := &principal.Principal{Issuer: "admin", Subject: "admin", Username: "admin", ClientID: "admin", Scopes: []string{Tools, "admin", "audit"}, Roles: []string{User, role}}
-		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: auditlog.Tool}, false); reason == "" {
+		caller := &principal.Principal{Issuer: "admin", Subject: "admin", Username: "admin", ClientID: "admin", Scopes: []string{"mcp:tools", "admin", "audit"}, Roles: []string{"user", role}}
+		if demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: auditlog.Tool}).allowed {
 			t.Errorf("the role %q is taken for admin", role)
 		}
-		caller.Roles = []string{Guest, role}
-		if _, reason := decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}, false); reason == "" {
+		caller.Roles = []string{"guest", role}
+		if demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}).allowed {
 			t.Errorf("the role %q is taken for one that allows calls", role)
 		}
 	}
@@ -190,7 +298,7 @@ func TestE05_LookAlikeAdmins(t *testing.T) {
 // through.
 func TestRequireNeedsTheLayersBefore(t *testing.T) {
 	inside := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("let through") })
-	guarded := Require(challenge, auditlog.New(1), inside)
+	guarded := Require(demo, challenge, auditlog.New(1), inside)
 	r := request("ping", "")
 	for name, call := range map[string]func(){
 		"no caller": func() { mcpendpoint.Decode(guarded).ServeHTTP(httptest.NewRecorder(), r) },

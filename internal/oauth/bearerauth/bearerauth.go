@@ -3,6 +3,7 @@
 package bearerauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -27,8 +28,11 @@ type Challenge struct {
 	// ResourceMetadata is the URL of the RFC 9728 document: where a client
 	// without a token learns whom to ask for one.
 	ResourceMetadata string
-	// Scope is the least that gets a client going, with blanks between.
+	// Scope is what a client should ask for first, with blanks between: the
+	// least that gets it going (MCP, authorization, "Scope Selection Strategy").
 	Scope string
+	// Body writes the body of a refusal. Nil: [jsonreply.Refuse], OAuth's own.
+	Body func(http.ResponseWriter, *http.Request, jsonreply.Refusal)
 }
 
 // Require lets requests through to next that carry a valid access token, with
@@ -43,11 +47,11 @@ func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Han
 		token, sent := credentials(r.Header.Values("Authorization"))
 		switch sent {
 		case nothing:
-			challenge.refuse(w, http.StatusUnauthorized, "", "This server needs an access token: send it as 'Authorization: Bearer …'.")
+			challenge.refuse(w, r, http.StatusUnauthorized, "", "This server needs an access token: send it as 'Authorization: Bearer …'.")
 			return
 		case several:
 			refused(r.Context(), errTwoCredentials)
-			challenge.refuse(w, http.StatusBadRequest, "invalid_request", "Send one Authorization header with one token.")
+			challenge.refuse(w, r, http.StatusBadRequest, "invalid_request", "Send one Authorization header with one token.")
 			return
 		}
 		who, err := verifier.Verify(r.Context(), token)
@@ -55,7 +59,7 @@ func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Han
 			// The reason is for the log. Told to the caller, it would tell a
 			// forger how far he got.
 			refused(r.Context(), err)
-			challenge.refuse(w, http.StatusUnauthorized, "invalid_token",
+			challenge.refuse(w, r, http.StatusUnauthorized, "invalid_token",
 				"The access token is not valid for this server, or no longer. Get a new one for this server.")
 			return
 		}
@@ -71,20 +75,24 @@ func refused(ctx context.Context, err error) {
 }
 
 // refuse answers with the challenge and a body that says the same.
-func (c Challenge) refuse(w http.ResponseWriter, status int, code, description string) {
+func (c Challenge) refuse(w http.ResponseWriter, r *http.Request, status int, code, description string) {
 	c.write(w, code, description, c.Scope)
-	if code == "" {
-		code = "missing_token"
+	c.body(w, r, jsonreply.Refusal{Status: status, Code: cmp.Or(code, "missing_token"), Description: description, Scope: c.Scope})
+}
+
+func (c Challenge) body(w http.ResponseWriter, r *http.Request, refusal jsonreply.Refusal) {
+	if c.Body == nil {
+		c.Body = jsonreply.Refuse
 	}
-	jsonreply.Error(w, status, code, description)
+	c.Body(w, r, refusal)
 }
 
 // InsufficientScope answers 403: the token is good and allows too little.
 // scope is all that the operation needs, so that one step-up is enough (RFC
 // 6750, section 3.1; MCP, authorization, "Scope Challenge Handling").
-func (c Challenge) InsufficientScope(w http.ResponseWriter, scope, description string) {
+func (c Challenge) InsufficientScope(w http.ResponseWriter, r *http.Request, scope, description string) {
 	c.write(w, "insufficient_scope", description, scope)
-	jsonreply.Error(w, http.StatusForbidden, "insufficient_scope", description)
+	c.body(w, r, jsonreply.Refusal{Status: http.StatusForbidden, Code: "insufficient_scope", Description: description, Scope: scope})
 }
 
 // write sets WWW-Authenticate. Every value is quoted: some clients read no

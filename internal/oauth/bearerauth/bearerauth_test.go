@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // verify is a Verifier that takes one token.
@@ -230,7 +231,7 @@ func TestRS06_WithoutMetadata(t *testing.T) {
 
 func TestRS11_InsufficientScope(t *testing.T) {
 	w := httptest.NewRecorder()
-	challenge.InsufficientScope(w, "mcp:tools", "Ask for \"mcp:tools\" …\r\nX-Evil: 1\\")
+	challenge.InsufficientScope(w, httptest.NewRequest("POST", "/mcp", nil), "mcp:tools", "Ask for \"mcp:tools\" …\r\nX-Evil: 1\\")
 	scheme, got, err := parseChallenge(w.Header().Get("WWW-Authenticate"))
 	if err != nil {
 		t.Fatal(err)
@@ -244,6 +245,33 @@ func TestRS11_InsufficientScope(t *testing.T) {
 	}
 	if body := map[string]string{}; json.Unmarshal(w.Body.Bytes(), &body) != nil || body["error"] != "insufficient_scope" {
 		t.Errorf("body %s", w.Body)
+	}
+}
+
+// WA9: who asks for another form of bodies gets it, with the scopes to ask for.
+func TestWA9_Body(t *testing.T) {
+	var got []jsonreply.Refusal
+	c := challenge
+	c.Body = func(w http.ResponseWriter, _ *http.Request, refusal jsonreply.Refusal) {
+		got = append(got, refusal)
+		w.WriteHeader(refusal.Status)
+	}
+	r := httptest.NewRequest("POST", "/mcp", nil)
+	Require(verify(takesGood), c, nil).ServeHTTP(httptest.NewRecorder(), r)
+	c.InsufficientScope(httptest.NewRecorder(), r, "mcp:tools", "why")
+	r.Header.Set("Authorization", "Bearer bad")
+	Require(verify(takesGood), c, nil).ServeHTTP(httptest.NewRecorder(), r)
+	for i, want := range []jsonreply.Refusal{
+		{Status: 401, Code: "missing_token", Scope: "mcp:read"},
+		{Status: 403, Code: "insufficient_scope", Scope: "mcp:tools"},
+		{Status: 401, Code: "invalid_token", Scope: "mcp:read"},
+	} {
+		if got[i].Description == "" {
+			t.Errorf("%d: no description", i)
+		}
+		if got[i].Description = ""; got[i] != want {
+			t.Errorf("%d: %+v, want %+v", i, got[i], want)
+		}
 	}
 }
 

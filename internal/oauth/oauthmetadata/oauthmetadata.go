@@ -39,14 +39,14 @@ type AuthorizationServer struct {
 }
 
 // NewResource describes a resource for which one issuer gives out tokens.
-// scopes are what clients should ask for at first: the least that is of use
-// (MCP, authorization, "Scope Selection Strategy").
-func NewResource(resource, issuer string, scopes ...string) Resource {
+// scopes, with blanks between, are what clients should ask for at first: the
+// least that is of use (MCP, authorization, "Scope Selection Strategy").
+func NewResource(resource, issuer, scopes string) Resource {
 	return Resource{
 		Resource:               resource,
 		Name:                   "Auth Step By Step",
 		AuthorizationServers:   []string{issuer},
-		ScopesSupported:        scopes,
+		ScopesSupported:        strings.Fields(scopes),
 		BearerMethodsSupported: []string{"header"},
 	}
 }

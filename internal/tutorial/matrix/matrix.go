@@ -255,6 +255,9 @@ type Answer struct {
 	Text   string // what an Exchange found out
 }
 
+// refusedCode is the code of JSON-RPC errors about tokens.
+const refusedCode = -32010
+
 // Check holds an answer against what is wanted.
 func (w Want) Check(a *Answer) error {
 	if w.Status != a.Status {
@@ -270,18 +273,27 @@ func (w Want) Check(a *Answer) error {
 	var rpc struct {
 		Code    int
 		Message string
+		Data    json.RawMessage // an object with error and error_description, where a token was refused
 	}
 	if len(body.Error) > 0 && body.Error[0] == '{' {
 		if err := json.Unmarshal(body.Error, &rpc); err != nil || rpc.Message == "" {
 			return fmt.Errorf("JSON-RPC error without code and message: %s", body.Error)
 		}
 	}
+	refusal := body.Error
+	if rpc.Code == refusedCode {
+		var data struct{ Error json.RawMessage }
+		if err := json.Unmarshal(rpc.Data, &data); err != nil {
+			return fmt.Errorf("JSON-RPC error without data: %s", body.Error)
+		}
+		rpc.Code, refusal = 0, data.Error
+	}
 	if rpc.Code != w.RPC {
 		return fmt.Errorf("JSON-RPC error code %d, want %d", rpc.Code, w.RPC)
 	}
 	challenge := a.Header.Get("WWW-Authenticate")
 	if w.Error != "" {
-		if !isJSON || string(body.Error) != `"`+w.Error+`"` || !strings.Contains(a.Body, `"error_description":"`) {
+		if !isJSON || string(refusal) != `"`+w.Error+`"` || !strings.Contains(a.Body, `"error_description":"`) {
 			return fmt.Errorf("the body doesn't say %q and why", w.Error)
 		}
 		inChallenge := strings.Contains(challenge, `error="`+w.Error+`"`)

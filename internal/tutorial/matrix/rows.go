@@ -156,7 +156,7 @@ func untilTokens(refusal Want) []Want {
 func lacks(scope string) Want {
 	return Want{
 		Status: 403, Error: "insufficient_scope",
-		Has:   []string{`scope="` + scope + `"`, `resource_metadata="http`, `error_description="`},
+		Has:   []string{`scope="` + scope, `resource_metadata="http`, `error_description="`},
 		Lacks: []string{"structuredContent", `"result"`},
 	}
 }

@@ -140,7 +140,7 @@ func rowsOfStep4() []Row {
 			Attack:  true,
 			Title:   "a tool that does not exist",
 			Request: Request{Call: &Call{Method: "tools/call", Name: "../x"}, Token: alice},
-			Want:    notThere(),
+			Want:    append(notThere(), Want{From: 8, Status: 403, Error: "access_denied"}),
 		},
 		{
 			ID:      "unknown-tool-proto",
@@ -148,7 +148,7 @@ func rowsOfStep4() []Row {
 			Attack:  true,
 			Title:   "a tool named __proto__",
 			Request: Request{Call: &Call{Method: "tools/call", Name: "__proto__"}, Token: alice},
-			Want:    notThere(),
+			Want:    append(notThere(), Want{From: 8, Status: 403, Error: "access_denied"}),
 		},
 		{
 			ID:      "unknown-prompt",

@@ -29,6 +29,25 @@ func rowsOfStep8() []Row {
 			Want:    refusedFrom(8, workOf(echoed), lacks("mcp:tools")),
 		},
 		{
+			ID:      "scope-step-up",
+			Refs:    []string{"RS11", "WA9", "WA10"},
+			Attack:  true,
+			Title:   "call echo with mcp:read and mcp:prompts: what does the challenge name?",
+			Request: Request{Call: echoCall, Token: only("mcp:read,mcp:prompts")},
+			Want: refusedFrom(8, workOf(echoed), Want{
+				Status: 403, Error: "insufficient_scope", Note: "also what the token has",
+				Has: []string{
+					`scope="mcp:tools mcp:read mcp:prompts", resource_metadata="http`,
+					`"id":1,"error":{"code":-32010,"message":"This needs the scope mcp:tools. Ask`,
+					`"data":{"error":"insufficient_scope","error_description":"This needs`, `"scope":"mcp:tools mcp:read mcp:prompts"`,
+				},
+			}),
+			Modern: refusedFrom(8, modernWorkOf(echoed), Want{
+				Status: 403, Error: "insufficient_scope", Note: "what the call needs",
+				Has: []string{`scope="mcp:tools", resource_metadata="http`, `"scope":"mcp:tools"`},
+			}),
+		},
+		{
 			ID:      "scope-none-for-call",
 			Refs:    []string{"RS11", "E02"},
 			Attack:  true,

@@ -17,13 +17,24 @@ func Write(w http.ResponseWriter, status int, v any) {
 	_ = encoder.Encode(v)
 }
 
-// Error answers with an error in the form that OAuth uses (RFC 6749, section
-// 5.2): a code for programs and a sentence for people. Neither may hold
-// anything internal, or anything of a token.
-func Error(w http.ResponseWriter, status int, code, description string) {
+// Refusal is why a request is refused, in the members that OAuth uses (RFC 6749,
+// section 5.2; RFC 6750, section 3): a code for programs, a sentence for people,
+// and the scopes to ask for. None may hold anything internal, or anything of a
+// token.
+type Refusal struct {
+	Status      int    `json:"-"` // of HTTP
+	Code        string `json:"error"`
+	Description string `json:"error_description"`
+	Scope       string `json:"scope,omitempty"`
+}
+
+// Refuse answers with a refusal.
+func Refuse(w http.ResponseWriter, _ *http.Request, refusal Refusal) {
 	w.Header().Set("Cache-Control", "no-store")
-	Write(w, status, struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}{code, description})
+	Write(w, refusal.Status, refusal)
+}
+
+// Error is [Refuse] for a refusal without scopes.
+func Error(w http.ResponseWriter, status int, code, description string) {
+	Refuse(w, nil, Refusal{Status: status, Code: code, Description: description})
 }

@@ -1,0 +1,168 @@
+package scopepolicy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/oauth/principal"
+)
+
+// Policy says what each operation needs. Whatever no rule names is refused, so a
+// new tool is closed until a rule opens it.
+type Policy struct {
+	// Roles are all roles that a user can have here, with blanks between.
+	Roles string
+	// DefaultRole is the role of users who have none of Roles, for issuers that
+	// don't know these roles. Empty: such users have no role.
+	DefaultRole string
+	Rules       Rules
+}
+
+// Rules are the rules by operation. A key is a JSON-RPC method; for methods that
+// name a tool or prompt, the names follow, with blanks between: "tools/call echo
+// whoami". The name * stands for all that no other rule names.
+type Rules map[string]Rule
+
+// Rule is what one operation needs: scopes of the client and a role of the user.
+// The zero value needs a valid token and nothing more. Lists have blanks between,
+// as in the scope claim (RFC 6749, section 3.3).
+type Rule struct {
+	AllOf string // scopes, of which the client needs all
+	// AnyOf are scopes of which the client needs one. A client without any is
+	// told to ask for the first, so write the narrowest first (MCP, authorization,
+	// "Step-Up Authorization Flow").
+	AnyOf string
+	Roles string // of which the user needs one; empty: no role is needed
+}
+
+// compiled is a policy with its lists taken apart.
+type compiled struct {
+	roles       []string
+	defaultRole string
+	scopes      []string // all that some rule names
+	rules       map[string]requirement
+}
+
+type requirement struct{ allOf, anyOf, roles []string }
+
+// compile panics on a policy that contradicts itself or names an operation that
+// the server doesn't offer, as http.ServeMux does on patterns: the policy is part
+// of the program.
+func (p Policy) compile() *compiled {
+	c := &compiled{roles: strings.Fields(p.Roles), defaultRole: p.DefaultRole, rules: map[string]requirement{}}
+	for key, rule := range p.Rules {
+		needs := requirement{strings.Fields(rule.AllOf), strings.Fields(rule.AnyOf), strings.Fields(rule.Roles)}
+		for _, role := range append(needs.roles, p.DefaultRole) {
+			if role != "" && !slices.Contains(c.roles, role) {
+				panic(fmt.Sprintf("scopepolicy: %q: role %q is not in Roles; add it there", key, role))
+			}
+		}
+		for _, operation := range operations(key) {
+			if _, twice := c.rules[operation]; twice {
+				panic(fmt.Sprintf("scopepolicy: two rules for %q; remove one", operation))
+			}
+			c.rules[operation] = needs
+		}
+		c.scopes = append(c.scopes, append(needs.allOf, needs.anyOf...)...)
+	}
+	return c
+}
+
+// operations are the operations that the key of a rule names.
+func operations(key string) []string {
+	words := strings.Fields(key)
+	if len(words) == 0 || !mcpendpoint.Offers(words[0]) {
+		panic(fmt.Sprintf("scopepolicy: %q: the server doesn't offer this method", key))
+	}
+	if named := mcpendpoint.Named(words[0]); named != (len(words) > 1) {
+		panic(fmt.Sprintf("scopepolicy: %q: names after the method: %t, wanted: %t", key, len(words) > 1, named))
+	}
+	if len(words) == 1 {
+		return words
+	}
+	for i, name := range words[1:] {
+		words[i+1] = words[0] + " " + name
+	}
+	return words[1:]
+}
+
+// decision is what became of a message: allowed, or else refused for its scopes
+// (needs is not empty) or for good.
+type decision struct {
+	allowed bool
+	needs   []string // all scopes of the operation, for the challenge
+	reason  string   // for the logs
+	final   string   // for the caller, where no new token helps
+}
+
+const (
+	noRule = "This server's policy has no rule for this name, so nobody may use it. Check the spelling."
+	noRole = "The user's role does not allow this, and no new token will. Ask an administrator for the role."
+)
+
+// decide tells whether a caller may send a message. Scopes come first: they are
+// what a client can ask for. Roles only take away.
+func (c *compiled) decide(caller *principal.Principal, m *mcpendpoint.Message) decision {
+	needs, known := c.rules[m.Method]
+	if mcpendpoint.Named(m.Method) {
+		if needs, known = c.rules[m.Method+" "+m.Name]; !known {
+			needs, known = c.rules[m.Method+" *"]
+		}
+	}
+	if !known {
+		return decision{reason: "no rule of the policy names the operation", final: noRule}
+	}
+	scopes := needs.scopes(caller)
+	for _, scope := range scopes {
+		if !caller.HasScope(scope) {
+			return decision{needs: scopes, reason: "the client lacks the scope " + scope}
+		}
+	}
+	if len(needs.roles) > 0 && !slices.ContainsFunc(c.rolesOf(caller), func(r string) bool { return slices.Contains(needs.roles, r) }) {
+		return decision{reason: "the user has none of the roles " + strings.Join(needs.roles, ", "), final: noRole}
+	}
+	return decision{allowed: true, reason: "scope and role suffice"}
+}
+
+// scopes are all scopes that an operation needs: of the alternatives the one
+// that the client has, or else the first.
+func (r requirement) scopes(caller *principal.Principal) []string {
+	if len(r.anyOf) == 0 {
+		return r.allOf
+	}
+	one := r.anyOf[0]
+	if i := slices.IndexFunc(r.anyOf, caller.HasScope); i >= 0 {
+		one = r.anyOf[i]
+	}
+	return append(slices.Clone(r.allOf), one)
+}
+
+// rolesOf are the user's roles that count here.
+func (c *compiled) rolesOf(caller *principal.Principal) []string {
+	var roles []string
+	for _, role := range c.roles {
+		if caller.HasRole(role) {
+			roles = append(roles, role)
+		}
+	}
+	if len(roles) == 0 && c.defaultRole != "" {
+		return []string{c.defaultRole}
+	}
+	return roles
+}
+
+// askFor are the scopes that a challenge names. In 2026-07-28 they are those of
+// the operation: the client adds what it already has. Clients of earlier
+// revisions replace their scopes by the challenge's, so it also names those of
+// this server that the token has, or they would lose one to gain another.
+func (c *compiled) askFor(needs []string, caller *principal.Principal, m *mcpendpoint.Message) string {
+	scopes := slices.Clone(needs)
+	for _, scope := range caller.Scopes {
+		if !m.Modern && slices.Contains(c.scopes, scope) && !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	return strings.Join(scopes, " ")
+}
