@@ -131,7 +131,7 @@ TEXT
 legacy "$NOW/mcp" tools/call "$call" -H "Origin: $page"
 expect_status 401
 expect_header Access-Control-Allow-Origin "$page"
-expect_header Access-Control-Expose-Headers 'WWW-Authenticate, Mcp-Session-Id'
+expect_header Access-Control-Expose-Headers 'WWW-Authenticate, Retry-After, Mcp-Session-Id'
 say 'A document, for a foreign page:'
 show=.resource request "$found" -H 'Origin: http://evil.com'
 expect_status 200
@@ -149,7 +149,7 @@ mint EXPIRED "$NOW" --username alice --flaw expired
 legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $EXPIRED"
 expect_status 401
 expect_header WWW-Authenticate \
-  "Bearer realm=\"mcp\", error=\"invalid_token\", error_description=\"$(jq -r .error_description "$work/body")\", $pointer" \
+  "Bearer realm=\"mcp\", error=\"invalid_token\", error_description=\"$(jq -r .error.message "$work/body")\", $pointer" \
   'the challenge says invalid_token, and the same besides'
 
 scene 'The server says where it says so' <<'TEXT'

@@ -20,19 +20,19 @@ audit='{"name":"audit","arguments":{}}'
 hello='{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}'
 metadata="resource_metadata=\"$NOW/.well-known/oauth-protected-resource/mcp\""
 
-# expect_more_scope SCOPE: refused, and told which scope would do.
+# expect_more_scope SCOPES: refused, and told which scopes would do.
 expect_more_scope() {
   expect_status 403
-  expect_json .error '"insufficient_scope"'
+  expect_json .error.data.error '"insufficient_scope"'
   expect_header WWW-Authenticate \
-    "Bearer realm=\"mcp\", error=\"insufficient_scope\", error_description=\"$(jq -r .error_description "$work/body")\", scope=\"$1\", $metadata" \
-    "the challenge says insufficient_scope, asks for $1 alone, and points to the metadata"
+    "Bearer realm=\"mcp\", error=\"insufficient_scope\", error_description=\"$(jq -r .error.message "$work/body")\", scope=\"$1\", $metadata" \
+    "the challenge says insufficient_scope, asks for $1, and points to the metadata"
 }
 
 # expect_denied: refused for good.
 expect_denied() {
   expect_status 403
-  expect_json .error '"access_denied"'
+  expect_json .error.data.error '"access_denied"'
   expect_no_header WWW-Authenticate
 }
 
@@ -47,14 +47,16 @@ expect_status 200
 expect_json .result.structuredContent.text '"hi"'
 say 'Now, at step 8, with the same token:'
 legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $READER"
-expect_more_scope mcp:tools
-say 'The same as of 2026-07-28:'
+expect_more_scope 'mcp:tools mcp:read'
+say 'As of 2026-07-28, a client adds what it has by itself, so the challenge names the
+operation'"'"'s scope alone:'
 modern "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $READER"
 expect_more_scope mcp:tools
 
 scene 'One step up' <<'TEXT'
-The refusal names all that this one operation needs, and nothing more. The client
-asks the user for it and comes back with a new token.
+The refusal names all that this one operation needs. Up to 2025-11-25 it also names
+what the token has, because clients of that revision replace one by the other. The
+client asks the user and comes back with a new token.
 TEXT
 mint CALLER "$NOW" --username alice --scopes mcp:read,mcp:tools
 legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $CALLER"
@@ -102,7 +104,7 @@ expect_more_scope mcp:tools
 mint LIST "$NOW" --username alice --flaw scope-array
 legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $LIST"
 expect_status 401
-expect_json .error '"invalid_token"'
+expect_json .error.data.error '"invalid_token"'
 
 scene 'A guest with every scope' <<'TEXT'
 The client was granted everything, but its user is a guest. Guests may read the
@@ -147,7 +149,7 @@ expect_denied
 mint TAMPERED "$NOW" --username alice --flaw tampered
 legacy "$NOW/mcp" tools/call "$audit" -H "Authorization: Bearer $TAMPERED"
 expect_status 401
-expect_json .error '"invalid_token"'
+expect_json .error.data.error '"invalid_token"'
 
 scene 'Who did what' <<'TEXT'
 The administrator reads the log: who, through which client, wanted what; allowed
@@ -159,7 +161,7 @@ expect_status 200
 decisions=.result.structuredContent.decisions
 expect_json "${decisions}[0] | [.subject, .operation, .name, .allowed]" '["alice","tools/call","echo",false]' \
   'the first decision was to refuse alice a call of echo'
-expect_json "${decisions}[0].reason" '"the client has none of the scopes mcp:tools"'
+expect_json "${decisions}[0].reason" '"the client lacks the scope mcp:tools"'
 expect_json "${decisions}[-2] | [.subject, .name, .allowed]" '["admin","audit",false]' \
   'the last but one was to refuse audit to a user who is only called admin'
 expect_json "[${decisions}[] | keys[]] | unique" '["allowed","client_id","name","operation","reason","subject","time"]' \

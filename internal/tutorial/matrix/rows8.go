@@ -42,7 +42,7 @@ func rowsOfStep8() []Row {
 					`"data":{"error":"insufficient_scope","error_description":"This needs`, `"scope":"mcp:tools mcp:read mcp:prompts"`,
 				},
 			}),
-			Modern: refusedFrom(8, modernWorkOf(echoed), Want{
+			Modern: refusedFrom(8, workOf(echoed), Want{
 				Status: 403, Error: "insufficient_scope", Note: "what the call needs",
 				Has: []string{`scope="mcp:tools", resource_metadata="http`, `"scope":"mcp:tools"`},
 			}),
@@ -265,7 +265,7 @@ func rowsOfStep8() []Row {
 			Title:   "an administrator whose client lacks mcp:tools",
 			Request: Request{Call: audit, Token: &Token{Username: "admin", Scopes: "mcp:read"}},
 			Want: unknownUntil(8, Want{
-				Status: 403, Error: "insufficient_scope", Has: []string{`scope="mcp:tools"`},
+				Status: 403, Error: "insufficient_scope", Has: []string{`scope="mcp:tools`},
 			}),
 		},
 		{
