@@ -36,7 +36,7 @@ until_status() {
 
 expect_refused() {
   expect_status 401
-  expect_json .error.data.error.data.error '"invalid_token"'
+  expect_json .error.data.error '"invalid_token"'
 }
 
 printf '\n%s holds:\n\n' "\$ENV_FILE"
@@ -135,7 +135,7 @@ legacy "$NOW/mcp" tools/call "$call" -H "Authorization: Bearer $ADMIN_ACCESS"
 expect_status 200
 legacy "$NOW/mcp" tools/call '{"name":"audit","arguments":{}}' -H "Authorization: Bearer $ADMIN_ACCESS"
 expect_status 403
-expect_json .error.data.error.data.error '"access_denied"'
+expect_json .error.data.error '"access_denied"'
 show=.result._meta legacy "$NOW/mcp" initialize "$hello" -H "Authorization: Bearer $ADMIN_ACCESS"
 expect_json .result._meta.authenticatedUser '"mcp-admin"'
 

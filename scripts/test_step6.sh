@@ -28,7 +28,7 @@ an error yet, so the challenge has no error code:'
 legacy "$NOW/mcp" tools/call "$call"
 expect_status 401
 expect_header WWW-Authenticate 'Bearer realm="mcp"'
-expect_json .error.data.error.data.error '"missing_token"'
+expect_json .error.data.error '"missing_token"'
 say 'The same as of 2026-07-28:'
 modern "$NOW/mcp" tools/call "$call"
 expect_status 401
@@ -61,7 +61,7 @@ expect_status 401
 expect_header WWW-Authenticate \
   "Bearer realm=\"mcp\", error=\"invalid_token\", error_description=\"$(jq -r .error.message "$work/body")\"" \
   'the challenge says invalid_token, and the same sentence as the body'
-expect_json .error.data.error.data.error '"invalid_token"'
+expect_json .error.data.error '"invalid_token"'
 same=$(cat "$work/body")
 printf '\n  The log says why: %s\n\n' "$(last_refusal NOW)"
 expect 'the log names the reason' 'expired, or without expiry: token is expired' "$(last_refusal NOW)"
@@ -109,7 +109,7 @@ expect_status 200
 say 'Two tokens: which one counts? None does.'
 legacy "$NOW/mcp" ping '' -H "Authorization: Bearer $EXPIRED" -H "Authorization: Bearer $ALICE"
 expect_status 400
-expect_json .error.data.error.data.error '"invalid_request"'
+expect_json .error.data.error '"invalid_request"'
 say 'Something behind the token:'
 legacy "$NOW/mcp" ping '' -H "Authorization: Bearer $ALICE nonsense"
 expect_status 401
@@ -121,7 +121,7 @@ expect_json .error.data.error '"missing_token"'
 say 'The server ignores a token in the URL, where logs and histories would keep it:'
 legacy "$NOW/mcp?access_token=$ALICE" ping ''
 expect_status 401
-expect_json .error.data.error.data.error '"missing_token"'
+expect_json .error.data.error '"missing_token"'
 
 scene 'Around the guard' <<'TEXT'
 Other spellings of /mcp, without a token. None of them may reach the endpoint
