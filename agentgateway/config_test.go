@@ -191,7 +191,7 @@ func TestAgreesWithTheGoProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := fmt.Sprintf("http://localhost:%d", port)
-	proxy, err := realmproxy.New(address, "mcp-realm", base, nil)
+	proxy, err := realmproxy.New(realmproxy.Config{Upstream: address, Realm: "mcp-realm", Base: base})
 	if err != nil {
 		t.Fatal(err)
 	}

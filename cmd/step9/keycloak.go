@@ -11,6 +11,8 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/keycloak"
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/authserver/realmproxy"
+	"mcp-auth-step-by-step/internal/web/caller"
 )
 
 // useKeycloak runs with --provider keycloak, where this program serves nothing
@@ -50,7 +52,13 @@ func useKeycloak(ctx context.Context) (done bool, err error) {
 		origins = strings.Split(list, ",")
 	}
 	upstream := strings.TrimSuffix(cmp.Or(os.Getenv("KEYCLOAK_URL"), "http://localhost:8080"), "/")
-	running, err := startProxy(ctx, upstream, cmp.Or(os.Getenv("KEYCLOAK_REALM"), r.Name), "", origins)
+	trusted, err := caller.ParseProxies(*trustedProxy)
+	if err != nil {
+		return true, fmt.Errorf("-trusted-proxy: %w", err)
+	}
+	running, err := startProxy(ctx, realmproxy.Config{
+		Realm: cmp.Or(os.Getenv("KEYCLOAK_REALM"), r.Name), Origins: origins, Caller: trusted.Address,
+	}, upstream)
 	if err != nil {
 		return true, err
 	}

@@ -237,6 +237,7 @@ func TestJ05_WhatDoesNotStart(t *testing.T) {
 		{"-document-hosts: \"*.claude.ai\" is not the name of one host", []string{"-addr", "localhost:0", "-document-hosts", "claude.ai,*.claude.ai"}},
 		{"-redirect-hosts: \"https://claude.ai\"", []string{"-addr", "localhost:0", "-redirect-hosts", "https://claude.ai"}},
 		{"-redirect-schemes: \"javascript\"", []string{"-addr", "localhost:0", "-redirect-schemes", "cursor, javascript"}},
+		{"-trusted-proxy: trusted proxy 0.0.0.0/0", []string{"-addr", "localhost:0", "-trusted-proxy", "0.0.0.0/0"}},
 		{"docs/clients.md", []string{"-provider", "keycloak", "-redirect-hosts", "claude.ai"}},
 		{"--provider keycloak", []string{"-check"}},
 		{"--proxy", []string{"-addr", "localhost:0", "-proxy", "no such address"}},

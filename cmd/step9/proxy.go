@@ -1,19 +1,25 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"flag"
 	"fmt"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
-	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/realmproxy"
+	"mcp-auth-step-by-step/internal/web/caller"
 	"mcp-auth-step-by-step/internal/web/logging"
+	"mcp-auth-step-by-step/internal/web/loopback"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
+
+var trustedProxy = flag.String("trusted-proxy", "",
+	"`addresses` (CIDR blocks, with commas between) of proxies in front of this program, whose X-Forwarded-For is believed")
 
 // front is what clients see of the embedded server: itself, or the proxy.
 type front struct {
@@ -24,14 +30,24 @@ type front struct {
 
 // inFront starts the proxy where one is asked for. It ends with the site.
 func inFront(ctx context.Context, site serve.Site, realmName string) (front, error) {
+	trusted, err := caller.ParseProxies(*trustedProxy)
+	if err != nil {
+		return front{}, fmt.Errorf("-trusted-proxy: %w", err)
+	}
+	if base, err := url.Parse(site.URL); err == nil && !loopback.URL(base) && !trusted.Any() {
+		site.Log.Warn("without -trusted-proxy, all users behind a TLS proxy count as one address: wrong passwords of one lock out the others")
+	}
 	if *proxy == "" {
-		return front{URL: site.URL, Exposed: site.Exposed}, nil
+		return front{site.URL, site.Exposed, func(r *http.Request) string { return caller.Group(trusted.Address(r)) }}, nil
 	}
 	stated := ""
 	if site.Stated {
 		stated = site.URL
 	}
-	running, err := startProxy(ctx, fmt.Sprintf("http://localhost:%d", site.Port), realmName, stated, site.Origins)
+	secret := rand.Text()
+	running, err := startProxy(ctx, realmproxy.Config{
+		Realm: realmName, Base: stated, Origins: site.Origins, Caller: trusted.Address, Secret: secret,
+	}, fmt.Sprintf("http://localhost:%d", site.Port))
 	if err != nil {
 		return front{}, err
 	}
@@ -40,18 +56,22 @@ func inFront(ctx context.Context, site serve.Site, realmName string) (front, err
 			site.Log.Error("the proxy ended, so clients can't reach the issuer any more: start this program again", logging.Error(err))
 		}
 	}()
-	return front{URL: running.Site.URL, Exposed: running.Site.Exposed, clientAddress: forwardedFor}, nil
+	return front{running.Site.URL, running.Site.Exposed, func(r *http.Request) string { return behindProxy(r, secret) }}, nil
 }
 
-func startProxy(ctx context.Context, upstream, realmName, base string, origins []string) (*serve.Running, error) {
-	to, err := url.Parse(upstream)
-	if err != nil {
+// startProxy serves a proxy at its flag's address. The base in its configuration
+// may be empty.
+func startProxy(ctx context.Context, config realmproxy.Config, upstream string) (*serve.Running, error) {
+	var err error
+	if config.Upstream, err = url.Parse(upstream); err != nil {
 		return nil, err
 	}
-	running, err := serve.Start(serve.Options{Addr: *proxy, URL: base, Origins: origins, Limits: serve.DefaultLimits, Log: logging.FromContext(ctx)},
-		func(_ context.Context, site serve.Site) (http.Handler, error) {
-			return realmproxy.New(to, realmName, site.URL, site.Origins)
-		})
+	running, err := serve.Start(serve.Options{
+		Addr: *proxy, URL: config.Base, Origins: config.Origins, Limits: serve.DefaultLimits, Log: logging.FromContext(ctx),
+	}, func(_ context.Context, site serve.Site) (http.Handler, error) {
+		config.Base = site.URL
+		return realmproxy.New(config)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("--proxy %s: %w", *proxy, err)
 	}
@@ -59,12 +79,18 @@ func startProxy(ctx context.Context, upstream, realmName, base string, origins [
 	return running, nil
 }
 
-// forwardedFor is who the proxy says is calling. It is the proxy's own word:
-// what clients said of themselves there, it has removed.
-func forwardedFor(r *http.Request) string {
-	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	return cmp.Or(strings.TrimSpace(hops[len(hops)-1]), host)
+// behindProxy is from where a request comes: what the proxy says, if the proxy
+// sent it. Who calls this port directly doesn't know the secret, and is the other
+// end of the connection.
+func behindProxy(r *http.Request, secret string) string {
+	var none caller.Proxies
+	address := none.Address(r)
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get(realmproxy.SecretHeader)), []byte(secret)) == 1 {
+		if told, err := netip.ParseAddr(r.Header.Get(caller.Header)); err == nil {
+			address = told
+		}
+	}
+	return caller.Group(address)
 }
 
 // serveProxy serves the proxy alone, until ctx ends or the proxy can't serve any

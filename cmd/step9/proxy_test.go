@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/realmproxy"
 )
 
 func TestWE5_AProxyThatCantServeEndsTheProgram(t *testing.T) {
 	*proxy = "localhost:0"
 	t.Cleanup(func() { *proxy = "" })
-	running, err := startProxy(t.Context(), "http://localhost:1", "mcp-realm", "", nil)
+	running, err := startProxy(t.Context(), realmproxy.Config{Realm: "mcp-realm"}, "http://localhost:1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,12 +28,31 @@ func TestWE5_AProxyThatCantServeEndsTheProgram(t *testing.T) {
 		t.Fatal("it waits for a signal")
 	}
 	// A signal ends it too, and then all is well.
-	if running, err = startProxy(t.Context(), "http://localhost:1", "mcp-realm", "", nil); err != nil {
+	if running, err = startProxy(t.Context(), realmproxy.Config{Realm: "mcp-realm"}, "http://localhost:1"); err != nil {
 		t.Fatal(err)
 	}
 	ctx, signal := context.WithCancel(t.Context())
 	signal()
 	if err := serveProxy(ctx, running); err != nil {
 		t.Error(err)
+	}
+}
+
+// WD16: who calls the upstream's port directly can't choose an address.
+func TestWD16_OnlyTheProxyNamesAddresses(t *testing.T) {
+	for name, test := range map[string]struct{ secret, forwarded, want string }{
+		"the proxy":          {"right", "203.0.113.7", "203.0.113.7"},
+		"the proxy, IPv6":    {"right", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"},
+		"no secret":          {"", "203.0.113.7", "127.0.0.1"},
+		"another secret":     {"wrong", "203.0.113.7", "127.0.0.1"},
+		"the proxy, a list":  {"right", "203.0.113.7, 203.0.113.8", "127.0.0.1"},
+		"the proxy, nothing": {"right", "", "127.0.0.1"},
+	} {
+		r := &http.Request{RemoteAddr: "127.0.0.1:5000", Header: http.Header{}}
+		r.Header.Set("X-Forwarded-For", test.forwarded)
+		r.Header.Set(realmproxy.SecretHeader, test.secret)
+		if got := behindProxy(r, "right"); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
 	}
 }

@@ -9,7 +9,7 @@
 // doesn't, its metadata shows it (RFC 8414, section 3.3) and is not passed on.
 //
 //	upstream, _ := url.Parse("http://localhost:8080")
-//	handler, err := realmproxy.New(upstream, "mcp-realm", "http://localhost:9090", nil)
+//	handler, err := realmproxy.New(realmproxy.Config{Upstream: upstream, Realm: "mcp-realm", Base: "http://localhost:9090"})
 package realmproxy
 
 import (
@@ -21,12 +21,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/caller"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 	"mcp-auth-step-by-step/internal/web/logging"
 	"mcp-auth-step-by-step/internal/web/loopback"
@@ -49,6 +51,7 @@ var forwarding = []string{
 	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix",
 	"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Uri", "X-Forwarded-Path",
 	"X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Real-Ip",
+	SecretHeader,
 	"X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "Front-End-Https", "Ssl-Client-Cert", "X-Client-Cert",
 }
 
@@ -57,31 +60,55 @@ type proxy struct {
 	base     *url.URL
 	realm    string // its path, as in /realms/mcp-realm
 	origins  []string
+	caller   func(*http.Request) netip.Addr
+	secret   string
 	forward  *httputil.ReverseProxy
 }
 
-// New makes the proxy of a realm. upstream is the provider's address, base the
-// proxy's own, both as scheme://host[:port]; origins are those of web pages
-// that may call the endpoints, besides those on loopback.
-func New(upstream *url.URL, name, base string, origins []string) (http.Handler, error) {
-	if upstream == nil {
+// Config says what a proxy stands in front of.
+type Config struct {
+	// Upstream is the provider's address, as scheme://host[:port].
+	Upstream *url.URL
+	Realm    string // its name
+	Base     string // the proxy's own address, as scheme://host[:port]
+	// Origins are those of web pages that may call the endpoints, besides those
+	// on loopback.
+	Origins []string
+	// Caller says from where a request comes, which the upstream is told in
+	// X-Forwarded-For; nil: the other end of the connection.
+	Caller func(*http.Request) netip.Addr
+	// Secret is sent to the upstream in [SecretHeader], so that the upstream can
+	// tell this proxy from others that reach its port; empty: none is sent.
+	Secret string
+}
+
+// SecretHeader is the header for [Config.Secret]. It is removed from what clients
+// send.
+const SecretHeader = "X-Realm-Proxy-Secret"
+
+// New makes the proxy of a realm.
+func New(c Config) (http.Handler, error) {
+	if c.Upstream == nil {
 		return nil, errors.New("the proxy needs the address of the provider")
 	}
-	address, err := baseurl.ParseOrigin("the provider's address", upstream.String())
+	address, err := baseurl.ParseOrigin("the provider's address", c.Upstream.String())
 	if err != nil {
 		return nil, err
 	}
-	own, err := baseurl.ParseOrigin("the proxy's address", base)
+	own, err := baseurl.ParseOrigin("the proxy's address", c.Base)
 	if err != nil {
 		return nil, err
 	}
 	if baseurl.SameOrigin(address, own) {
-		return nil, fmt.Errorf("the proxy and the provider can't have the same address: both are %s", base)
+		return nil, fmt.Errorf("the proxy and the provider can't have the same address: both are %s", c.Base)
 	}
-	if err := realm.CheckName(name); err != nil {
+	if err := realm.CheckName(c.Realm); err != nil {
 		return nil, err
 	}
-	p := &proxy{upstream: address, base: own, realm: "/realms/" + name, origins: origins}
+	p := &proxy{upstream: address, base: own, realm: "/realms/" + c.Realm, origins: c.Origins, caller: c.Caller, secret: c.Secret}
+	if p.caller == nil {
+		p.caller = caller.Proxies{}.Address
+	}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.modify,

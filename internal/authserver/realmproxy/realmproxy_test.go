@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mcp-auth-step-by-step/internal/web/caller"
 )
 
 const (
@@ -65,7 +67,7 @@ func (p *provider) front(t *testing.T, origins ...string) string {
 		t.Fatal(err)
 	}
 	base := "http://localhost:" + fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
-	handler, err := New(must(url.Parse(p.URL)), "mcp-realm", base, origins)
+	handler, err := New(Config{Upstream: must(url.Parse(p.URL)), Realm: "mcp-realm", Base: base, Origins: origins})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,14 +416,14 @@ func TestNewRefuses(t *testing.T) {
 		{up, "", base}, {up, "..", base}, {up, "a/b", base}, {up, "a%2fb", base}, {up, "a b", base},
 		{up, "mcp-realm", ""}, {up, "mcp-realm", "localhost:9090"}, {up, "mcp-realm", base + "/"}, {up, "mcp-realm", base + "/x"}, {up, "mcp-realm", "http://LOCALHOST:9090"}, {up, "mcp-realm", up}, {up, "mcp-realm", base + "#"},
 	} {
-		if _, err := New(must(url.Parse(c.upstream)), c.realmPath, c.base, nil); err == nil {
+		if _, err := New(Config{Upstream: must(url.Parse(c.upstream)), Realm: c.realmPath, Base: c.base}); err == nil {
 			t.Errorf("%+v", c)
 		}
 	}
-	if _, err := New(nil, "mcp-realm", base, nil); err == nil {
+	if _, err := New(Config{Realm: "mcp-realm", Base: base}); err == nil {
 		t.Error("no upstream")
 	}
-	if _, err := New(must(url.Parse(up)), "mcp-realm", base, nil); err != nil {
+	if _, err := New(Config{Upstream: must(url.Parse(up)), Realm: "mcp-realm", Base: base}); err != nil {
 		t.Error(err)
 	}
 }
@@ -432,7 +434,7 @@ func FuzzRoute(f *testing.F) {
 	for _, path := range []string{realmPath, token, oauth + realmPath, "/resources/x", realmPath + "/../../admin", realmPath + "/%2e%2e/admin", realmPath + "/..;/admin", "//admin", realmPath + "/a/b.c"} {
 		f.Add(path)
 	}
-	handler := must(New(must(url.Parse("http://localhost:8080")), "mcp-realm", "http://localhost:9090", nil))
+	handler := must(New(Config{Upstream: must(url.Parse("http://localhost:8080")), Realm: "mcp-realm", Base: "http://localhost:9090"}))
 	p, ok := handler.(*proxy)
 	if !ok {
 		f.Fatal(errors.New("not a proxy"))
@@ -452,4 +454,30 @@ func FuzzRoute(f *testing.F) {
 			t.Fatalf("%q leads to %q", path, to.path)
 		}
 	})
+}
+
+// WD16, WD2: the upstream is told the address that Caller finds, and a secret;
+// neither can be sent by clients.
+func TestWD16_WD2_TheUpstreamKnowsTheProxy(t *testing.T) {
+	p := newProvider(t)
+	p.answer = func(http.ResponseWriter, *http.Request) {}
+	trusted := must(caller.ParseProxies("127.0.0.0/8"))
+	for secret, want := range map[string][]string{"": nil, "s3cret": {"s3cret"}} {
+		handler := must(New(Config{
+			Upstream: must(url.Parse(p.URL)), Realm: "mcp-realm", Base: "http://localhost:9090", Caller: trusted.Address, Secret: secret,
+		}))
+		r := httptest.NewRequest("GET", "http://localhost:9090"+realmPath, nil)
+		r.RemoteAddr = "127.0.0.1:1234"
+		r.Header.Set(SecretHeader, "made up")
+		r.Header.Set("X-Forwarded-For", "198.51.100.1, 203.0.113.7")
+		p.got = nil
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+		if len(p.got) != 1 {
+			t.Fatalf("%d requests arrived", len(p.got))
+		}
+		h := p.got[0].Header
+		if !slices.Equal(h[http.CanonicalHeaderKey(SecretHeader)], want) || !slices.Equal(h["X-Forwarded-For"], []string{"203.0.113.7"}) {
+			t.Errorf("secret %q: the upstream got %q and %q", secret, h[http.CanonicalHeaderKey(SecretHeader)], h["X-Forwarded-For"])
+		}
+	}
 }

@@ -30,7 +30,10 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	h.Del("Te")
 	h.Del("Connection") // no change of protocol
 	h.Del("Upgrade")
-	r.SetXForwarded() // For: the client's address, from the connection
+	h.Set("X-Forwarded-For", p.caller(r.In).String())
+	if p.secret != "" {
+		h.Set(SecretHeader, p.secret)
+	}
 	h.Set("X-Forwarded-Host", p.base.Host)
 	h.Set("X-Forwarded-Proto", p.base.Scheme)
 	h.Set("X-Forwarded-Port", baseurl.Port(p.base))
