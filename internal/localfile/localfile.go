@@ -5,9 +5,11 @@ package localfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // Write replaces a file, or makes it, with the given mode from its first byte.
@@ -54,4 +56,26 @@ func write(path string, content []byte, mode fs.FileMode) (name string, err erro
 		return "", errors.Join(err, os.Remove(file.Name()))
 	}
 	return file.Name(), nil
+}
+
+// CheckSecret refuses a file that the group or others can read or write, and one
+// that is not a regular file, such as a symbolic link. info is that of os.Lstat.
+// Windows has no such modes: there only the kind of file is checked.
+func CheckSecret(path string, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
+	case !mode.IsRegular():
+		return fmt.Errorf("%s is not a regular file (%s): name the file itself", path, mode.Type())
+	case runtime.GOOS != "windows" && mode.Perm()&0o077 != 0:
+		return fmt.Errorf("%s can be read or written by other users (mode %04o): run chmod 600 %s", path, mode.Perm(), path)
+	}
+	return nil
+}
+
+// CheckConfiguration refuses a file that everybody can write. Git gives files the
+// modes 0644 and 0664, so what group and others can read is accepted.
+func CheckConfiguration(path string, info fs.FileInfo) error {
+	if mode := info.Mode(); runtime.GOOS != "windows" && mode.IsRegular() && mode.Perm()&0o002 != 0 {
+		return fmt.Errorf("%s can be written by every user (mode %04o): run chmod o-w %s", path, mode.Perm(), path)
+	}
+	return nil
 }

@@ -3,9 +3,11 @@ package realm
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/web/strictjson"
 	"mcp-auth-step-by-step/keycloak"
 )
@@ -26,8 +28,8 @@ func Open(path string, lookup func(string) (string, bool)) (*File, error) {
 		path = "the demo realm"
 	} else {
 		var err error
-		if text, err = os.ReadFile(path); err != nil {
-			return nil, fmt.Errorf("the realm file can't be read: %w", err)
+		if text, err = readConfiguration(path); err != nil {
+			return nil, fmt.Errorf("the realm file can't be used: %w", err)
 		}
 	}
 	members, err := expand(text, lookup)
@@ -35,6 +37,23 @@ func Open(path string, lookup func(string) (string, bool)) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &File{Path: path, Members: members}, nil
+}
+
+// readConfiguration reads a file, unless everybody can write it.
+func readConfiguration(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := localfile.CheckConfiguration(path, info); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(file)
 }
 
 // Realm is what the file says. Errors name the member at fault.

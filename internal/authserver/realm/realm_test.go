@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +251,25 @@ func TestLoadNamesTheFile(t *testing.T) {
 	}
 	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "my-realm.json") {
 		t.Errorf("broken: %v", err)
+	}
+}
+
+// WD18: a realm file that everybody can write is not read.
+func TestWD18_OpenModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such modes")
+	}
+	path := filepath.Join(t.TempDir(), "realm.json")
+	if err := os.WriteFile(path, keycloak.RealmFile, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o664: true, 0o666: false, 0o602: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path, nil); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod o-w") {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
 	}
 }
 

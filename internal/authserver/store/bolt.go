@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"mcp-auth-step-by-step/internal/localfile"
 )
 
 // ErrReadOnly says that a View tried to write.
@@ -25,26 +29,82 @@ type Bolt struct {
 }
 
 // Open opens the file, and makes it on first use, readable by its owner alone.
-// One program at a time can have it open.
+// One program at a time can have it open. It refuses a file that others can read
+// or write, a symbolic link, and a damaged file.
 func Open(path string) (*Bolt, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second})
-	if errors.Is(err, bolterrors.ErrTimeout) {
+	s := &Bolt{counts: map[string]int{}}
+	err := undamaged(func() (err error) {
+		s.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second, OpenFile: openPrivate})
+		if err != nil {
+			return err
+		}
+		return s.db.View(s.countAll)
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%s is in use by another program: stop it, or name another file", path)
-	}
-	if err != nil {
+	case errors.Is(err, errDamaged):
+		// Not closed: bbolt could wait for a transaction that never ends.
+		return nil, fmt.Errorf("the state file %s is damaged: restore it from a copy, or move it away and start anew: %w", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("%s can't be used as a state file: %w", path, err)
 	}
-	s := &Bolt{db: db, counts: map[string]int{}}
-	err = db.View(func(tx *bolt.Tx) error {
-		return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
-			s.counts[string(name)] = b.Stats().KeyN
-			return nil
-		})
-	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return s, nil
+}
+
+// countAll counts the keys of each bucket, which reads the whole file.
+func (s *Bolt) countAll(tx *bolt.Tx) error {
+	return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+		n := 0
+		err := b.ForEach(func(_, _ []byte) error { n++; return nil })
+		s.counts[string(name)] = n
+		return err
+	})
+}
+
+// errDamaged says that bbolt can't make sense of the file.
+var errDamaged = errors.New("it can't be read")
+
+// undamaged runs f, and turns panics into errors. bbolt reads the file as memory,
+// and panics where a page isn't what it should be; reading beyond the end of a
+// file that was cut would otherwise end the program.
+func undamaged(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	err = f()
+	if errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
+		err = fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return err
+}
+
+// openPrivate opens a file whose secrets only its owner can read, or creates it.
+func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if err := localfile.CheckSecret(path, info); err != nil {
+			return nil, err
+		}
+	}
+	file, err := os.OpenFile(path, flag, mode)
+	if err != nil {
+		return nil, err
+	}
+	// What was opened is what was looked at.
+	opened, err := file.Stat()
+	if err == nil {
+		var there os.FileInfo
+		if there, err = os.Lstat(path); err == nil && !os.SameFile(opened, there) {
+			err = fmt.Errorf("%s was replaced while it was opened", path)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // Update runs f; see [Store].
