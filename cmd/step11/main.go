@@ -32,6 +32,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpclient/flowreport"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/web/plaintext"
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
 func main() {
@@ -50,6 +51,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err != nil:
 		fmt.Fprintf(stderr, "step11: %v; see step11 -h\n", err)
 		return exitUsage
+	case o.version:
+		fmt.Fprintln(stdout, "step11", version.Number)
+		return 0
 	case o.demo:
 		return demo(ctx, o, stdout, stderr)
 	}

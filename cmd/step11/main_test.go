@@ -17,6 +17,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
 func TestUsage(t *testing.T) {
@@ -43,6 +44,14 @@ func TestUsage(t *testing.T) {
 	var out, errs bytes.Buffer
 	if got := run(t.Context(), []string{"-h"}, strings.NewReader(""), &out, &errs); got != 0 || !strings.Contains(errs.String(), "needs nothing but the URL") {
 		t.Errorf("-h: status %d, %s", got, errs.String())
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out, errs bytes.Buffer
+	got := run(t.Context(), []string{"-version"}, strings.NewReader(""), &out, &errs)
+	if want := "step11 " + version.Number + "\n"; got != 0 || out.String() != want || errs.Len() != 0 {
+		t.Errorf("status %d, %q, %q; want %q", got, out.String(), errs.String(), want)
 	}
 }
 

@@ -35,7 +35,7 @@ type options struct {
 	store, login, report                      string
 	dpop, offline, forget, noBrowser          bool
 	throughProxy                              bool
-	verbose, quiet, json, demo                bool
+	verbose, quiet, json, demo, version       bool
 	timeout                                   time.Duration
 }
 
@@ -103,6 +103,7 @@ func (o *options) defineOutput(f *flag.FlagSet) {
 	f.BoolVar(&o.verbose, "v", false, "show whole requests and answers")
 	f.BoolVar(&o.quiet, "quiet", false, "show the result, and what the user has to do")
 	f.BoolVar(&o.json, "json", false, "show events and result as lines of JSON")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
 }
 
 func (o *options) defineUser(f *flag.FlagSet) {
