@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/counterparts"
@@ -142,8 +141,8 @@ func (p *place) command(ctx context.Context, client *counterparts.Client) *exec.
 		interop := filepath.Join(p.root, "interop")
 		command = exec.CommandContext(ctx, filepath.Join(interop, client.Interpreter), filepath.Join(interop, "clients", client.Program))
 	}
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
+	program.OwnGroup(command)
+	command.Cancel = func() error { return program.KillGroup(command.Process) }
 	command.WaitDelay = 10 * time.Second
 	return command
 }

@@ -14,8 +14,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/program"
 )
 
 const startTime = 90 * time.Second
@@ -95,7 +96,7 @@ func (p *place) hideNewest() error {
 func (p *place) start(addr string, env []string, command ...string) error {
 	process := exec.Command(command[0], command[1:]...)
 	process.Env = append(os.Environ(), env...)
-	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	program.OwnGroup(process)
 	path := filepath.Join(p.home, fmt.Sprintf("server-%d.log", len(p.processes)))
 	log, err := os.Create(path)
 	if err != nil {
@@ -137,7 +138,7 @@ func (p *place) step9() (issuer string, err error) {
 
 func (p *place) stop() {
 	for _, process := range p.processes {
-		_ = syscall.Kill(-process.Process.Pid, syscall.SIGTERM)
+		_ = program.EndGroup(process.Process)
 	}
 	if p.proxy != nil {
 		_ = p.proxy.Close()
