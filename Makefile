@@ -44,9 +44,11 @@ docs:
 fuzz:
 	bash scripts/fuzz.sh
 
-## mutation: take out every line of a layer, and see tests fail
+## mutation: take out each line of a layer, and each statement that decides who gets in, and see tests fail;
+##   it takes an hour, and with MUTATION=sample a few minutes
 mutation:
-	MUTATION=1 $(GO) test ./internal/tutorial/manifest -run '^TestEveryLineOfALayerIsMissed$$'
+	MUTATION=$${MUTATION:-all} $(GO) test ./internal/tutorial/manifest -run '^TestEveryLineOfALayerIsMissed$$' -count=1 -timeout 3h
+	MUTATION=$${MUTATION:-all} $(GO) test ./internal/tutorial/mutation -count=1 -v -timeout 3h
 
 ## interop: MCP Inspector, Chromium and servers of other SDKs, which need npm
 interop:
