@@ -6,7 +6,7 @@ import (
 	"runtime"
 )
 
-// onlyForOwner refuses a file with tokens that others can read or write (D18 of
+// onlyForOwner refuses a file with tokens that others can read or write (WD18 of
 // the rows about files). Windows has no such modes.
 func onlyForOwner(path string, info fs.FileInfo) error {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {

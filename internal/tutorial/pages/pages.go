@@ -108,6 +108,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return wholeTable(), nil
 	case words[0] == "packages" && len(arguments) == 0:
 		return w.packageMap(page)
+	case words[0] == "catalogue" && len(arguments) == 0:
+		return w.catalogue(page)
 	case words[0] == "differences" && len(arguments) == 0:
 		return differenceTable(), nil
 	}

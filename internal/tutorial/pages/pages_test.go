@@ -4,7 +4,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -61,30 +60,4 @@ func firstDifference(got, want string) string {
 		}
 	}
 	return "one is longer than the other"
-}
-
-// Links between files of the repository lead somewhere.
-func TestLinksLeadSomewhere(t *testing.T) {
-	root, err := manifest.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	target := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, pattern := range []string{"*.md", "docs/*.md"} {
-		pages, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, page := range pages {
-			text, err := os.ReadFile(page)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, match := range target.FindAllStringSubmatch(string(text), -1) {
-				if _, err := os.Stat(filepath.Join(filepath.Dir(page), match[1])); err != nil {
-					t.Errorf("%s links to %s, which isn't there", page, match[1])
-				}
-			}
-		}
-	}
 }

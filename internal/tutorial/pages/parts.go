@@ -167,7 +167,7 @@ func rowTable(layer int) string {
 		if row.Attack {
 			title = "⚔ " + title
 		}
-		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s |", row.ID, cell(title), strings.Join(row.Refs, " "))
+		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s |", row.ID, cell(title), refs(row.Refs))
 		before := ""
 		for _, s := range servers {
 			word := outcome(row, s.Number)
@@ -181,6 +181,15 @@ func rowTable(layer int) string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// refs link ids to the catalogue, which stands beside every page that has rows.
+func refs(ids []string) string {
+	links := make([]string, len(ids))
+	for i, id := range ids {
+		links[i] = fmt.Sprintf("[%s](catalogue.md#%s)", id, id)
+	}
+	return strings.Join(links, " ")
 }
 
 // outcome is what a step answers, in both eras where they differ.
