@@ -298,6 +298,10 @@ func (r *rig) serve(w http.ResponseWriter, request *http.Request) {
 			return
 		}
 	}
+	if bytes.Contains(body, []byte("unsupported")) {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	if bytes.Contains(body, []byte("forbidden")) {
 		writeJSON(w, http.StatusForbidden, map[string]any{"error": "access_denied", "error_description": "Not for you."})
 		return

@@ -84,6 +84,10 @@ func TestMC11_DeniedForGood(t *testing.T) {
 	if _, authorizations, _ := r.as.count(); authorizations != 1 {
 		t.Errorf("%d authorizations", authorizations)
 	}
+	// The next try, in another protocol version, explains nothing.
+	if status, err := post(t, c, r.url(), "unsupported"); status != 400 || err != nil || !errors.Is(c.Err(), ErrDenied) {
+		t.Errorf("got %d, %v, and kept %v", status, err, c.Err())
+	}
 	r.mustPost(c, "x")
 	if err := c.Err(); err != nil {
 		t.Errorf("got %v", err)

@@ -117,7 +117,9 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err == nil {
 		why = t.problem(response)
 	}
-	if request.Method == http.MethodPost { // others only ask for what a server may not have
+	// A refusal such as 400 explains nothing, and other methods only ask for what
+	// a server may not have.
+	if request.Method == http.MethodPost && (why != nil || response.StatusCode < 400) {
 		t.mu.Lock()
 		t.lastErr = why
 		t.mu.Unlock()
