@@ -15,7 +15,7 @@ import (
 	"mcp-auth-step-by-step/internal/web/baseurl"
 )
 
-// The rows of docs/ids.md that begin with WD: what a hostile server may cost.
+// The rows of WD that are about the client: what a hostile server may cost.
 
 // A server can't fill the memory, before a login or after it, and can't make a
 // request last.

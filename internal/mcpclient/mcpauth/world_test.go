@@ -17,7 +17,7 @@ import (
 	"mcp-auth-step-by-step/internal/web/loopback"
 )
 
-// The rows of docs/ids.md that begin with WB: what other people's servers do.
+// The rows WB1 to WB22: what other people's servers do.
 
 // notes keeps what a trace is told.
 type notes struct {
