@@ -327,6 +327,8 @@ func (t *Transport) isUntried(token *Token) bool {
 func (t *Transport) refusesNewToken() error {
 	err := fmt.Errorf("%w: it answers 401 to a token that was just issued for it. "+
 		"Its audience, issuer, keys or clock may be wrong; its log says more", ErrRefused)
-	t.fail(failure{err: err, until: t.now().Add(refusedFor)})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failure, t.untried = failure{err: err, until: t.now().Add(refusedFor)}, nil
 	return err
 }

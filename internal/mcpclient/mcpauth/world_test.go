@@ -106,6 +106,39 @@ func TestWB2_BasicWithClientID(t *testing.T) {
 	}
 }
 
+// The same for a client that the user named, whose credentials aren't stored:
+// it is learnt once, by a flow or by a refresh.
+func TestWB2_LearntOnce(t *testing.T) {
+	for _, atFirst := range []bool{true, false} {
+		r := newRig(t)
+		r.as.metadata = map[string]any{"token_endpoint_auth_methods_supported": []string{"client_secret_basic"}}
+		clock := newClock()
+		store := tempStore(t)
+		c := r.client(func(config *Config) {
+			config.PreRegistered = &PreRegistered{ClientID: "own", ClientSecret: "a-secret-of-the-client"}
+			config.Now, config.Store = clock.now, store
+		})
+		r.as.wantsID = atFirst
+		r.mustPost(c, "x")
+		r.as.wantsID = true
+		for range 2 {
+			clock.advance(2 * time.Hour)
+			r.mustPost(c, "x")
+		}
+		r.as.issued, r.as.refreshTokens = map[string]string{}, map[string]string{}
+		r.mustPost(c, "x") // a refresh that fails, and a new flow
+		refused := 0
+		for _, form := range r.as.tokenForms {
+			if !form.Has("client_id") {
+				refused++
+			}
+		}
+		if want := map[bool]int{true: 1, false: 2}[atFirst]; refused != want {
+			t.Errorf("at first %v: %d requests without client_id, want %d: %v", atFirst, refused, want, r.as.tokenForms)
+		}
+	}
+}
+
 func TestWB2_PostFirst(t *testing.T) {
 	r := newRig(t)
 	r.as.metadata = map[string]any{"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"}}
@@ -533,9 +566,13 @@ func TestWB13_ANewTokenIsRefused(t *testing.T) {
 		}
 		clock.advance(time.Minute)
 	}
-	if agent.opened.Load() != 1 {
-		t.Errorf("the browser opened %d times", agent.opened.Load())
+	if agent.opened.Load() != 1 || len(r.authorization) != 2 {
+		t.Errorf("the browser opened %d times for %d requests", agent.opened.Load(), len(r.authorization))
 	}
+	// Later the server may have been repaired: it gets one more login.
+	r.as.token = nil
+	clock.advance(refusedFor)
+	r.mustPost(c, "x")
 }
 
 // An answer without state is not believed, and the user is told at once.
