@@ -159,7 +159,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			description: "This server does not have the name in the Host header. Use the address of its issuer."}).write(w)
 		return
 	}
-	s.handler.ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, r.WithContext(clientmetadata.WithCaller(r.Context(), s.remote(r))))
 }
 
 // peer is the address of the other end of the connection, without its port.

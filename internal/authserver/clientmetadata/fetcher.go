@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -25,7 +26,6 @@ const (
 	retryAfter = 10 * time.Second
 
 	maxDocuments = 1000 // kept at a time
-	maxInFlight  = 16   // fetches at a time
 	fetchTimeout = 10 * time.Second
 )
 
@@ -37,7 +37,7 @@ type Fetcher struct {
 
 	mu       sync.Mutex
 	known    map[string]*fetched
-	inFlight int
+	accounts accounts
 }
 
 // fetched is one document, or its failure, from the first request for it on.
@@ -46,6 +46,8 @@ type fetched struct {
 	m    *Metadata
 	err  error
 	ends time.Time // of use; zero while the fetch runs
+
+	proven bool // there was a good document once
 }
 
 // NewFetcher makes a fetcher. The client should be one of
@@ -55,11 +57,12 @@ func NewFetcher(client *http.Client, now func() time.Time) *Fetcher {
 	if now == nil {
 		now = time.Now
 	}
-	return &Fetcher{client: client, now: now, known: map[string]*fetched{}}
+	return &Fetcher{client: client, now: now, known: map[string]*fetched{}, accounts: newAccounts()}
 }
 
-// Fetch returns the metadata of the client whose client_id is a URL. Errors
-// wrap an [*Error] that may be shown; their own text is for logs.
+// Fetch returns the metadata of the client whose client_id is a URL. A fetch is
+// counted on the account of [WithCaller]. Errors wrap an [*Error] that may be
+// shown; their own text is for logs.
 func (f *Fetcher) Fetch(ctx context.Context, clientID string) (*Metadata, error) {
 	if !IsURL(clientID) {
 		return nil, &Error{InvalidClient, "The client_id " + quoted(clientID) +
@@ -84,22 +87,28 @@ func (f *Fetcher) Fetch(ctx context.Context, clientID string) (*Metadata, error)
 func (f *Fetcher) entry(ctx context.Context, clientID string) (*fetched, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if entry := f.known[clientID]; entry != nil && (entry.ends.IsZero() || f.now().Before(entry.ends)) {
-		return entry, nil
+	old := f.known[clientID]
+	if old != nil && (old.ends.IsZero() || f.now().Before(old.ends)) {
+		return old, nil
 	}
-	if f.inFlight >= maxInFlight {
-		return nil, &Error{InvalidClient, "Too many client metadata documents are being fetched. Try again in a moment."}
+	u, err := url.Parse(clientID)
+	if err != nil {
+		return nil, err
+	}
+	proven, caller := old != nil && old.proven, Caller(ctx)
+	if !f.accounts.begin(caller, u.Host, proven, f.now()) {
+		return nil, &Error{InvalidClient, "Too many client metadata documents were fetched for you or from this host. Try again in a minute."}
 	}
 	f.makeRoom()
-	entry := &fetched{done: make(chan struct{})}
+	entry := &fetched{done: make(chan struct{}), proven: proven}
 	f.known[clientID] = entry
-	f.inFlight++
 	// The first caller may give up while others still wait.
-	go f.fill(context.WithoutCancel(ctx), clientID, entry)
+	go f.fill(context.WithoutCancel(ctx), clientID, entry, func() { f.accounts.end(caller, u.Host) })
 	return entry, nil
 }
 
-func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched) {
+// fill fetches an entry's document, and calls end under the lock.
+func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched, end func()) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	m, fresh, err := f.get(ctx, clientID)
@@ -108,8 +117,8 @@ func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched) {
 	if err != nil {
 		fresh = retryAfter
 	}
-	entry.m, entry.err, entry.ends = m, err, f.now().Add(fresh)
-	f.inFlight--
+	entry.m, entry.err, entry.ends, entry.proven = m, err, f.now().Add(fresh), entry.proven || err == nil
+	end()
 	close(entry.done)
 }
 
@@ -122,22 +131,22 @@ func (f *Fetcher) get(ctx context.Context, clientID string) (*Metadata, time.Dur
 	return m, freshness(header), err
 }
 
-// makeRoom forgets what is over, and when that isn't enough what ends first:
-// failures before documents.
+// makeRoom forgets one entry where there are as many as may be: one that was
+// never good before one that was, and the one that ended or ends first.
 func (f *Fetcher) makeRoom() {
+	if len(f.known) < maxDocuments {
+		return
+	}
 	var first string
 	for id, entry := range f.known {
-		switch {
-		case entry.ends.IsZero(): // under way
-		case !f.now().Before(entry.ends):
-			delete(f.known, id)
-		case first == "" || entry.ends.Before(f.known[first].ends):
+		if entry.ends.IsZero() { // under way
+			continue
+		}
+		if than := f.known[first]; than == nil || than.proven && !entry.proven || than.proven == entry.proven && entry.ends.Before(than.ends) {
 			first = id
 		}
 	}
-	if len(f.known) >= maxDocuments {
-		delete(f.known, first)
-	}
+	delete(f.known, first)
 }
 
 // freshness is how long a document may be kept.

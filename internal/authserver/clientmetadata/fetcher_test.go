@@ -367,29 +367,99 @@ func TestAS09_SingleFlight(t *testing.T) {
 	}
 }
 
-func TestAS09_BoundedFetches(t *testing.T) {
+// WD5: slow documents that one caller asks for occupy that caller's share, and
+// others still get theirs; and a slow host occupies its own share.
+func TestAS09_WD5_FetchesAtATime(t *testing.T) {
 	s := newSite(t)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	s.answer = func(w http.ResponseWriter, id string) {
-		arrived <- struct{}{}
-		<-release
+		if strings.Contains(id, "/slow") {
+			arrived <- struct{}{}
+			<-release
+		}
 		serve(w, document(id))
 	}
 	f, _ := s.fetcher()
+	limits := f.accounts.limits
 	var all sync.WaitGroup
-	for i := range maxInFlight {
+	slow := func(caller, path string) {
 		all.Go(func() {
-			if _, err := f.Fetch(t.Context(), fmt.Sprintf("%s/%d", s.URL, i)); err != nil {
+			if _, err := f.Fetch(WithCaller(t.Context(), caller), s.URL+path); err != nil {
 				t.Error(err)
 			}
 		})
 		<-arrived
 	}
-	if _, err := f.Fetch(t.Context(), s.URL+"/more"); code(err) != InvalidClient {
+	fetch := func(caller, path string) error {
+		_, err := f.Fetch(WithCaller(t.Context(), caller), s.URL+path)
+		return err
+	}
+	for i := range limits.callerInFlight {
+		slow("flood", fmt.Sprint("/slow/", i))
+	}
+	if err := fetch("flood", "/more"); code(err) != InvalidClient {
 		t.Errorf("one more: %v", err)
+	}
+	if err := fetch("honest", "/good"); err != nil {
+		t.Errorf("another caller: %v", err)
+	}
+	for i := range limits.hostInFlight - limits.callerInFlight {
+		slow(fmt.Sprint("caller ", i), fmt.Sprint("/slow/other/", i))
+	}
+	if err := fetch("honest", "/good/too"); code(err) != InvalidClient {
+		t.Errorf("the host is busy: %v", err)
 	}
 	close(release)
 	all.Wait()
+	if err := fetch("honest", "/good/too"); err != nil {
+		t.Errorf("when they have ended: %v", err)
+	}
+	if a := f.accounts; a.flying != 0 || len(a.callersFlying)+len(a.hostsFlying) != 0 {
+		t.Errorf("fetches that have ended still count: %+v", a)
+	}
+}
+
+// WD5: 1,500 client ids cause as many fetches as one caller may, and a client
+// whose document was good before isn't kept out by them.
+func TestWD5_ManyClientIDs(t *testing.T) {
+	s := newSite(t)
+	s.answer = func(w http.ResponseWriter, id string) {
+		if !strings.Contains(id, "/good") {
+			w.WriteHeader(404)
+			return
+		}
+		serve(w, document(id))
+	}
+	f, c := s.fetcher()
+	limits := f.accounts.limits
+	fetch := func(caller, path string) error {
+		_, err := f.Fetch(WithCaller(t.Context(), caller), s.URL+path)
+		return err
+	}
+	if err := fetch("honest", "/good"); err != nil {
+		t.Fatal(err)
+	}
+	c.Add(int64(defaultFresh)) // the document must be fetched again
+	before := s.requests.Load()
+	for i := range 1500 {
+		_ = fetch("flood", fmt.Sprint("/", i))
+	}
+	if n := int(s.requests.Load() - before); n != limits.callerPerWindow {
+		t.Errorf("one caller caused %d fetches", n)
+	}
+	for i := range 1500 {
+		_ = fetch(fmt.Sprint("flood ", i), fmt.Sprint("/many/", i))
+	}
+	if n := int(s.requests.Load() - before); n != limits.hostPerWindow {
+		t.Errorf("many callers caused %d fetches", n)
+	}
+	if err := fetch("honest", "/good"); err != nil {
+		t.Errorf("a document that was good before: %v", err)
+	}
+	c.Add(int64(window))
+	if err := fetch("newcomer", "/good/new"); err != nil {
+		t.Errorf("a minute later: %v", err)
+	}
 }
 
 // The number of documents is bounded; those that fail go first, so that a
@@ -404,6 +474,7 @@ func TestAS09_BoundedCache(t *testing.T) {
 		serve(w, document(id))
 	}
 	f, _ := s.fetcher()
+	f.accounts.limits.callerPerWindow, f.accounts.limits.hostPerWindow = 10_000, 10_000
 	fetch := func(path string) { _, _ = f.Fetch(t.Context(), s.URL+path) }
 	fetch("/good")
 	for i := range maxDocuments + 100 {
@@ -445,7 +516,8 @@ func FuzzParseDocument(f *testing.F) {
 func TestWE4_EndedFetchesMakeRoom(t *testing.T) {
 	s := newSite(t)
 	f, _ := s.fetcher()
-	for i := range 2 * maxInFlight {
+	f.accounts.limits.callerPerWindow = 100
+	for i := range f.accounts.limits.inFlight + 1 {
 		if _, err := f.Fetch(t.Context(), fmt.Sprintf("%s/%d", s.URL, i)); err != nil {
 			t.Fatalf("document %d: %v", i, err)
 		}
