@@ -26,18 +26,23 @@ type authorization struct {
 	Scopes      []string                `json:"scopes"`
 	Withheld    []string                `json:"withheld,omitempty"`    // asked for, and not for this client
 	NotAllowed  []string                `json:"not_allowed,omitempty"` // asked for, and not for this user
+	Unproven    bool                    `json:"unproven,omitempty"`    // of a client that chose an https redirect URI itself
 	Prompt      []string                `json:"prompt,omitempty"`
 	MaxAge      int64                   `json:"max_age"` // seconds; -1: any
 }
 
 func (a *authorization) prompts(value string) bool { return slices.Contains(a.Prompt, value) }
 
-func (a *authorization) target() target { return target{a.RedirectURI, a.State} }
+func (a *authorization) target() target { return target{a.RedirectURI, a.State, a.Unproven} }
 
-// target is where an authorization response goes.
+// target is where an authorization response goes. Anybody can register an https
+// redirect URI, so errors don't send the browser to an unproven one by
+// themselves, until the user has decided about the client: the server would be an
+// open redirector (RFC 9700, section 4.11.2; MCP, "Open Redirection").
 type target struct {
-	uri   clientmetadata.Redirect
-	state string
+	uri      clientmetadata.Redirect
+	state    string
+	unproven bool
 }
 
 // redirectError is an error that the client is told, by a redirect to it (OAuth
@@ -68,7 +73,13 @@ func (s *Server) browse(answer func(http.ResponseWriter, *http.Request) error) h
 		case errors.As(err, &back):
 			s.logRefusal(r, "authorization refused", err)
 			told := asOAuth(err)
-			s.sendBack(w, back.to, response{"error": told.code, "error_description": strings.ReplaceAll(told.description, `"`, "'")})
+			description := strings.ReplaceAll(told.description, `"`, "'")
+			location := s.location.response(back.to, response{"error": told.code, "error_description": description})
+			if back.to.unproven {
+				s.pages.goBack(w, back.to, told, location)
+				return
+			}
+			redirect(w, location)
 		case err != nil:
 			s.logRefusal(r, "page refused", err)
 			s.pages.problem(w, err)
@@ -96,7 +107,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	case ask.prompts("none"):
 		return to.refuse(refuse("login_required", "The user has to log in."))
 	}
-	return to.refuse(s.startLogin(w, v, c))
+	return to.refuse(s.startLogin(w, r, v, c))
 }
 
 // authorizeByPost takes a request in a form and sends the browser on with it in
@@ -136,6 +147,7 @@ func (s *Server) identify(r *http.Request) (c *client, to target, err error) {
 	if state := values["state"]; len(state) == 1 {
 		to.state = state[0]
 	}
+	to.unproven = c.origin != fromRealmFile && !to.uri.Local() && values.Get("prompt") != "none"
 	return c, to, nil
 }
 
@@ -152,7 +164,7 @@ func (c *clients) redirectFor(known *client, asked string) (clientmetadata.Redir
 		return uri, nil
 	}
 	cause := fmt.Errorf("client %s", known.id)
-	if uri, err := clientmetadata.ParseRedirect(asked); err == nil && known.origin != fromRealmFile && !c.scopes.realm.Registration.Permits(uri) {
+	if uri, err := clientmetadata.ParseRedirect(asked); err == nil && known.origin != fromRealmFile && !c.permits(uri) {
 		return uri, problem(asOAuth(notPermitted(uri)).description + " Nothing was sent there.").because(cause)
 	}
 	return clientmetadata.Redirect{}, problem("The application asks for a redirect URI that is not registered for it. " +
@@ -177,7 +189,7 @@ func (s *Server) checkRequest(r *http.Request, c *client, to target) (ask author
 	}
 	ask = authorization{
 		ClientID: c.id, RedirectURI: to.uri, State: to.state, Nonce: values.Get("nonce"),
-		Resource: s.grants.resource, Prompt: words(values.Get("prompt")), Challenge: values.Get("code_challenge"),
+		Resource: s.grants.resource, Prompt: prompts(values.Get("prompt")), Challenge: values.Get("code_challenge"), Unproven: to.unproven,
 	}
 	if err := checkForm(values); err != nil {
 		return ask, err
@@ -201,6 +213,8 @@ func (s *Server) checkRequest(r *http.Request, c *client, to target) (ask author
 // checkForm checks the parameters that don't depend on the client.
 func checkForm(values url.Values) error {
 	switch {
+	case len(values.Get("state")) > maxState, len(values.Get("nonce")) > maxNonce, len(values.Get("scope")) > maxScope:
+		return refuse("invalid_request", "state, nonce or scope is too long.")
 	case values.Get("response_type") == "":
 		return refuse("invalid_request", "response_type is missing: it must be code.")
 	case values.Get("response_type") != "code":
@@ -216,6 +230,14 @@ func checkForm(values url.Values) error {
 		return refuse("invalid_request", "PKCE is required: send code_challenge_method=S256 and a code_challenge of 43 characters.")
 	}
 	return nil
+}
+
+// promptValues are those of OpenID Connect Core, section 3.1.2.1. Others have no
+// effect.
+var promptValues = []string{"none", "login", "consent", "select_account"}
+
+func prompts(list string) []string {
+	return without(words(list), func(value string) bool { return !slices.Contains(promptValues, value) })
 }
 
 func maxAge(text string) (int64, error) {
@@ -251,12 +273,12 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, 
 	case v.Request.prompts("none"):
 		return refuse("consent_required", "The user has to consent, and prompt=none doesn't allow to ask; send the user without it.")
 	}
-	return s.nextPage(w, v, pathConsent)
+	return s.nextPage(w, r, v, pathConsent)
 }
 
 // nextPage sends the browser to the page where an interaction goes on.
-func (s *Server) nextPage(w http.ResponseWriter, v interaction, path string) error {
-	id, err := s.interactions.keep(v)
+func (s *Server) nextPage(w http.ResponseWriter, r *http.Request, v interaction, path string) error {
+	id, err := s.interactions.keep(s.remote(r), v)
 	if err != nil {
 		return err
 	}
@@ -272,18 +294,18 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, ask authorizatio
 	}
 	logging.FromContext(r.Context()).Info("authorization granted",
 		"client_id", ask.ClientID, "sub", who.Subject, "scope", scopeList(ask.Scopes))
-	s.sendBack(w, ask.target(), response{"code": code})
+	redirect(w, s.location.response(ask.target(), response{"code": code}))
 	return nil
 }
 
 // response is what an authorization response says, besides state and iss.
 type response map[string]string
 
-// sendBack sends the browser back to the client. iss is in every response, so
-// that a client with several servers knows which one answered (RFC 9207, section
-// 2).
-func (s *Server) sendBack(w http.ResponseWriter, to target, says response) {
-	query := url.Values{"iss": {s.issuer}}
+// response is the URL that brings a response to the client. iss is in every
+// response, so that a client with several servers knows which one answered (RFC
+// 9207, section 2).
+func (l location) response(to target, says response) string {
+	query := url.Values{"iss": {l.issuer}}
 	if to.state != "" {
 		query.Set("state", to.state)
 	}
@@ -294,7 +316,7 @@ func (s *Server) sendBack(w http.ResponseWriter, to target, says response) {
 	if strings.Contains(to.uri.String(), "?") {
 		separator = "&"
 	}
-	redirect(w, to.uri.String()+separator+query.Encode())
+	return to.uri.String() + separator + query.Encode()
 }
 
 // redirect uses 303, after which every browser forgets the body that it sent:

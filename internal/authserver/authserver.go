@@ -15,7 +15,7 @@ package authserver
 import (
 	"cmp"
 	"errors"
-	"net"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -24,6 +24,7 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/web/caller"
 	"mcp-auth-step-by-step/internal/web/loopback"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 )
@@ -107,8 +108,8 @@ func New(c Config) (*Server, error) {
 		pages:              pages{c.Realm, where.base()},
 		interactions: &interactions{
 			location: where, store: &store.Memory{}, lifetimes: lifetimesOf(c.Realm), now: c.Now,
-			pending:  table[interaction]{bucket: "interactions", max: c.Limits.Interactions, evict: true},
-			sessions: table[session]{bucket: "sessions", max: c.Limits.Interactions, evict: true},
+			pending:  newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions),
+			sessions: newTable[session]("sessions", sessionsPerUser, c.Limits.Interactions),
 		},
 	}
 	if err := s.keep(c); err != nil {
@@ -126,22 +127,29 @@ func (s *Server) keep(c Config) error {
 	}
 	kept := &durable{Store: c.Store, now: c.Now}
 	s.clients = &clients{
-		inFile: inFile, registered: table[registration]{bucket: "clients", max: c.Limits.Clients},
+		inFile: inFile, registered: newTable[registration]("clients", c.Limits.ClientsPerAddress, c.Limits.Clients),
 		unused: c.Limits.UnusedClient, used: c.Limits.UsedClient,
 		documents: c.Documents, store: kept, scopes: s.scopes, now: c.Now,
-		secrets:    newLimiter(c.Limits.UserTries, c.Limits.TryInterval, c.Now),
-		assertions: &clientassertion.Verifier{Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: c.Now, Since: c.Now()},
+		remote:       c.ClientAddress,
+		wrongSecrets: newLimiter(c.Limits.UserTries, c.Limits.TryInterval, c.Now),
+		assertions:   &clientassertion.Verifier{Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: c.Now, Since: c.Now()},
 	}
 	s.grants = &grants{
 		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,
 		resource: c.Resource, lifetimes: lifetimesOf(c.Realm), now: c.Now,
-		codes:    table[codeGrant]{bucket: "codes", max: c.Limits.Grants},
-		families: table[family]{bucket: "grants", max: c.Limits.Grants},
-		consents: table[[]string]{bucket: "consents", max: c.Limits.Grants, evict: true},
-		revoked:  table[bool]{bucket: "revoked", max: c.Limits.Grants},
+		codes:    newTable[codeGrant]("codes", codesPerUser, c.Limits.Grants),
+		families: newTable[family]("grants", familiesPerUser, c.Limits.Grants),
+		consents: newTable[[]string]("consents", consentsPerUser, c.Limits.Grants),
+		revoked:  newTable[bool]("revoked", revokedPerClient, c.Limits.Grants),
 	}
-	kept.sweeps = []func(store.Tx, time.Time) error{
-		s.grants.codes.sweep, s.grants.families.sweep, s.grants.consents.sweep, s.grants.revoked.sweep, s.clients.registered.sweep,
+	kept.loads = []func(store.Tx, time.Time) error{
+		s.grants.codes.load, s.grants.families.load, s.grants.consents.load, s.grants.revoked.load, s.clients.registered.load,
+	}
+	kept.counts = []*counts{
+		s.grants.codes.counts, s.grants.families.counts, s.grants.consents.counts, s.grants.revoked.counts, s.clients.registered.counts,
+	}
+	if err := kept.Store.Update(kept.load); err != nil {
+		return fmt.Errorf("the state can't be read: %w", err)
 	}
 	s.tokens = &tokens{
 		issuer: s.issuer, resource: c.Resource, keys: c.Keys, grants: s.grants, users: s.users, scopes: s.scopes,
@@ -162,13 +170,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.ServeHTTP(w, r.WithContext(clientmetadata.WithCaller(r.Context(), s.remote(r))))
 }
 
-// peer is the address of the other end of the connection, without its port.
-func peer(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
+// peer is the address of the other end of the connection, as limits know it.
+func peer(r *http.Request) string { return caller.Group(caller.Proxies{}.Address(r)) }
 
 func noStore(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }

@@ -96,20 +96,18 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	return given, nil
 }
 
-// checkSecret compares a client's secret. Wrong ones are limited by client.
+// checkSecret compares a client's secret. The right one is always accepted: a
+// secret of 128 bits isn't guessed, and a limit that also refused the right one
+// would let anybody lock the client out. Wrong ones are limited by client and
+// address.
 func (c *clients) checkSecret(r *http.Request, known *client, password string) error {
-	switch err := c.secrets.begin(r.Context(), known.id); {
-	case errors.Is(err, errLimited):
-		return tooManyTries("There were too many wrong client secrets. Wait a moment and try again.")
-	case err != nil:
-		return err
-	}
-	right := known.secret != "" && subtle.ConstantTimeCompare([]byte(digest(password)), []byte(known.secret)) == 1
-	c.secrets.end(known.id, !right)
-	if !right {
+	switch {
+	case known.secret != "" && subtle.ConstantTimeCompare([]byte(digest(password)), []byte(known.secret)) == 1:
+		return nil
+	case c.wrongSecrets.take(c.remote(r) + " " + known.id):
 		return invalidClient(errors.New("wrong secret"))
 	}
-	return nil
+	return tooManyTries("There were too many wrong client secrets. Wait a moment and try again.")
 }
 
 func (c *clients) checkAssertion(r *http.Request, known *client, assertion string) error {

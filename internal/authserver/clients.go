@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -62,11 +63,12 @@ type registration struct {
 type clients struct {
 	inFile       map[string]*client
 	registered   table[registration]
-	unused, used time.Duration // how long a registration is kept
+	unused, used time.Duration // how long a registration is kept; an unused one less in a table that is half full
 	documents    Documents
 	store        *durable
 	scopes       scopeRules
-	secrets      *limiter
+	wrongSecrets *limiter // by client and address
+	remote       func(*http.Request) string
 	assertions   *clientassertion.Verifier
 	now          func() time.Time
 }
@@ -186,7 +188,7 @@ func (c *clients) fetch(ctx context.Context, id string) (*client, error) {
 // document from a host permits no redirect to that host.
 func (c *clients) permitRedirects(ctx context.Context, m *clientmetadata.Metadata) error {
 	asked := m.RedirectURIs
-	m.RedirectURIs = slices.DeleteFunc(slices.Clone(asked), func(uri clientmetadata.Redirect) bool { return !c.scopes.realm.Registration.Permits(uri) })
+	m.RedirectURIs = slices.DeleteFunc(slices.Clone(asked), func(uri clientmetadata.Redirect) bool { return !c.permits(uri) })
 	for _, uri := range asked {
 		if !slices.Contains(m.RedirectURIs, uri) {
 			logging.FromContext(ctx).Info("redirect URI left out", "client_name", m.ClientName, logging.Error(notPermitted(uri)))
@@ -196,6 +198,10 @@ func (c *clients) permitRedirects(ctx context.Context, m *clientmetadata.Metadat
 		return notPermitted(asked[0])
 	}
 	return nil
+}
+
+func (c *clients) permits(uri clientmetadata.Redirect) bool {
+	return c.scopes.realm.Registration.Permits(uri)
 }
 
 // notPermitted names the redirect URI and the setting.
@@ -216,15 +222,31 @@ func (c *clients) selfAsserted(id string, from origin, m *clientmetadata.Metadat
 	return known
 }
 
-// register keeps a new client.
-func (c *clients) register(id string, r registration) error {
+// register keeps a new client on the account of a caller.
+func (c *clients) register(caller, id string, r registration) error {
 	return c.store.Update(func(tx store.Tx) error {
-		now := c.now()
-		return c.registered.put(tx, id, r, now, now.Add(c.unused))
+		now, lifetime := c.now(), c.unused
+		if tx.Len(c.registered.bucket) >= c.registered.total/2 {
+			lifetime = min(lifetime, crowdedLifetime)
+		}
+		return c.registered.add(tx, caller, id, r, now, now.Add(lifetime))
 	})
 }
 
-// markUsed keeps a registered client for longer, once it was issued something.
+// crowdedLifetime is how long a client that is not used is known while the table
+// is half full or more.
+const crowdedLifetime = time.Hour
+
+// loggedIn keeps a client for which a user has logged in, whatever others register.
+func (c *clients) loggedIn(known *client) error {
+	if known.origin != fromRegistration {
+		return nil
+	}
+	return c.store.Update(func(tx store.Tx) error { return c.markUsed(tx, known) })
+}
+
+// markUsed keeps a registered client for longer, once a user has logged in for it
+// or it was issued something.
 func (c *clients) markUsed(tx store.Tx, used *client) error {
 	if used.origin != fromRegistration {
 		return nil
@@ -235,5 +257,5 @@ func (c *clients) markUsed(tx store.Tx, used *client) error {
 		return invalidClient(errUnknownClient)
 	}
 	known.Used = true
-	return c.registered.put(tx, used.id, known, now, now.Add(c.used))
+	return c.registered.replace(tx, used.id, known, true, now, now.Add(c.used))
 }

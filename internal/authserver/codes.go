@@ -28,8 +28,9 @@ func (g *grants) issueCode(ask authorization, who session, remember bool) (strin
 				return err
 			}
 		}
+		ask.State, ask.Prompt, ask.Withheld, ask.NotAllowed = "", nil, nil, nil // of no use any more
 		grant := codeGrant{Request: ask, Subject: who.Subject, AuthTime: who.AuthTime}
-		return g.codes.put(tx, digest(code), grant, now, now.Add(g.lifetimes.code))
+		return g.codes.add(tx, who.Subject, digest(code), grant, now, now.Add(g.lifetimes.code))
 	})
 }
 
@@ -66,7 +67,7 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 			}
 			given.nonce, grant.Family = grant.Request.Nonce, given.family
 		}
-		return given, g.codes.put(tx, digest(code), grant, now, now.Add(g.lifetimes.idle))
+		return given, g.codes.replace(tx, digest(code), grant, false, now, now.Add(g.lifetimes.idle))
 	})
 	if err != nil {
 		return nil, err
@@ -75,7 +76,8 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 }
 
 func badCode(why string) error {
-	return refuseBecause("invalid_grant", "The code has expired, was used before, or belongs to another client or request. Start a new authorization.",
+	return refuseBecause("invalid_grant",
+		"The code has expired, was used before, or belongs to another client or request. Start a new authorization.",
 		errors.New("code: "+why))
 }
 

@@ -98,9 +98,23 @@ type Limits struct {
 	Clients              int           // registered clients at a time (1000)
 	UnusedClient         time.Duration // until a client that was never used is forgotten (24 h)
 	UsedClient           time.Duration // until a client that is no longer used is forgotten (90 days)
-	Interactions         int           // browsers on the way through login and consent (10000)
-	Grants               int           // refresh token families (100000)
+	ClientsPerAddress    int           // of them registered from one address (50)
+
+	// Interactions are browsers on the way through login and consent (10000), and
+	// those of them from one address before somebody has logged in (200).
+	Interactions, InteractionsPerAddress int
+	Grants                               int // codes, refresh token families, consents and revocations, of each (100000)
 }
+
+// What one user or client may keep, beyond which its own oldest goes; of
+// revocations none goes, and one more is refused.
+const (
+	sessionsPerUser  = 100
+	codesPerUser     = 50
+	familiesPerUser  = 1000
+	consentsPerUser  = 1000
+	revokedPerClient = 10_000
+)
 
 func (l Limits) withDefaults(r *realm.Realm) Limits {
 	return Limits{
@@ -112,10 +126,16 @@ func (l Limits) withDefaults(r *realm.Realm) Limits {
 		Clients:              cmp.Or(l.Clients, r.Registration.Max, 1000),
 		UnusedClient:         cmp.Or(l.UnusedClient, 24*time.Hour),
 		UsedClient:           cmp.Or(l.UsedClient, 90*24*time.Hour),
+		ClientsPerAddress:    cmp.Or(l.ClientsPerAddress, 50),
 		Interactions:         cmp.Or(l.Interactions, 10_000),
-		Grants:               cmp.Or(l.Grants, 100_000),
+
+		InteractionsPerAddress: cmp.Or(l.InteractionsPerAddress, 200),
+		Grants:                 cmp.Or(l.Grants, 100_000),
 	}
 }
+
+// minSecret is the length of 128 bits in base64 (characters).
+const minSecret = 22
 
 // checkExposed refuses credentials that everybody knows where others than the
 // user of this machine can try them.
@@ -128,7 +148,16 @@ func checkExposed(c Config, issuer *url.URL) error {
 			return fmt.Errorf("client %s has no secret: set one before others can reach this server", client.ID)
 		}
 	}
-	return c.Realm.RefuseDemoCredentials()
+	if err := c.Realm.RefuseDemoCredentials(); err != nil {
+		return err
+	}
+	for _, client := range c.Realm.Clients {
+		if !client.Public && !client.SignedJWT && len(client.Secret) < minSecret {
+			return fmt.Errorf("client %s has a secret of fewer than %d characters, which can be guessed: "+
+				"set one of 128 random bits, such as the output of openssl rand -base64 24", client.ID, minSecret)
+		}
+	}
+	return nil
 }
 
 // beyondLoopback reports whether a realm permits documents from other machines.

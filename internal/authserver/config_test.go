@@ -29,7 +29,7 @@ func TestJ05_NoDemoCredentialsOffLoopback(t *testing.T) {
 		}
 		for i := range r.Clients {
 			if !r.Clients[i].Public {
-				r.Clients[i].Secret = "long and unknown"
+				r.Clients[i].Secret = "long enough and unknown"
 			}
 		}
 		return r
@@ -46,6 +46,7 @@ func TestJ05_NoDemoCredentialsOffLoopback(t *testing.T) {
 		"public, demo password swapped": {public, false, func(r *realm.Realm) { r.Users[0].Password = "readonly123" }, "mcp-admin has a demo password"},
 		"public, demo secret":           {public, false, func(r *realm.Realm) { r.Clients[1].Secret = serverSecret }, "echo-mcp-server has a demo secret"},
 		"public, empty secret":          {public, false, func(r *realm.Realm) { r.Clients[1].Secret = "" }, "echo-mcp-server has no secret"},
+		"public, short secret":          {public, false, func(r *realm.Realm) { r.Clients[1].Secret = "of 21 characters now!" }, "fewer than 22 characters"},
 		"local, demo":                   {local, false, func(r *realm.Realm) { *r = *realm.Demo() }, ""},
 		"local, but exposed":            {local, true, func(r *realm.Realm) { *r = *realm.Demo() }, "demo"},
 		"public over http":              {"http://auth.example.com/realms/mcp-realm", false, nil, "must be https"},

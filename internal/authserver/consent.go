@@ -36,6 +36,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errForeignForm.because(err)
 	}
+	v.Request.Unproven = values.Has("switch") // otherwise the user has decided
 	to := v.Request.target()
 	switch {
 	case values.Has("accept"):
@@ -53,5 +54,5 @@ func (s *Server) switchAccount(w http.ResponseWriter, r *http.Request, v interac
 	}
 	logging.FromContext(r.Context()).Info("logged out", "sub", who.Subject)
 	v.Session = ""
-	return s.nextPage(w, v, pathLogin)
+	return s.nextPage(w, r, v, pathLogin)
 }

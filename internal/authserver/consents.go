@@ -38,11 +38,14 @@ func (g *grants) remembers(subject string, ask authorization) bool {
 // remember adds the scopes to those that the user has granted.
 func (g *grants) remember(tx store.Tx, subject string, ask authorization) error {
 	now, key := g.now(), consentKey(subject, ask)
-	granted, _ := g.consents.get(tx, key, now)
+	granted, known := g.consents.get(tx, key, now)
 	for _, scope := range ask.Scopes {
 		if !slices.Contains(granted, scope) {
 			granted = append(granted, scope)
 		}
 	}
-	return g.consents.put(tx, key, granted, now, now.Add(consentLifetime))
+	if known {
+		return g.consents.replace(tx, key, granted, false, now, now.Add(consentLifetime))
+	}
+	return g.consents.add(tx, subject, key, granted, now, now.Add(consentLifetime))
 }

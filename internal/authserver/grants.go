@@ -79,16 +79,16 @@ func (g *grants) start(tx store.Tx, c *client, subject string, authTime int64, s
 		given.refresh = handle + "." + secret()
 		f.Refresh = digest(given.refresh)
 	}
-	return given, g.keep(tx, given.family, f, c)
+	return given, g.families.add(tx, subject, given.family, f, now, g.familyEnd(f, c))
 }
 
-// keep stores a family until it was unused for too long or is too old, and never
-// for less than its access tokens live.
-func (g *grants) keep(tx store.Tx, key string, f family, c *client) error {
+// familyEnd is when a family expires that is used now: when it was unused for too
+// long or is too old, and never before its access tokens.
+func (g *grants) familyEnd(f family, c *client) time.Time {
 	now := g.now()
 	ends := earlier(now.Add(g.lifetimes.idle), time.Unix(f.Began, 0).Add(g.lifetimes.longest))
 	if access := now.Add(g.lifetimes.accessToken(c)); ends.Before(access) {
 		ends = access
 	}
-	return g.families.put(tx, key, f, now, ends)
+	return ends
 }

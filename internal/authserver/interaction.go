@@ -68,7 +68,7 @@ func (i *interactions) begin(w http.ResponseWriter, r *http.Request, user *accou
 		if err := i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)); err != nil {
 			return err
 		}
-		return i.sessions.put(tx, digest(id), started, now, i.sessionEnd(started))
+		return i.sessions.add(tx, user.ID, digest(id), started, now, i.sessionEnd(started))
 	})
 	http.SetCookie(w, i.cookie(sessionCookie, id))
 	return started, digest(id), err
@@ -77,7 +77,7 @@ func (i *interactions) begin(w http.ResponseWriter, r *http.Request, user *accou
 // touch keeps a session that is used.
 func (i *interactions) touch(key string, used session) error {
 	return i.store.Update(func(tx store.Tx) error {
-		return i.sessions.put(tx, key, used, i.now(), i.sessionEnd(used))
+		return i.sessions.replace(tx, key, used, false, i.now(), i.sessionEnd(used))
 	})
 }
 
@@ -101,13 +101,19 @@ func (i *interactions) end(w http.ResponseWriter, r *http.Request) error {
 	return i.store.Update(func(tx store.Tx) error { return i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)) })
 }
 
-// keep stores an interaction and returns the identifier for its page.
-func (i *interactions) keep(v interaction) (id string, err error) {
+// keep stores an interaction and returns the identifier for its page. It is on the
+// account of the address that it comes from, until somebody has logged in for it.
+func (i *interactions) keep(caller string, v interaction) (id string, err error) {
 	id = secret()
 	now := i.now()
-	return id, i.store.Update(func(tx store.Tx) error {
-		return i.pending.put(tx, digest(id), v, now, now.Add(i.lifetimes.login))
+	expires := now.Add(i.lifetimes.login)
+	err = i.store.Update(func(tx store.Tx) error {
+		if err := i.pending.add(tx, caller, digest(id), v, now, expires); err != nil || v.Session == "" {
+			return err
+		}
+		return i.pending.replace(tx, digest(id), v, true, now, expires)
 	})
+	return id, err
 }
 
 // page is where an interaction is: nobody is logged in at the login page; at the

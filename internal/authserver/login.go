@@ -10,8 +10,8 @@ import (
 )
 
 // startLogin shows the login page of a new interaction.
-func (s *Server) startLogin(w http.ResponseWriter, v interaction, c *client) error {
-	id, err := s.interactions.keep(v)
+func (s *Server) startLogin(w http.ResponseWriter, r *http.Request, v interaction, c *client) error {
+	id, err := s.interactions.keep(s.remote(r), v)
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,9 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	who, key, err := s.interactions.begin(w, r, user)
 	if err != nil {
+		return v.Request.target().refuse(err)
+	}
+	if err := s.clients.loggedIn(c); err != nil {
 		return v.Request.target().refuse(err)
 	}
 	logging.FromContext(r.Context()).Info("logged in", "client_id", c.id, "sub", user.ID)

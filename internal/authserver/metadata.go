@@ -88,7 +88,7 @@ func (s *Server) metadata() http.Handler {
 		IDTokenAlgorithms:           []string{"RS256"},
 		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash",
 			"preferred_username", "name", "given_name", "family_name", "email", "email_verified"},
-		PromptValuesSupported: []string{"none", "login", "consent", "select_account"},
+		PromptValuesSupported: promptValues,
 	}, "", "  ")
 	if err != nil {
 		panic(err) // strings always have a JSON form

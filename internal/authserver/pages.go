@@ -57,7 +57,7 @@ type view struct {
 	Withheld, NotAllowed                       []string
 	Local                                      bool
 	// Of the problem page:
-	Problem string
+	Problem, Back string
 }
 
 // scopeView is a scope in words. New scopes are those that the user did not grant
@@ -159,6 +159,17 @@ func (p pages) problem(w http.ResponseWriter, err error) {
 	shown := p.view("This did not work")
 	shown.Problem = told.text
 	if err := p.render(w, told.status, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
+		errInternal.write(w)
+	}
+}
+
+// goBack shows an error that is for the client, and lets the user decide whether to
+// go there.
+func (p pages) goBack(w http.ResponseWriter, to target, told *oauthError, location string) {
+	shown := p.view("This did not work")
+	shown.Problem = "The application's request was refused: " + told.description
+	shown.Back, shown.Destination = location, to.uri.Destination()
+	if err := p.render(w, http.StatusBadRequest, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
 		errInternal.write(w)
 	}
 }

@@ -15,6 +15,9 @@ const (
 	maxQuery     = 16 << 10 // bytes of an authorization request
 	maxParameter = 4 << 10  // bytes of one value
 	maxAssertion = 16 << 10 // bytes of a client assertion
+	maxState     = 2 << 10  // bytes of state, which is kept while the user logs in
+	maxNonce     = 512      // bytes of nonce
+	maxScope     = 1 << 10  // bytes of scope in an authorization request
 )
 
 // form reads the parameters in the body of a POST. It refuses parameters in the

@@ -36,7 +36,7 @@ func (c PasswordCost) withDefaults() PasswordCost {
 type directory struct {
 	users               map[string]*account // by user name
 	dummySalt           []byte              // for user names that don't exist
-	running             chan struct{}       // one entry for each hash that is being computed
+	queue, running      chan struct{}       // one entry for each hash that is waited for, or is being computed
 	derive              func(ctx context.Context, password string, salt []byte) ([]byte, error)
 	byName, fromAddress *limiter
 }
@@ -51,6 +51,7 @@ func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() t
 	d := &directory{
 		users:       map[string]*account{},
 		dummySalt:   newSalt(),
+		queue:       make(chan struct{}, hashQueue),
 		running:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 		byName:      newLimiter(limits.UserTries, limits.TryInterval, now),
 		fromAddress: newLimiter(limits.AddressTries, limits.TryInterval/10, now),
@@ -73,10 +74,23 @@ func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() t
 	return d, nil
 }
 
+// hashQueue is how many password checks may wait, beyond which one more is
+// refused: that many take some seconds.
+const hashQueue = 256
+
+var errHashQueue = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
+	description: "Too many people are logging in. Try again in a moment."}
+
 // argon2 returns the hash function. As many hashes are computed at once as there
 // are processors; a request that ends while it waits gets none.
 func (d *directory) argon2(cost PasswordCost) func(context.Context, string, []byte) ([]byte, error) {
 	return func(ctx context.Context, password string, salt []byte) ([]byte, error) {
+		select {
+		case d.queue <- struct{}{}:
+			defer func() { <-d.queue }()
+		default:
+			return nil, errHashQueue
+		}
 		select {
 		case d.running <- struct{}{}:
 			defer func() { <-d.running }()

@@ -1,80 +1,139 @@
 package authserver
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/web/quota"
 )
 
-// table is a bucket of records that expire. Its size is bounded, so that
-// unknown callers can't fill the store.
+// table is a bucket of records that expire. Whose record goes when there are too
+// many is decided by the rule of package quota. No call looks at more than a few
+// records, however many there are.
 type table[T any] struct {
-	bucket string
-	max    int
-	evict  bool // make room by dropping any record, instead of refusing
+	bucket           string
+	perCaller, total int
+	*counts
+}
+
+// counts are what a table knows of its records without reading them. The lock of
+// the store guards them.
+type counts struct {
+	ledger  *quota.Ledger
+	changed bool // since the transaction began
 }
 
 // record is what the store holds.
 type record[T any] struct {
-	Expires int64 `json:"expires"` // Unix seconds
-	Value   T     `json:"value"`
+	Expires int64  `json:"expires"`          // Unix seconds
+	Caller  string `json:"caller,omitempty"` // on whose account it is
+	Proven  bool   `json:"proven,omitempty"` // it stays until it expires
+	Value   T      `json:"value"`
 }
+
+func newTable[T any](bucket string, perCaller, total int) table[T] {
+	t := table[T]{bucket, min(perCaller, total), total, &counts{}}
+	t.reset()
+	return t
+}
+
+func (t table[T]) reset() { t.ledger = quota.New(t.perCaller, t.total) }
 
 // get returns a record that has not expired.
 func (t table[T]) get(tx store.Tx, key string, now time.Time) (value T, ok bool) {
-	var r record[T]
-	if raw := tx.Get(t.bucket, key); raw == nil || json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
-		return value, false
-	}
-	return r.Value, true
+	r, ok := t.record(tx, key, now)
+	return r.Value, ok
 }
 
-// put keeps a record until it expires. In a full table it fails with [errFull].
-func (t table[T]) put(tx store.Tx, key string, value T, now, expires time.Time) error {
-	if tx.Get(t.bucket, key) == nil && tx.Len(t.bucket) >= t.max {
-		if err := t.makeRoom(tx, now); err != nil {
+func (t table[T]) record(tx store.Tx, key string, now time.Time) (r record[T], ok bool) {
+	raw := tx.Get(t.bucket, key)
+	if raw == nil || json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
+		return record[T]{}, false
+	}
+	return r, true
+}
+
+// add keeps a new record on the account of a caller. Records that go for it are
+// deleted. It fails with [errFull] where none may go.
+func (t table[T]) add(tx store.Tx, caller, key string, value T, now, expires time.Time) error {
+	t.changed = true
+	gone, err := t.ledger.Add(caller, key, expires, now)
+	for _, old := range gone {
+		if err := tx.Delete(t.bucket, old); err != nil {
 			return err
 		}
 	}
-	raw, err := json.Marshal(record[T]{expires.Unix(), value})
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", errFull, t.bucket, err)
+	}
+	return t.write(tx, key, record[T]{Expires: expires.Unix(), Caller: caller, Value: value})
+}
+
+// replace changes a record that is there, and when it expires. A proven one never
+// goes for a record of somebody else.
+func (t table[T]) replace(tx store.Tx, key string, value T, proven bool, now, expires time.Time) error {
+	old, ok := t.record(tx, key, now)
+	if !ok {
+		return nil
+	}
+	t.changed = true
+	t.ledger.Extend(key, expires)
+	if proven = proven || old.Proven; proven {
+		t.ledger.Prove(key)
+	}
+	return t.write(tx, key, record[T]{Expires: expires.Unix(), Caller: old.Caller, Proven: proven, Value: value})
+}
+
+func (t table[T]) write(tx store.Tx, key string, r record[T]) error {
+	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
 	return tx.Put(t.bucket, key, raw)
 }
 
-func (t table[T]) delete(tx store.Tx, key string) error { return tx.Delete(t.bucket, key) }
-
-func (t table[T]) makeRoom(tx store.Tx, now time.Time) error {
-	if err := t.sweep(tx, now); err != nil || tx.Len(t.bucket) < t.max {
-		return err
-	}
-	if !t.evict {
-		return errFull
-	}
-	var victim string
-	tx.Each(t.bucket, func(key string, _ []byte) bool {
-		victim = key
-		return false
-	})
-	return tx.Delete(t.bucket, victim)
+func (t table[T]) delete(tx store.Tx, key string) error {
+	t.changed = true
+	t.ledger.Remove(key)
+	return tx.Delete(t.bucket, key)
 }
 
-// sweep deletes what has expired.
-func (t table[T]) sweep(tx store.Tx, now time.Time) error {
-	var expired []string
+// load counts the records that are in the store, the oldest first. Those of older
+// versions name no caller, and count as one caller each.
+func (t table[T]) load(tx store.Tx, now time.Time) error {
+	t.reset()
+	found := map[string]record[json.RawMessage]{}
+	gone := []string{}
 	tx.Each(t.bucket, func(key string, raw []byte) bool {
 		var r record[json.RawMessage]
 		if json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
-			expired = append(expired, key)
+			gone = append(gone, key)
+		} else {
+			found[key] = record[json.RawMessage]{Expires: r.Expires, Caller: r.Caller, Proven: r.Proven}
 		}
 		return true
 	})
-	for _, key := range expired {
+	keys := slices.SortedFunc(maps.Keys(found), func(a, b string) int { return cmp.Compare(found[a].Expires, found[b].Expires) })
+	for _, key := range keys {
+		r := found[key]
+		dropped, err := t.ledger.Add(cmp.Or(r.Caller, key), key, time.Unix(r.Expires, 0), now)
+		if gone = append(gone, dropped...); err != nil {
+			gone = append(gone, key)
+		}
+		if r.Proven {
+			t.ledger.Prove(key)
+		}
+	}
+	for _, key := range gone {
 		if err := tx.Delete(t.bucket, key); err != nil {
 			return err
 		}
@@ -82,33 +141,46 @@ func (t table[T]) sweep(tx store.Tx, now time.Time) error {
 	return nil
 }
 
-// sweepInterval is how often expired records are looked for.
-const sweepInterval = time.Minute
-
-// durable is the store that may outlive the program. Its Update also deletes
-// expired records now and then.
+// durable is the store that may outlive the program.
 type durable struct {
 	store.Store
 	now    func() time.Time
-	sweeps []func(store.Tx, time.Time) error
-	swept  time.Time
+	loads  []func(store.Tx, time.Time) error // of its tables
+	counts []*counts
+	failed atomic.Bool // a transaction that changed counts was not kept
 }
 
-// Update changes the store; see [store.Store].
+// Update changes the store; see [store.Store]. After a transaction that was not
+// kept, the tables count anew.
 func (d *durable) Update(f func(store.Tx) error) error {
-	return d.Store.Update(func(tx store.Tx) error {
-		now := d.now()
-		// Update runs one at a time, so that swept needs no lock.
-		if now.Sub(d.swept) >= sweepInterval {
-			d.swept = now
-			for _, sweep := range d.sweeps {
-				if err := sweep(tx, now); err != nil {
-					return err
-				}
+	changed := false
+	err := d.Store.Update(func(tx store.Tx) error {
+		if d.failed.Swap(false) {
+			changed = true
+			if err := d.load(tx); err != nil {
+				return err
 			}
 		}
-		return f(tx)
+		for _, c := range d.counts {
+			c.changed = false
+		}
+		err := f(tx)
+		changed = slices.ContainsFunc(d.counts, func(c *counts) bool { return c.changed })
+		return err
 	})
+	if err != nil && changed {
+		d.failed.Store(true)
+	}
+	return err
+}
+
+func (d *durable) load(tx store.Tx) error {
+	for _, load := range d.loads {
+		if err := load(tx, d.now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // secret makes a value that can't be guessed: 130 random bits.

@@ -40,7 +40,7 @@ func (g *grants) refresh(c *client, form url.Values) (*issue, error) {
 		if err := g.clients.markUsed(tx, c); err != nil {
 			return nil, err
 		}
-		return given, g.keep(tx, key, found, c)
+		return given, g.families.replace(tx, key, found, false, g.now(), g.familyEnd(found, c))
 	})
 	if err != nil {
 		return nil, err

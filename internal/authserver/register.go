@@ -31,7 +31,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	if err := s.clients.permit(r.Context(), m); err != nil {
 		return err
 	}
-	granted, err := s.clients.issueID(m)
+	granted, err := s.clients.issueID(s.remote(r), m)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (c *clients) permit(ctx context.Context, m *clientmetadata.Metadata) error 
 
 // issueID gives a client an id, and a secret if it needs one, and keeps it. Only
 // the client ever has the secret.
-func (c *clients) issueID(m *clientmetadata.Metadata) (*clientmetadata.Metadata, error) {
+func (c *clients) issueID(caller string, m *clientmetadata.Metadata) (*clientmetadata.Metadata, error) {
 	m.ClientID, m.ClientIDIssuedAt = "dcr-"+secret(), c.now().Unix()
 	_, canUse := c.scopes.selfAsserted(nil)
 	m.Scope = scopeList(without(m.Scopes(), func(name string) bool { return name != openID && !slices.Contains(canUse, name) }))
@@ -78,7 +78,7 @@ func (c *clients) issueID(m *clientmetadata.Metadata) (*clientmetadata.Metadata,
 		m.ClientSecret, m.ClientSecretExpiresAt = secret(), &never
 		kept.Secret = digest(m.ClientSecret)
 	}
-	err := c.register(m.ClientID, kept)
+	err := c.register(caller, m.ClientID, kept)
 	if errors.Is(err, errFull) {
 		return nil, &oauthError{http.StatusTooManyRequests, "temporarily_unavailable",
 			"Too many clients are registered. Try again later, or use a client metadata document.", err}

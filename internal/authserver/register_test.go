@@ -5,10 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
-	"mcp-auth-step-by-step/internal/authserver/store"
 )
 
 func TestAS08_WhatIsReturnedIsWhatIsGranted(t *testing.T) {
@@ -76,53 +74,6 @@ func TestAS08_H01_WhatCantBeRegistered(t *testing.T) {
 	request := r.postRequest(r.Server.base()+pathRegister, nil)
 	if said := r.reply(r.browser().do(request)); said.status != http.StatusBadRequest || said.Error != "invalid_client_metadata" {
 		t.Errorf("a form: %d %q", said.status, said.Error)
-	}
-}
-
-func TestH03_AS08_RegistrationIsBounded(t *testing.T) {
-	t.Parallel()
-	r := start(t, func(c *Config) { c.Limits.Clients = 20 })
-	metadata := map[string]any{"redirect_uris": []string{testRedirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}}
-	count := func() int {
-		n := 0
-		_ = r.clients.store.View(func(tx store.Tx) error { n = tx.Len(r.clients.registered.bucket); return nil })
-		return n
-	}
-	var ids []string
-	for i := range 1000 {
-		m, got := r.registerClient(metadata)
-		switch {
-		case got.StatusCode == http.StatusCreated:
-			ids = append(ids, m.ClientID)
-		case got.StatusCode != http.StatusTooManyRequests || got.Header.Get("Retry-After") == "":
-			t.Fatalf("%d: %d %s", i, got.StatusCode, got.text)
-		}
-		if i%10 == 0 {
-			r.clock.advance(time.Second)
-		}
-	}
-	if len(ids) != 20 || count() != 20 {
-		t.Fatalf("%d registered, %d kept", len(ids), count())
-	}
-	used := ids[0]
-	r.tokens(redeemForm(r.code("mcp-user", "client_id="+used), "client_id="+used))
-	// The others were never used, and are forgotten.
-	r.clock.advance(r.limits.UnusedClient)
-	if _, got := r.registerClient(metadata); got.StatusCode != http.StatusCreated {
-		t.Errorf("after a day: %d %s", got.StatusCode, got.text)
-	}
-	if count() != 2 {
-		t.Errorf("%d kept", count())
-	}
-	if got := r.browser().get(r.ask("client_id=" + used)); got.StatusCode != http.StatusOK {
-		t.Error("the one that was used is forgotten")
-	}
-	if got := r.browser().get(r.ask("client_id=" + ids[1])); got.StatusCode != http.StatusBadRequest {
-		t.Error("one that was not used is known")
-	}
-	r.clock.advance(r.limits.UsedClient)
-	if got := r.browser().get(r.ask("client_id=" + used)); got.StatusCode != http.StatusBadRequest {
-		t.Error("one that isn't used any more is known")
 	}
 }
 

@@ -58,7 +58,11 @@ func (g *grants) revoke(c *client, token string, access *accessClaims) error {
 		case isRefresh:
 			return g.families.delete(tx, familyOf(token))
 		case access != nil:
-			return g.revoked.put(tx, access.ID, true, now, time.Unix(access.Expires, 0))
+			expires := time.Unix(access.Expires, 0)
+			if err := g.revoked.add(tx, c.id, access.ID, true, now, expires); err != nil {
+				return err
+			}
+			return g.revoked.replace(tx, access.ID, true, true, now, expires) // a revocation must not be forgotten
 		}
 		return nil
 	})

@@ -292,11 +292,15 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 			busy++
 		}
 	}
-	if n := count(r.clients.store, "grants"); n != 20 || busy != 21 {
+	if n := count(r.clients.store, "grants"); n != 20 || busy != 0 {
 		t.Errorf("%d families, %d refused", n, busy)
 	}
+	// Expired ones go a few at a time, so that no request pays for all of them.
 	r.clock.advance(r.lifetimes.longest)
-	if got := r.tokens(passwordForm("mcp-user")); got.status != http.StatusOK || count(r.clients.store, "grants") != 1 {
-		t.Errorf("after all have ended: %d, %d families", got.status, count(r.clients.store, "grants"))
+	for range 3 {
+		r.tokens(passwordForm("mcp-user"))
+	}
+	if n := count(r.clients.store, "grants"); n != 3 {
+		t.Errorf("after all have ended: %d families", n)
 	}
 }
