@@ -25,11 +25,11 @@ internal/mcpclient/mcpauth FuzzCallback 50000
 internal/mcpclient/mcpauth FuzzMetadata 100000
 internal/mcpclient/mcpauth FuzzParseChallenges 200000
 internal/mcpclient/mcpauth FuzzTokenResponse 100000
-internal/mcpserver/cors FuzzRS15_Preflight 100000
+internal/web/cors FuzzRS15_Preflight 100000
 internal/mcpserver/issuerkeys FuzzDiscover 20000
 internal/mcpserver/issuerkeys FuzzLifetime 200000
 internal/mcpserver/mcpendpoint FuzzJ03_DecodeAndServerAgree 20000
-internal/mcpserver/originguard FuzzRS01_Allowed 200000
+internal/web/cors FuzzRS01_Allowed 200000
 internal/oauth/accesstoken FuzzDialect 100000
 internal/oauth/accesstoken FuzzVerify 50000
 internal/oauth/bearerauth FuzzJ03_Credentials 100000
