@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,6 +104,9 @@ func startChild(t *testing.T, c *exec.Cmd) (url string, stderr *bufio.Scanner) {
 }
 
 func TestMainServesUntilASignal(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no process can be sent a signal here")
+	}
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			c := child("-addr", "localhost:0")
