@@ -5,12 +5,14 @@
 // usage: node browser.mjs SETTINGS, a JSON object of
 //   step11       path of the program
 //   server       URL of the MCP server
+//   issuer       of the provider
 //   provider     "embedded" or "keycloak"
 //   work         folder for what is temporary
 //   chromium     path of the browser
 //   screenshots  folder for pictures, or ""
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -183,6 +185,30 @@ async function check(what, test) {
     failed++;
     console.log(`FAIL  ${settings.provider}  ${what}\n      ${String(error.message ?? error).replaceAll("\n", "\n      ").slice(-2000)}`);
   }
+}
+
+// authorizationURL registers a client with a redirect URI, and is where it sends
+// its user.
+async function authorizationURL(redirect) {
+  const metadata = await (await fetch(`${settings.issuer}/.well-known/openid-configuration`)).json();
+  const answer = await fetch(metadata.registration_endpoint, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ client_name: "A client of the test", redirect_uris: [redirect], token_endpoint_auth_method: "none" }),
+  });
+  assert.equal(answer.status, 201, await answer.clone().text());
+  const url = new URL(metadata.authorization_endpoint);
+  url.search = new URLSearchParams({
+    response_type: "code",
+    client_id: (await answer.json()).client_id,
+    redirect_uri: redirect,
+    scope: "mcp:read",
+    resource: settings.server,
+    state: "a state",
+    code_challenge: createHash("sha256").update("v".repeat(43)).digest("base64url"),
+    code_challenge_method: "S256",
+  });
+  return url.href;
 }
 
 // flow runs step 11 beside a browser: play gets the page, on the URL that step
@@ -372,6 +398,27 @@ async function ownPages() {
     } finally {
       client.stop();
       await context.close();
+    }
+  });
+
+  await check("WA6: the client's callback may send the browser on to another site", async () => {
+    const context = await visitor();
+    // localhost and 127.0.0.1 are two sites.
+    const elsewhere = createServer((request, response) => response.end("the client's own page"));
+    const goal = `http://127.0.0.1:${await listen(elsewhere)}/done`;
+    const callback = createServer((request, response) => response.writeHead(302, { Location: goal }).end());
+    const redirect = `http://localhost:${await listen(callback)}/callback`;
+    try {
+      const page = await context.newPage();
+      await page.goto(await authorizationURL(redirect));
+      await pages.login(page, user.name, user.password);
+      await pages.allow(page).click();
+      await page.waitForURL(goal);
+      assert.equal(await page.textContent("body"), "the client's own page");
+    } finally {
+      await context.close();
+      elsewhere.close();
+      callback.close();
     }
   });
 

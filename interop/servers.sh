@@ -2,8 +2,8 @@
 # Lets the client of step 11, with its defaults, at MCP servers and authorization
 # servers that are not ours (interop/servers): it is told a URL and a tool, and
 # opens a browser that fills in whatever form comes. What fails for a known reason
-# stands in interop/servers/baseline.json. Flags go to interop/servers/run:
-# --only EXPRESSION runs some alone, and then the results are not written.
+# stands in interop/servers/baseline.json. Flags go to interop/servers/run: --only
+# EXPRESSION runs some alone, --record keeps the results for docs/interop.md.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -13,6 +13,4 @@ go -C interop/servers/gosdk build -o "$work/gosdk" . || die "the Go SDK server d
 mkdir "$work/opener"
 ln -s ../browser "$work/opener/xdg-open"
 
-results=()
-(($#)) || results=(--results interop/servers/results.json)
-"$work/servers" --bin "$work" "${results[@]}" "$@"
+"$work/servers" --bin "$work" "$@"

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -22,14 +23,16 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"mcp-auth-step-by-step/internal/localfile"
 )
 
 var (
-	bin     = flag.String("bin", "", "`folder` with the programs: step9, step11, browser, mcpgo and gosdk")
-	only    = flag.String("only", "", "regular `expression` for the counterparts to run")
-	results = flag.String("results", "", "`file` for the results as JSON")
-	jobs    = flag.Int("jobs", 3, "how many counterparts run at the same time")
-	debug   = flag.Bool("debug", false, "show what the client says where a step fails as expected, too")
+	bin    = flag.String("bin", "", "`folder` with the programs: step9, step11, browser, mcpgo and gosdk")
+	only   = flag.String("only", "", "regular `expression` for the counterparts to run")
+	record = flag.Bool("record", false, "keep the results in interop/servers/results.json")
+	jobs   = flag.Int("jobs", 3, "how many counterparts run at the same time")
+	debug  = flag.Bool("debug", false, "show what the client says where a step fails as expected, too")
 )
 
 // row is a step at a counterpart, and what came of it.
@@ -145,7 +148,10 @@ func conclude(rows []row, known []exception, all bool) (good bool, err error) {
 		}
 	}
 	fmt.Printf("%d passed, %d failed\n", passed, failed)
-	return failed == 0 && passed > 0, writeResults(rows)
+	if *record {
+		err = keep(rows)
+	}
+	return failed == 0 && passed > 0, err
 }
 
 // judge takes account of the exception for a row, if there is one.
@@ -162,15 +168,21 @@ func (r *row) judge(known []exception, at int) {
 	}
 }
 
-func writeResults(rows []row) error {
-	if *results == "" {
-		return nil
+// keep writes the results, a line for each.
+func keep(rows []row) error {
+	text := bytes.NewBufferString("[\n")
+	for i, r := range rows {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			text.WriteString(",\n")
+		}
+		text.Write(line)
 	}
-	text, err := json.MarshalIndent(rows, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(*results, append(text, '\n'), 0o644)
+	text.WriteString("\n]\n")
+	return localfile.Write("interop/servers/results.json", text.Bytes(), 0o644)
 }
 
 // meet starts a counterpart and goes through its steps.
