@@ -35,13 +35,14 @@ type place struct {
 // open starts a counterpart, and where it is to speak the older revision alone,
 // a proxy before it.
 func (p *place) open(c counterpart) error {
-	p.addr = freeAddress()
-	p.url = "http://" + p.addr
 	if c.legacy && c.both {
 		if err := p.hideNewest(); err != nil {
 			return err
 		}
+		return c.start(p)
 	}
+	p.addr = freeAddress()
+	p.url = "http://" + p.addr
 	return c.start(p)
 }
 
@@ -64,7 +65,7 @@ func (p *place) hideNewest() error {
 		return err
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	p.url = "http://localhost:" + port
+	p.url, p.addr = "http://localhost:"+port, freeAddress()
 	target := &url.URL{Scheme: "http", Host: p.addr}
 	forward := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -92,7 +93,7 @@ func (p *place) hideNewest() error {
 	return nil
 }
 
-// start starts a process that listens on an address, and waits until it does.
+// start starts a process that listens on an address, and waits until it answers.
 func (p *place) start(addr string, env []string, command ...string) error {
 	process := exec.Command(command[0], command[1:]...)
 	process.Env = append(os.Environ(), env...)
@@ -112,15 +113,16 @@ func (p *place) start(addr string, env []string, command ...string) error {
 	ended := make(chan error, 1)
 	go func() { ended <- process.Wait() }()
 	deadline := time.After(startTime)
+	asking := &http.Client{Timeout: 5 * time.Second}
 	for {
-		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-			return c.Close()
+		if response, err := asking.Get("http://" + addr); err == nil {
+			return response.Body.Close()
 		}
 		select {
 		case err := <-ended:
 			return fmt.Errorf("%s ended instead of starting: %v", filepath.Base(command[0]), err)
 		case <-deadline:
-			return fmt.Errorf("%s does not listen on %s", filepath.Base(command[0]), addr)
+			return fmt.Errorf("%s does not answer on %s", filepath.Base(command[0]), addr)
 		case <-p.ctx.Done():
 			return p.ctx.Err()
 		case <-time.After(50 * time.Millisecond):
