@@ -20,7 +20,7 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { chromium } from "playwright-core";
+import { launch, loopback } from "./chromium.mjs";
 
 const settings = JSON.parse(process.argv[2]);
 const embedded = settings.provider === "embedded";
@@ -33,7 +33,6 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 // What the pages asked for outside of this machine. The browser would not find
 // it: its resolver knows loopback alone.
 const strayed = [];
-const loopback = /^(https?:\/\/(localhost|127\.0\.0\.1|\[::1\])[:/]|data:|chrome-error:)/;
 
 // What the pages complain about: errors of scripts and of loading, violations of
 // the content security policy. That a page itself came with a status of 400 or
@@ -101,19 +100,7 @@ async function start(...flags) {
   };
 }
 
-const browser = await chromium.launch({
-  executablePath: settings.chromium,
-  args: [
-    ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(settings.chromium);
 
 // visitor is a browser without history, in a window of the usual size.
 async function visitor(options = {}) {
@@ -145,7 +132,7 @@ const pages = embedded
       cancel: (page) => page.locator('[name="cancel"]'),
     };
 
-const back = (page) => page.getByRole("heading", { name: "Back to the client" }).waitFor();
+const back = (page) => page.getByRole("heading", { name: "Back to the terminal" }).waitFor();
 
 // look goes over a page as it is shown: at the width of a screen, a phone and a
 // small phone, dark and light. Our own pages must fit and be accessible.
@@ -237,12 +224,13 @@ await check("login, consent, callback: the client lists the tools", () =>
   flow({
     flags: kept,
     context,
-    says: /^echo +\S/m,
+    says: /^ *echo +\S/m,
     async play(page) {
       await look(page, "login");
       await pages.login(page, user.name, user.password);
       await pages.allow(page).waitFor();
       await look(page, "consent");
+      if (embedded) assert.match(await page.innerText("main"), new RegExp(`At ${settings.server}, it will be`));
       await pages.allow(page).click();
       await back(page);
       await look(page, "callback");
@@ -253,8 +241,11 @@ await check("step-up in the same browser: no second login, and the client calls 
   flow({
     flags: [...kept, "--call", "echo", "--arg", "message=hi"],
     context,
-    says: /^hi$/m,
+    says: /^ *hi$/m,
     async play(page) {
+      await pages.allow(page).waitFor();
+      await look(page, "consent-step-up");
+      if (embedded) assert.match(await page.innerText("main"), /new/);
       await pages.allow(page).click();
       await back(page);
     },
@@ -297,7 +288,7 @@ async function ownPages() {
   await check("wrong password: the page says so, keeps the name, and takes the right one", () =>
     flow({
       flags: fresh,
-      says: /^echo +\S/m,
+      says: /^ *echo +\S/m,
       async play(page) {
         await pages.login(page, user.name, "wrong");
         await page.getByRole("alert").waitFor();
@@ -318,7 +309,7 @@ async function ownPages() {
       await flow({
         flags: fresh,
         context,
-        says: /^echo +\S/m,
+        says: /^ *echo +\S/m,
         async play(page) {
           await pages.login(page, user.name, user.password);
           await pages.allow(page).click();
@@ -333,7 +324,7 @@ async function ownPages() {
   await check("keyboard alone: all of it works, and shows where one is", () =>
     flow({
       flags: fresh,
-      says: /^echo +\S/m,
+      says: /^ *echo +\S/m,
       async play(page) {
         // The field takes the focus by itself, once the page is drawn.
         await page.waitForFunction(() => document.activeElement === document.querySelector("#username"));
@@ -371,7 +362,7 @@ async function ownPages() {
   await check("back and once more: the code is given out once", () =>
     flow({
       flags: fresh,
-      says: /^echo +\S/m,
+      says: /^ *echo +\S/m,
       async play(page, client) {
         await pages.login(page, user.name, user.password);
         await pages.allow(page).click();

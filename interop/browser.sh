@@ -21,14 +21,7 @@ while (($#)); do
   shift 2
 done
 
-chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
-if [[ -z $chromium && ${CI:-} == true ]]; then
-  echo "installing chromium" >&2
-  { apt-get update -qq && apt-get install -y -qq chromium; } >&2 || die "Chromium can't be installed"
-  chromium=$(command -v chromium || true)
-fi
-[[ $chromium ]] || die "Chromium is missing; install it (Debian: apt-get install chromium)"
-
+find_chromium
 provider=keycloak
 if [[ -z $issuer ]]; then
   provider=embedded

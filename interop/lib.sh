@@ -51,6 +51,17 @@ start() {
   esac
 }
 
+# find_chromium sets chromium to the path of the browser. In CI it installs one.
+find_chromium() {
+  chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+  if [[ -z $chromium && ${CI:-} == true ]]; then
+    echo "installing chromium" >&2
+    { apt-get update -qq && apt-get install -y -qq chromium; } >&2 || die "Chromium can't be installed"
+    chromium=$(command -v chromium || true)
+  fi
+  [[ $chromium ]] || die "Chromium is missing; install it (Debian: apt-get install chromium)"
+}
+
 # token FLAG... prints a token for the server at $url that reads $work/keys.
 token() {
   go run ./cmd/gentoken --issuer "$url" --keys "$work/keys" "$@" 2>"$work/gentoken.log" ||
