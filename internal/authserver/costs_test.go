@@ -317,3 +317,25 @@ func TestWD4_CountsFollowTheStore(t *testing.T) {
 		t.Errorf("after a restart the used client is known: %v, the unused one: %v, %d are counted", s.knows(used), s.knows(unused), s.clients.registered.ledger.Len())
 	}
 }
+
+// WD1: a table that is full of proven records refuses newcomers without reading
+// all of it for each.
+func TestWD1_ARefusalDoesNotCountAnew(t *testing.T) {
+	t.Parallel()
+	r := start(t, manyAddresses, func(c *Config) { c.Limits.Clients, c.Limits.ClientsPerAddress = 1, 1 })
+	kept := r.clients.store
+	now := r.now()
+	_ = kept.Update(func(tx store.Tx) error {
+		return errors.Join(
+			r.clients.registered.add(tx, "honest", "one", registration{}, now, now.Add(time.Hour)),
+			r.clients.registered.replace(tx, "one", registration{}, true, now, now.Add(time.Hour)))
+	})
+	for range 3 {
+		err := kept.Update(func(tx store.Tx) error {
+			return r.clients.registered.add(tx, "flood", "two", registration{}, now, now.Add(time.Hour))
+		})
+		if !errors.Is(err, errFull) || kept.failed.Load() {
+			t.Fatalf("%v, counts anew: %v", err, kept.failed.Load())
+		}
+	}
+}

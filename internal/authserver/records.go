@@ -65,8 +65,9 @@ func (t table[T]) record(tx store.Tx, key string, now time.Time) (r record[T], o
 // add keeps a new record on the account of a caller. Records that go for it are
 // deleted. It fails with [errFull] where none may go.
 func (t table[T]) add(tx store.Tx, caller, key string, value T, now, expires time.Time) error {
-	t.changed = true
 	gone, err := t.ledger.Add(caller, key, expires, now)
+	// A refusal alone changes nothing, so it can't make the tables count anew.
+	t.changed = t.changed || err == nil || len(gone) > 0
 	for _, old := range gone {
 		if err := tx.Delete(t.bucket, old); err != nil {
 			return err
