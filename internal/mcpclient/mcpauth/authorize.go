@@ -71,7 +71,7 @@ func (a *authorizationRequest) url(parameters map[string]string) (string, error)
 func (a *authorizationRequest) check(answer url.Values) (code string, err error) {
 	for name, values := range answer {
 		if len(values) > 1 {
-			return "", fmt.Errorf("%w: it has %.40q twice", ErrState, name)
+			return "", fmt.Errorf("%w: the parameter %.40q appears twice", ErrState, name)
 		}
 	}
 	if subtle.ConstantTimeCompare([]byte(answer.Get("state")), []byte(a.state)) != 1 {

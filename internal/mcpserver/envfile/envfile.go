@@ -146,7 +146,7 @@ func (s *Settings) readTokens(v *variables) (err error) {
 		return err
 	}
 	if !slices.Contains(given, types[0]) {
-		return v.wrong("JWT_TYPES", errors.New("at+jwt can't be left out: it is the type of RFC 9068"))
+		return v.wrong("JWT_TYPES", errors.New("it must include at+jwt, the type of RFC 9068"))
 	}
 	s.PlainJWT = slices.Contains(given, "JWT")
 	return nil

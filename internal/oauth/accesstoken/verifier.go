@@ -33,7 +33,7 @@ var (
 	ErrNotYetValid  = errors.New("not valid yet")
 	ErrLifetime     = errors.New("valid for too long")
 	ErrMissingClaim = errors.New("required claim missing")
-	ErrUnconfigured = errors.New("verifier without issuer, audience or keys")
+	ErrUnconfigured = errors.New("a verifier needs an issuer, an audience and keys")
 )
 
 const (

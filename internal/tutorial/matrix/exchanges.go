@@ -25,7 +25,7 @@ import (
 func onLoopback(t *Target) (*Answer, error) {
 	host, _, err := net.SplitHostPort(t.Addr)
 	if err != nil || !net.ParseIP(host).IsLoopback() {
-		return nil, fmt.Errorf("bound to %s, %w", t.Addr, err)
+		return nil, fmt.Errorf("the server listens at %s; want a loopback address", t.Addr)
 	}
 	return &Answer{Text: "bound to loopback"}, nil
 }
@@ -196,7 +196,7 @@ func statedURLs(t *Target) (*Answer, error) {
 		return nil, err
 	}
 	if len(keySet.Keys) != 1 {
-		return nil, fmt.Errorf("%d keys", len(keySet.Keys))
+		return nil, fmt.Errorf("the key set has %d keys; want 1", len(keySet.Keys))
 	}
 	return &Answer{Text: "all of one base"}, nil
 }
