@@ -156,7 +156,7 @@ func (s *Server) identify(r *http.Request) (c *client, to target, err error) {
 func (c *clients) redirectFor(known *client, asked string) (clientmetadata.Redirect, error) {
 	if asked == "" {
 		if len(known.RedirectURIs) != 1 {
-			return clientmetadata.Redirect{}, problem("The application has several redirect URIs, and did not say which to use (redirect_uri).")
+			return clientmetadata.Redirect{}, problem("The application must say which of its redirect URIs to use (redirect_uri).")
 		}
 		return known.RedirectURIs[0], nil
 	}

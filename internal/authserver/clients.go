@@ -56,7 +56,6 @@ func (c *client) name() string {
 type registration struct {
 	Metadata clientmetadata.Metadata `json:"metadata"`
 	Secret   string                  `json:"secret,omitempty"` // its digest
-	Used     bool                    `json:"used"`
 }
 
 // clients finds clients and authenticates them.
@@ -256,6 +255,5 @@ func (c *clients) markUsed(tx store.Tx, used *client) error {
 	if !ok {
 		return invalidClient(errUnknownClient)
 	}
-	known.Used = true
 	return c.registered.replace(tx, used.id, known, true, now, now.Add(c.used))
 }

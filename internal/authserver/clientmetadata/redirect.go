@@ -201,13 +201,6 @@ func (m *Metadata) MatchRedirect(uri string) (asked Redirect, ok bool) {
 	return asked, true
 }
 
-// LoopbackOnly reports whether all redirect URIs lead to the user's own
-// machine. Any program there can impersonate such a client, which the user
-// should be told (MCP, "Localhost Redirect URI Risks").
-func (m *Metadata) LoopbackOnly() bool {
-	return len(m.RedirectURIs) > 0 && !slices.ContainsFunc(m.RedirectURIs, func(r Redirect) bool { return !r.Loopback() })
-}
-
 // hasDotSegments looks for . and .. in a path, also in their percent-encoded
 // form: readers differ in whether they remove those.
 func hasDotSegments(u *url.URL) bool {

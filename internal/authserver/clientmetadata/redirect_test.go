@@ -162,25 +162,6 @@ func TestF02_AS03_OpenRedirectTricks(t *testing.T) {
 	}
 }
 
-func TestH09_AS10_LoopbackOnly(t *testing.T) {
-	for _, c := range []struct {
-		uris []string
-		want bool
-	}{
-		{nil, false},
-		{[]string{"http://localhost:3000/cb"}, true},
-		{[]string{"http://127.0.0.1/cb", "http://[::1]/cb", "https://localhost/cb"}, true},
-		{[]string{"http://localhost/cb", "https://app.example.com/cb"}, false},
-		{[]string{"https://localhost.evil.com/cb"}, false},
-		{[]string{"http://localhost/cb", "com.example.app:/cb"}, false},
-		{[]string{"com.example.localhost://localhost/cb"}, false},
-	} {
-		if got := client(c.uris...).LoopbackOnly(); got != c.want {
-			t.Errorf("%q: %v", c.uris, got)
-		}
-	}
-}
-
 // WD25: schemes that something else than an app handles are refused, with dots
 // too, however they are called.
 func TestWD25_SystemSchemes(t *testing.T) {
