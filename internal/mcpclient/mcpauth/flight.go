@@ -66,8 +66,10 @@ func (t *Transport) fail(f failure) {
 // share runs work in a slot, once for all requests that need it at the same
 // time, as long as the session still has the old token. A flow and a renewal
 // have a slot each and never run side by side: both would use the same refresh
-// token. Work goes on while one request waits for it. Work that all requests
+// token. Work goes on while one request waits for it. A flow that all requests
 // have left is cancelled, and a new request waits for its end and starts afresh.
+// A renewal goes on: its answer may hold the only refresh token that is still
+// valid.
 func (t *Transport) share(ctx context.Context, slot **flight, old *Token, work func(context.Context) error) error {
 	for {
 		t.mu.Lock()
@@ -121,7 +123,7 @@ func (t *Transport) start(ctx context.Context, slot **flight, work func(context.
 func (t *Transport) leave(f *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if f.waiting--; f.waiting == 0 {
+	if f.waiting--; f.waiting == 0 && f == t.flowing {
 		f.left = true
 		f.cancel()
 	}

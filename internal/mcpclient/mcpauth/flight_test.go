@@ -93,3 +93,31 @@ func TestWE2_AFlowIsNotARenewal(t *testing.T) {
 		t.Errorf("the flow got %v", err)
 	}
 }
+
+// A renewal that everybody has left goes on: its answer may hold the only
+// refresh token that is still valid.
+func TestWE2_ARenewalIsNotCancelled(t *testing.T) {
+	r := newRig(t)
+	clock := newClock()
+	c := r.client(func(config *Config) { config.Now = clock.now })
+	r.mustPost(c, "x")
+	asked, release := make(chan struct{}, 1), make(chan struct{})
+	r.as.token = func(map[string]any) {
+		asked <- struct{}{}
+		<-release
+	}
+	clock.advance(2 * time.Hour)
+	impatient, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() { _, err := c.ready(impatient); left <- err }()
+	<-asked
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	close(release)
+	r.mustPost(c, "x")
+	if _, logins, tokens := r.as.count(); logins != 1 || tokens != 2 {
+		t.Errorf("%d logins, %d token requests", logins, tokens)
+	}
+}

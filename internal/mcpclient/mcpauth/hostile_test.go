@@ -68,9 +68,11 @@ func TestWD11_AnswersAreBounded(t *testing.T) {
 	for path, c := range map[string]struct {
 		transport http.RoundTripper
 		want      error
+		says      string
 	}{
-		"/line": {patient, ErrTooLarge}, "/stream": {patient, ErrTooLarge}, "/json": {patient, ErrTooLarge}, "/lines": {patient, nil},
-		"/refusal": {bounded, ErrTooSlow}, "/drip": {bounded, ErrTooSlow}, "/silent": {bounded, ErrTooSlow},
+		"/line": {patient, ErrTooLarge, "in one line"}, "/stream": {patient, ErrTooLarge, ""}, "/json": {patient, ErrTooLarge, ""},
+		"/lines": {patient, nil, ""}, "/refusal": {bounded, ErrTooSlow, "for an error"}, "/drip": {bounded, ErrTooSlow, ""},
+		"/silent": {bounded, ErrTooSlow, ""},
 	} {
 		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+path, nil)
 		response, err := c.transport.RoundTrip(request)
@@ -78,7 +80,7 @@ func TestWD11_AnswersAreBounded(t *testing.T) {
 			_, err = io.Copy(io.Discard, response.Body)
 			_ = response.Body.Close()
 		}
-		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v", path, err)
 		}
 	}
