@@ -40,7 +40,7 @@ func (b *buffer) String() string {
 // await waits until something was written.
 func (b *buffer) await(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(b.String(), text); {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(b.String(), text); {
 		if time.Now().After(deadline) {
 			t.Fatalf("%q was not written, but %q", text, b.String())
 		}

@@ -63,7 +63,8 @@ func TestWD11_AnswersAreBounded(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	bounded := &limitedTransport{http.DefaultTransport, 300 * time.Millisecond, 50 * time.Millisecond}
+	bounded := &limitedTransport{http.DefaultTransport, 300 * time.Millisecond, time.Minute}
+	refusing := &limitedTransport{http.DefaultTransport, time.Minute, 50 * time.Millisecond}
 	patient := &limitedTransport{http.DefaultTransport, time.Minute, time.Minute}
 	for path, c := range map[string]struct {
 		transport http.RoundTripper
@@ -71,7 +72,7 @@ func TestWD11_AnswersAreBounded(t *testing.T) {
 		says      string
 	}{
 		"/line": {patient, ErrTooLarge, "in one line"}, "/stream": {patient, ErrTooLarge, ""}, "/json": {patient, ErrTooLarge, ""},
-		"/lines": {patient, nil, ""}, "/refusal": {bounded, ErrTooSlow, "for an error"}, "/drip": {bounded, ErrTooSlow, ""},
+		"/lines": {patient, nil, ""}, "/refusal": {refusing, ErrTooSlow, "for an error"}, "/drip": {bounded, ErrTooSlow, ""},
 		"/silent": {bounded, ErrTooSlow, ""},
 	} {
 		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+path, nil)
@@ -112,14 +113,14 @@ func TestWD12_ANeighbour(t *testing.T) {
 	honest := r.client(func(c *Config) { c.Store = store })
 	r.mustPost(honest, "x")
 
-	agent := &user{instead: func(string, string) {}}
+	agent := &user{away: true}
 	neighbour := r.client(func(c *Config) {
-		c.Store, c.ResourceURL, c.Agent, c.Timeout = store, r.rs.URL+"/b/mcp", agent, 100*time.Millisecond
+		c.Store, c.ResourceURL, c.Agent = store, r.rs.URL+"/b/mcp", agent
 	})
 	if neighbour.session.token() != nil {
 		t.Error("it starts with the token of another server")
 	}
-	if _, err := post(t, neighbour, r.rs.URL+"/b/mcp", "x"); !errors.Is(err, ErrNoAnswer) || agent.opened.Load() != 1 {
+	if _, err := post(t, neighbour, r.rs.URL+"/b/mcp", "x"); !errors.Is(err, errAway) || agent.opened.Load() != 1 {
 		t.Errorf("got %v, and the user was asked %d times", err, agent.opened.Load())
 	}
 	if kept, err := store.ForResourceURL(r.url()); err != nil || len(kept) != 1 || kept[0].Token == nil {
@@ -200,16 +201,16 @@ func TestWD24_AnEndpointElsewhere(t *testing.T) {
 			r.as.metadata = map[string]any{
 				"authorization_endpoint": honest.URL + "/authorize", "authorization_response_iss_parameter_supported": c.promises,
 			}
-			agent := &user{instead: func(string, string) {}}
+			agent := &user{away: true}
 			client := r.client(func(config *Config) {
-				config.Agent, config.Timeout = agent, 100*time.Millisecond
+				config.Agent = agent
 				if c.permitted {
 					u, _ := url.Parse(honest.URL)
 					config.AuthorizationOrigin = baseurl.Origin(u)
 				}
 			})
 			_, err := post(t, client, r.url(), "x")
-			if want := map[bool]error{true: ErrNoAnswer, false: ErrEndpoint}[c.good]; !errors.Is(err, want) || (agent.opened.Load() == 1) != c.good {
+			if want := map[bool]error{true: errAway, false: ErrEndpoint}[c.good]; !errors.Is(err, want) || (agent.opened.Load() == 1) != c.good {
 				t.Errorf("got %v, and the user was asked %d times", err, agent.opened.Load())
 			}
 		})

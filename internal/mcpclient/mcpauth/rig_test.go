@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -321,7 +322,7 @@ func (r *rig) serve(w http.ResponseWriter, request *http.Request) {
 // client makes a client of the rig, with a user who agrees.
 func (r *rig) client(change ...func(*Config)) *Transport {
 	r.t.Helper()
-	config := Config{ResourceURL: r.url(), Agent: &user{}, Timeout: 5 * time.Second}
+	config := Config{ResourceURL: r.url(), Agent: &user{}, Timeout: time.Minute}
 	for _, f := range change {
 		f(&config)
 	}
@@ -366,11 +367,17 @@ type user struct {
 	last    atomic.Value
 	instead func(authorizationURL, redirectURI string)
 	paste   chan string
+	away    bool // nobody is there: Open fails with errAway
 }
+
+var errAway = errors.New("the user is away")
 
 func (u *user) Open(ctx context.Context, authorizationURL, redirectURI string) error {
 	u.opened.Add(1)
 	u.last.Store(authorizationURL)
+	if u.away {
+		return errAway
+	}
 	if u.instead != nil {
 		u.instead(authorizationURL, redirectURI)
 		return nil
