@@ -40,7 +40,7 @@ func parseDocument(clientID, contentType string, body []byte) (*Metadata, error)
 	// Section 4: the same byte by byte, so that nobody can publish a document
 	// for another client.
 	if id, _ := strictjson.String(members["client_id"]); id != clientID {
-		return refuse("has a different client_id")
+		return refuse("must have its own URL as client_id")
 	}
 	// Section 4.1: there is no way to share a secret in public.
 	for _, name := range []string{"client_secret", "client_secret_expires_at"} {
