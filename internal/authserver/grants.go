@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"errors"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
@@ -67,7 +66,7 @@ func (g *grants) update(f func(store.Tx) (*issue, error)) (given *issue, err err
 func (g *grants) start(tx store.Tx, c *client, subject string, authTime int64, scopes []string) (*issue, error) {
 	user := g.users.subject(subject)
 	if user == nil {
-		return nil, errors.New("the user no longer exists")
+		return nil, refuse("invalid_grant", "The user no longer exists. Start a new authorization.")
 	}
 	if err := g.clients.markUsed(tx, c); err != nil {
 		return nil, err

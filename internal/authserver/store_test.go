@@ -192,7 +192,7 @@ func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
 		"the second write": func() { broken.writes = 1 },
 		"the commit":       func() { broken.commits = true },
 	}
-	mend := func() { broken.writes, broken.commits = -1, false }
+	repair := func() { broken.writes, broken.commits = -1, false }
 	refused := func(t *testing.T, got reply) {
 		t.Helper()
 		if got.status != http.StatusInternalServerError || got.Error != "server_error" || strings.Contains(got.text, "disk") || got.AccessToken != "" {
@@ -204,26 +204,26 @@ func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
 			form := redeemForm(r.code("mcp-user", "client_id="+m.ClientID), "client_id="+m.ClientID)
 			damage()
 			refused(t, r.tokens(form))
-			mend()
+			repair()
 			// Nothing of it was done, so that it can be tried again.
 			if got := r.tokens(form); got.status != http.StatusOK {
-				t.Errorf("mended: %d %s", got.status, got.text)
+				t.Errorf("repaired: %d %s", got.status, got.text)
 			}
 		})
 		t.Run("rotate: "+name, func(t *testing.T) {
 			got := r.tokens(redeemForm(r.code("mcp-user", "client_id="+m.ClientID), "client_id="+m.ClientID))
 			damage()
 			refused(t, r.tokens(refreshForm(got.RefreshToken, "client_id="+m.ClientID)))
-			mend()
+			repair()
 			if got = r.tokens(refreshForm(got.RefreshToken, "client_id="+m.ClientID)); got.status != http.StatusOK {
-				t.Errorf("mended: %d %s", got.status, got.text)
+				t.Errorf("repaired: %d %s", got.status, got.text)
 			}
 		})
 	}
 	for name, damage := range map[string]func(){"the first write": breakAt["the first write"], "the commit": breakAt["the commit"]} {
 		t.Run("password: "+name, func(t *testing.T) {
 			damage()
-			defer mend()
+			defer repair()
 			refused(t, r.tokens(passwordForm("mcp-user")))
 		})
 		t.Run("replay: "+name, func(t *testing.T) {
@@ -231,10 +231,10 @@ func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
 			got := r.tokens(redeemForm(code))
 			damage()
 			refused(t, r.tokens(redeemForm(code)))
-			mend()
+			repair()
 			r.want(r.tokens(redeemForm(code)), 400, "invalid_grant")
 			if r.active(got.AccessToken) {
-				t.Error("the replay revoked nothing, once mended")
+				t.Error("the replay revoked nothing, once repaired")
 			}
 		})
 		t.Run("reuse: "+name, func(t *testing.T) {
@@ -242,28 +242,28 @@ func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
 			next := r.tokens(refreshForm(got.RefreshToken))
 			damage()
 			refused(t, r.tokens(refreshForm(got.RefreshToken)))
-			mend()
+			repair()
 			r.want(r.tokens(refreshForm(got.RefreshToken)), 400, "invalid_grant")
 			if r.active(next.AccessToken) {
-				t.Error("the reuse revoked nothing, once mended")
+				t.Error("the reuse revoked nothing, once repaired")
 			}
 		})
 		t.Run("revoke: "+name, func(t *testing.T) {
 			for _, token := range []string{r.login("mcp-user").AccessToken, r.login("mcp-user").RefreshToken} {
 				damage()
 				refused(t, r.reply(r.browser().post(r.Server.base()+pathRevoke, url.Values{"token": {token}, "client_id": {testClient}})))
-				mend()
+				repair()
 			}
 		})
 		t.Run("register: "+name, func(t *testing.T) {
 			damage()
-			defer mend()
+			defer repair()
 			_, got := r.registerClient(map[string]any{"redirect_uris": []string{testRedirect}})
 			refused(t, r.reply(got))
 		})
 		t.Run("consent: "+name, func(t *testing.T) {
 			damage()
-			defer mend()
+			defer repair()
 			said := r.browser().authorizeAs("mcp-user")
 			if said.Get("error") != "server_error" || said.Has("code") || said.Get("iss") != r.issuer {
 				t.Errorf("%v", said)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
 )
@@ -30,6 +31,28 @@ func TestWE4_ACodeIsForTheResourceThatItWasIssuedFor(t *testing.T) {
 	after.Server.hosts = append(after.Server.hosts, strings.TrimPrefix(after.base, "http://"))
 	after.clock.at = before.clock.now()
 	after.want(after.tokens(redeemForm(code, "resource=")), http.StatusBadRequest, "invalid_grant")
+}
+
+func TestWE4_ACodeOfAUserWhoIsGoneIsWorthNothing(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	code := r.code("mcp-user")
+	delete(r.users.users, "mcp-user")
+	r.want(r.tokens(redeemForm(code)), http.StatusBadRequest, "invalid_grant")
+}
+
+// A client that refreshes is in use, for as long as one that logs in.
+func TestWE4_RefreshingKeepsARegisteredClient(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *Config) { c.Limits.UsedClient = time.Hour })
+	id := r.stepUpClient()
+	got := r.tokens(redeemForm(r.code("mcp-user", "client_id="+id), "client_id="+id))
+	for range 4 {
+		r.clock.advance(25 * time.Minute)
+		if got = r.tokens(refreshForm(got.RefreshToken, "client_id="+id)); got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.text)
+		}
+	}
 }
 
 func TestWE4_LoopbackOverTLSIsConfirmedEachTimeToo(t *testing.T) {
