@@ -27,7 +27,7 @@ var source string
 var (
 	realmFile = flag.String("realm-file", "", "realm `file` of Keycloak with clients, scopes and users (default the demo realm)")
 	resource  = flag.String("resource", "", "`URL` of the MCP server that tokens are for (default the audience in the realm file)")
-	proxy     = flag.String("proxy", "", "`address` of a reverse proxy in front of the provider, such as localhost:9090; it is then the issuer")
+	proxy     = flag.String("proxy", "", "`address` at which to start a reverse proxy, such as localhost:9090, which is then the issuer")
 
 	// of the embedded server
 	keyDir = flag.String("keys", "keys/authorization-server", "`folder` of the embedded server's key pair, created on first use")
@@ -69,7 +69,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		AdvertiseDocuments: *advertise,
 	}
 	if *advertise {
-		site.Log.Warn("client metadata documents are advertised: clients whose documents are on hosts that -document-hosts does not name will fail")
+		site.Log.Warn("client metadata documents are advertised: clients with documents on hosts that -document-hosts does not name will fail")
 	}
 	if config.Keys, err = authserver.OpenKeyRing(*keyDir); err != nil {
 		return nil, err

@@ -128,7 +128,8 @@ func (m *Metadata) normalizeAuthentication() error {
 		return invalid("private_key_jwt needs the public keys in jwks; a jwks_uri is not fetched.")
 	}
 	if len(keys) > maxJWKS || !usableKeys(keys) {
-		return invalid("jwks must hold one to five public signature keys (RS256, PS256, ES256 or EdDSA; RSA keys of 2048 to 8192 bits), each with a kid of its own.")
+		return invalid("jwks must hold one to five public signature keys (RS256, PS256, ES256 or EdDSA; RSA keys of 2048 to 8192 bits), " +
+			"each with a kid of its own.")
 	}
 	m.JWKS = keys
 	return nil

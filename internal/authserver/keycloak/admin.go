@@ -104,7 +104,8 @@ func (a *admin) logIn(ctx context.Context) error {
 		Seconds int    `json:"expires_in"`
 	}
 	if status != http.StatusOK || json.Unmarshal(answer, &token) != nil || token.Token == "" {
-		return fmt.Errorf("the administrator %s can't log in (status %d: %s): give the name and password with --admin-user and --admin-password, "+
+		return fmt.Errorf("the administrator %s can't log in (status %d: %s): "+
+			"give the name and password with --admin-user and --admin-password, "+
 			"or in KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD", a.s.AdminUser, status, reason(answer))
 	}
 	a.token = token.Token

@@ -184,7 +184,7 @@ func TestEveryFailureSaysWhatToDo(t *testing.T) {
 		"demo realm elsewhere": {func(_ *fake, o *Options) { o.URL = "https://keycloak.example" }, "demo password"},
 		"no admin elsewhere":   {func(_ *fake, o *Options) { o.URL, o.AdminPassword = "https://keycloak.example", "" }, "KC_BOOTSTRAP_ADMIN_PASSWORD"},
 		"demo behind a proxy":  {func(_ *fake, o *Options) { o.PublicURL = "https://login.example" }, "demo password"},
-		"no realm file":        {func(_ *fake, o *Options) { o.RealmFile = filepath.Join(t.TempDir(), "none.json") }, "can't be read"},
+		"no realm file":        {func(_ *fake, o *Options) { o.RealmFile = filepath.Join(t.TempDir(), "none.json") }, "the realm file can't be used"},
 		"another issuer":       {func(f *fake, _ *Options) { f.base = "http://elsewhere.example" }, "--hostname="},
 		"no PKCE":              {func(f *fake, _ *Options) { f.noPKCE = true }, "pkce-enforcer"},
 		"any resource":         {func(f *fake, _ *Options) { f.anyResource = true }, "are issued"},

@@ -48,7 +48,8 @@ func (s *setup) verify(ctx context.Context) error {
 	}
 	check("a foreign resource is refused", func() (string, error) { return s.checkForeign(ctx) })
 	if failed > 0 {
-		return fmt.Errorf("%d of %d checks of %s failed, see above. A Keycloak that was set up by hand may need the feature resource-indicators; "+
+		return fmt.Errorf("%d of %d checks of %s failed, see above. "+
+			"A Keycloak that was set up by hand may need the feature resource-indicators; "+
 			"without --check, this program updates the realm to what the realm file says", failed, all, s.issuer())
 	}
 	return nil
@@ -162,7 +163,8 @@ func (s *setup) checkUser(ctx context.Context, client realm.Client, user realm.U
 	case said.Issuer != s.issuer():
 		return "", fmt.Errorf("the token's issuer is %q, not %q", said.Issuer, s.issuer())
 	case !slices.Equal(said.Audience, audience{resource}):
-		return "", fmt.Errorf("the token's audience is %q, not %q: the feature resource-indicators is off, or the client scope with the audience is missing",
+		return "", fmt.Errorf("the token's audience is %q, not %q: "+
+			"the feature resource-indicators is off, or the client scope with the audience is missing",
 			said.Audience, resource)
 	case said.Subject == "" || said.Client != client.ID || said.Name != user.Username:
 		return "", fmt.Errorf("the token names subject %q, client %q and user %q: the client scope basic is missing",

@@ -232,7 +232,8 @@ func (u *userFile) user() (*User, error) {
 func (r *Realm) check() error {
 	for _, s := range r.Scopes {
 		if s.Audience != "" && s.Audience != r.Audience() {
-			return fmt.Errorf("clientScopes: %s has the audience %q, another scope has %q; give both the same, since the embedded server has one resource",
+			return fmt.Errorf("clientScopes: %s has the audience %q, another scope has %q; "+
+				"give both the same, since the embedded server has one resource",
 				s.Name, s.Audience, r.Audience())
 		}
 	}
