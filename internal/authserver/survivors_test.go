@@ -1,7 +1,9 @@
 package authserver
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -81,5 +83,37 @@ func TestWE4_OfTwoCookiesWithOneNameNeitherCounts(t *testing.T) {
 		if got := r.browser().do(request); (got.StatusCode == http.StatusSeeOther) != loggedIn {
 			t.Errorf("%d cookies: %d", strings.Count(cookies, "="), got.StatusCode)
 		}
+	}
+}
+
+func TestWE4_AnUnknownCodeIsRefusedAsUnknownAndNotStored(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	form := url.Values{"code": {"guessed"}, "code_verifier": {strings.Repeat("v", 43)}}
+	if given, err := r.grants.exchangeCode(&client{}, form); given != nil || err == nil || !strings.Contains(errors.Unwrap(err).Error(), "unknown or expired") {
+		t.Errorf("got %v, %v", given, err)
+	}
+	if n := r.count(r.clients.store, "codes"); n != 0 {
+		t.Errorf("%d codes are stored", n)
+	}
+}
+
+func TestWE4_AUserWhoNoLongerExistsGetsNoTokens(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	if given, err := r.grants.start(nil, &client{}, "no-such-subject", 0, nil); given != nil || err == nil {
+		t.Errorf("got %v, %v", given, err)
+	}
+}
+
+func TestWE4_AnUnknownRefreshTokenIsRefusedAsUnknown(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	err := r.clients.store.Update(func(tx store.Tx) error {
+		_, _, err := r.grants.findFamily(tx, &client{}, "guessed.token")
+		return err
+	})
+	if err == nil || !strings.Contains(errors.Unwrap(err).Error(), "unknown, expired or revoked") {
+		t.Errorf("got %v", err)
 	}
 }
