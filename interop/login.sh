@@ -51,10 +51,6 @@ for era in legacy modern; do
   LOGIN=mcp-user:user123 oauth='{}'
   check "finds its way to a token, and lists the tools" 0 'any(.[]; [.result.tools[]?.name] == ["echo", "get_time", "whoami"])' \
     --method tools/list
-  # What it asks for follows from the challenge: mcp:read. For a call it has to
-  # be told more, because with a refresh token at hand this version of Inspector
-  # refreshes where it should ask anew, and gives up.
-  oauth='{"scopes": "mcp:read mcp:tools"}'
   check "calls a tool" 0 'any(.[]; .result.structuredContent.text == "hihi")' "${echo_twice[@]}"
   check "is the user who logged in" 0 'any(.[]; .result.structuredContent.username == "mcp-user")' \
     --method tools/call --tool-name whoami

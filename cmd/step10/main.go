@@ -75,6 +75,8 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
 		Scope:            cmp.Or(*challengeScopes, "mcp:read"),
 	}
+	// step 10: the environment file may name other scopes to ask for first
+	challenge.Scope = cmp.Or(*challengeScopes, settings.FirstScopes)
 	report.Add("auth_required", true)
 
 	// step 8: what each operation needs of the client and of its user

@@ -20,6 +20,7 @@ import (
 	"github.com/joho/godotenv"
 
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/syntax"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -35,6 +36,7 @@ type Settings struct {
 	PlainJWT    bool          // JWT_TYPES: whether access tokens may say "JWT" for their type
 	RolesClient string        // JWT_ROLES_CLIENT: whose client roles are the user's roles here
 	MinInterval time.Duration // JWKS_MIN_INTERVAL: least time between two fetches of keys
+	FirstScopes string        // MCP_CHALLENGE_SCOPES: what clients are told to ask for first, with blanks between
 }
 
 // defaults are the values of variables that are nowhere set. Two more follow
@@ -46,6 +48,8 @@ var defaults = map[string]string{
 	"JWT_TYPES":         "at+jwt,JWT",
 	"JWT_ROLES_CLIENT":  "echo-mcp-server",
 	"JWKS_MIN_INTERVAL": issuerkeys.DefaultMinInterval.String(),
+	// The least. Clients ask the user for more when they need it.
+	"MCP_CHALLENGE_SCOPES": "mcp:read",
 }
 
 // derived are the variables whose defaults follow from others.
@@ -63,7 +67,7 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 	}
 	s := &Settings{RolesClient: v.get("JWT_ROLES_CLIENT")}
 	for _, read := range []func(*variables) error{
-		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readInterval,
+		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readInterval, s.readFirstScopes,
 	} {
 		if err := read(v); err != nil {
 			return nil, err
@@ -158,6 +162,15 @@ func (s *Settings) readInterval(v *variables) (err error) {
 	if err != nil || s.MinInterval < least || s.MinInterval > most {
 		return v.wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is not a duration from %s to %s: write it like 5s",
 			v.get("JWKS_MIN_INTERVAL"), least, most))
+	}
+	return nil
+}
+
+// readFirstScopes reads the scopes of a first challenge (RFC 6750, section 3).
+func (s *Settings) readFirstScopes(v *variables) error {
+	s.FirstScopes = strings.Join(strings.Fields(v.get("MCP_CHALLENGE_SCOPES")), " ")
+	if !syntax.Scope(s.FirstScopes) {
+		return v.wrong("MCP_CHALLENGE_SCOPES", fmt.Errorf("%q is not a list of scopes with blanks between", s.FirstScopes))
 	}
 	return nil
 }

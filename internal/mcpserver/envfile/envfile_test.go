@@ -35,7 +35,7 @@ func try(t *testing.T, text string, environment map[string]string, site serve.Si
 
 var byDefault = Settings{
 	ServerURL: "http://localhost:9000", Issuer: "http://localhost:8080/realms/mcp-realm", Audience: "http://localhost:9000/mcp",
-	Algorithms: []string{"RS256"}, PlainJWT: true, RolesClient: "echo-mcp-server", MinInterval: 5 * time.Second,
+	Algorithms: []string{"RS256"}, PlainJWT: true, RolesClient: "echo-mcp-server", MinInterval: 5 * time.Second, FirstScopes: "mcp:read",
 }
 
 func TestRead(t *testing.T) {
@@ -64,6 +64,7 @@ func TestRead(t *testing.T) {
 		"strict types":      {"JWT_TYPES=at+jwt", nil, site, func(s *Settings) { s.PlainJWT = false }, ""},
 		"interval":          {"JWKS_MIN_INTERVAL=1m30s", nil, site, func(s *Settings) { s.MinInterval = 90 * time.Second }, ""},
 		"roles":             {"export JWT_ROLES_CLIENT='mine'", nil, site, func(s *Settings) { s.RolesClient = "mine" }, ""},
+		"WA1 first scopes":  {"MCP_CHALLENGE_SCOPES='mcp:read  mcp:tools'", nil, site, func(s *Settings) { s.FirstScopes = "mcp:read mcp:tools" }, ""},
 		"unknown":           {"JWT_ISUER=https://id.example", nil, site, func(*Settings) {}, "variable=JWT_ISUER"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +111,7 @@ func TestMalformed(t *testing.T) {
 		"JWKS_MIN_INTERVAL=0s":                   "like 5s",
 		"JWKS_MIN_INTERVAL=-1s":                  "like 5s",
 		"JWKS_MIN_INTERVAL=48h":                  "like 5s",
+		`MCP_CHALLENGE_SCOPES='a "b"'`:           "list of scopes",
 	} {
 		name, value, _ := strings.Cut(variable, "=")
 		for where, c := range map[string]struct {
@@ -168,7 +170,7 @@ func TestCommittedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := byDefault
-		want.Issuer = issuer
+		want.Issuer, want.FirstScopes = issuer, "mcp:read mcp:tools"
 		got, log, err := try(t, string(text), nil, site)
 		if err != nil || !reflect.DeepEqual(*got, want) {
 			t.Errorf("%s: %+v, %v", file, got, err)
