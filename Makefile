@@ -56,6 +56,7 @@ interop:
 	bash interop/login.sh
 	bash interop/browser.sh
 	bash interop/servers.sh
+	bash interop/clients.sh
 
 ## conformance: the official suite alone: servers, client and authorization server
 conformance:

@@ -58,6 +58,11 @@ export KEYCLOAK_STATE=$work/keycloak KEYCLOAK_FEATURES=${KEYCLOAK_FEATURES:-cimd
 KEYCLOAK_PORT=$(free_port) KEYCLOAK_MANAGEMENT_PORT=$(free_port)
 export KEYCLOAK_PORT KEYCLOAK_MANAGEMENT_PORT KEYCLOAK_URL=http://localhost:$KEYCLOAK_PORT
 issuer=$KEYCLOAK_URL/realms/mcp-realm
+# Clients that name themselves by a document have it on this machine, with a
+# certificate of an authority of this run.
+export KEYCLOAK_FEATURES=cimd,resource-indicators
+go run ./interop/clients/run -certify -authority "$work/authority" || die "the certificates can't be made"
+export KC_TRUSTSTORE_PATHS=$work/authority/authority.pem
 bash scripts/keycloak.sh start || die "Keycloak does not start"
 trap end_keycloak EXIT
 go build -o "$work/step9" ./cmd/step9 || die "step9 does not build"
@@ -70,6 +75,7 @@ part "lesson 9" bash scripts/test_step9.sh --provider keycloak
 part "lesson 10" bash scripts/test_step10.sh --provider keycloak
 part "lesson 11" bash scripts/test_step11.sh --provider keycloak
 part "MCP Inspector finds its way" bash interop/login.sh --issuer "$issuer"
+part "clients that nobody here wrote" bash interop/clients.sh --issuer "$issuer" --authority "$work/authority"
 part "Chromium, all of the flow" bash interop/browser.sh --issuer "$issuer" "${screenshots[@]}"
 
 # new_token prints a token of mcp-user, fresh from Keycloak, or nothing.

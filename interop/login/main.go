@@ -2,13 +2,16 @@
 // authorization URL, logs in at the provider with the demo user of $LOGIN
 // (user:password), consents, and opens the client's redirect URI. Clients that
 // open a browser take it as $BROWSER. It appends each URL to the file $LOGINS, if
-// there is one, so that a test can count how often a user was asked.
+// there is one, so that a test can count how often a user was asked. $LOGIN_TURN
+// is the address of somebody who lets one login pass at a time, because Keycloak
+// refuses a user who logs in twice at the same moment.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -43,11 +46,32 @@ func run() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
+	done, err := turn(ctx, os.Getenv("LOGIN_TURN"))
+	if err != nil {
+		return err
+	}
+	defer done()
 	back, err := formlogin.Run(ctx, authorization.String(), authorization.Query().Get("redirect_uri"), formlogin.User{Name: name, Password: password})
 	if err != nil {
 		return err
 	}
+	done()
 	return open(ctx, back.String())
+}
+
+// turn waits until it is this login's turn. Call done when it is over.
+func turn(ctx context.Context, address string) (done func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := connection.Read(make([]byte, 1)); err != nil {
+		return nil, errors.Join(err, connection.Close())
+	}
+	return func() { _ = connection.Close() }, nil
 }
 
 // record appends a URL to a file, a line each.

@@ -2,6 +2,7 @@ package counterparts
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -90,7 +91,9 @@ func (t *table) cell(c Case, version string) string {
 		}
 	}
 	said := "✓"
-	if len(failed) > 0 {
+	if len(failed) == len(c.Steps()) {
+		said = "nothing"
+	} else if len(failed) > 0 {
 		said = "all but " + enumerate(failed)
 	}
 	if logins > 1 {
@@ -130,4 +133,53 @@ func PointTable() string {
 		fmt.Fprintf(&b, "| %s | %s |\n", c.Name, c.Point)
 	}
 	return b.String()
+}
+
+// ServerRow is one step of our client at a server, as interop/servers/run writes
+// it.
+type ServerRow struct {
+	Side        string `json:"side"`
+	Counterpart string `json:"counterpart"`
+	Version     string `json:"version"`
+	Provider    string `json:"provider"`
+	Revision    string `json:"revision"`
+	Step        string `json:"step"`
+	Outcome     string `json:"outcome"`
+	Note        string `json:"note"`
+}
+
+// ServerTable is a table in Markdown of what the client of step 11 did at the
+// servers in the last run.
+func ServerTable(root string) (string, error) {
+	var rows []ServerRow
+	if err := read(filepath.Join(root, "interop/servers/results.json"), &rows); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("| server | version | authorization server | revision | step 11 |\n|---|---|---|---|---|\n")
+	for len(rows) > 0 {
+		first, n := rows[0], 0
+		var failed []string
+		for ; n < len(rows) && rows[n].isLike(first); n++ {
+			switch row := rows[n]; row.Outcome {
+			case OK:
+			case Expected:
+				failed = append(failed, fmt.Sprintf("not %s: %s", row.Step, row.Note))
+			default:
+				failed = append(failed, "**fails: "+row.Step+"**")
+			}
+		}
+		said := "✓"
+		if len(failed) > 0 {
+			said = strings.Join(failed, "; ")
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", first.Counterpart, first.Version, first.Provider, first.Revision, said)
+		rows = rows[n:]
+	}
+	return b.String(), nil
+}
+
+func (r ServerRow) isLike(other ServerRow) bool {
+	r.Step, r.Outcome, r.Note = other.Step, other.Outcome, other.Note
+	return r == other
 }

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/tutorial/counterparts"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 )
@@ -112,6 +113,10 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return w.catalogue(page)
 	case words[0] == "differences" && len(arguments) == 0:
 		return differenceTable(), nil
+	case words[0] == "clients" && len(arguments) == 0:
+		return counterparts.ClientTable(w.root)
+	case words[0] == "client-pointers" && len(arguments) == 0:
+		return counterparts.PointTable(), nil
 	}
 	return "", errors.New("not understood; see internal/tutorial/pages")
 }

@@ -45,7 +45,7 @@ async def step(name, work, expected):
     global running
     running = name
     try:
-        says = await asyncio.wait_for(work, 40)
+        says = await asyncio.wait_for(work, 120)
         report(name, expected in says, says)
     except Exception as error:  # whatever the library raises is the outcome
         report(name, False, leaves(error))
@@ -56,7 +56,7 @@ async def refused(work):
     global running
     running = "refusal"
     try:
-        says = await asyncio.wait_for(work, 40)
+        says = await asyncio.wait_for(work, 120)
         report("refusal", says.startswith("error: "), says)
     except Exception as error:
         report("refusal", True, leaves(error))

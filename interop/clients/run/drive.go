@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a driver may take for all of its steps.
-const patience = 4 * time.Minute
+const patience = 10 * time.Minute
 
 // refusal is what a user has to read where the server refuses audit.
 var refusal = regexp.MustCompile(`(?i)\brole\b`)
@@ -46,7 +46,10 @@ func (p *place) run(ctx context.Context, c counterparts.Case) []counterparts.Row
 		// A step that ended twice was stopped after it had succeeded.
 		at := lastIndex(lines, step)
 		if at < 0 {
-			row.Says = fmt.Sprintf("not reached: %v", err)
+			row.Says = "not reached"
+			if err != nil {
+				row.Says += ": " + err.Error()
+			}
 			rows = append(rows, row)
 			continue
 		}
@@ -121,6 +124,7 @@ func (p *place) drive(ctx context.Context, c counterparts.Case) ([]line, []*url.
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "NO_COLOR=1", "PYTHONDONTWRITEBYTECODE=1",
 		"MCP_URL=" + p.servers[c.Provider], "REVISION=" + c.Revision, "REGISTRATION=" + c.Registration,
 		"CALLBACK_PORT=" + port, "BROWSER=" + p.login, "LOGIN=mcp-user:user123", "LOGINS=" + logins,
+		"LOGIN_TURN=" + p.turns.Addr().String(),
 	}
 	switch c.Registration {
 	case counterparts.Bearer:

@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/counterparts"
 	"mcp-auth-step-by-step/internal/tutorial/program"
@@ -21,6 +26,7 @@ type place struct {
 	login        string            // the program that plays the user at a browser
 	token        string            // for step 8
 	documents    *documents
+	turns        net.Listener
 	running      []*program.Program
 }
 
@@ -50,6 +56,10 @@ func open(ctx context.Context, root string) (p *place, err error) {
 	if p.documents, err = serveDocuments(p.authority()); err != nil {
 		return nil, err
 	}
+	if p.turns, err = net.Listen("tcp", "localhost:0"); err != nil {
+		return nil, err
+	}
+	go giveTurns(p.turns)
 	if *issuer != "" {
 		return p, p.trustKeycloak(ctx)
 	}
@@ -72,10 +82,28 @@ func (p *place) close() {
 	for _, one := range p.running {
 		one.Stop()
 	}
+	if p.turns != nil {
+		_ = p.turns.Close()
+	}
 	if p.documents != nil {
 		p.documents.close()
 	}
 	_ = os.RemoveAll(p.folder)
+}
+
+// giveTurns lets one login pass at a time: who has connected first gets a byte, and
+// its turn ends with the connection.
+func giveTurns(listener net.Listener) {
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		if _, err := connection.Write([]byte{1}); err == nil {
+			_, _ = connection.Read(make([]byte, 1))
+		}
+		_ = connection.Close()
+	}
 }
 
 func (p *place) build(ctx context.Context, module string, packages ...string) error {
@@ -144,7 +172,7 @@ func (p *place) startStep9(ctx context.Context) (issuer, server string, err erro
 	if err != nil {
 		return "", "", err
 	}
-	started, err := p.start(ctx, trust, "step9", "-addr", "localhost:0", "-keys", keys, "-resource", server+"/mcp")
+	started, err := p.start(ctx, trust, "step9", "-addr", "localhost:0", "-keys", keys, "-resource", server+"/mcp", "-advertise-documents")
 	if err != nil {
 		return "", "", err
 	}
@@ -159,7 +187,31 @@ func (p *place) startStep10(ctx context.Context, provider, url string, environme
 		return err
 	}
 	p.servers[provider] = started.URL + "/mcp"
-	return nil
+	return hasKeys(ctx, started.URL)
+}
+
+// hasKeys waits until a server has the keys of its provider.
+func hasKeys(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/health", nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return fmt.Errorf("waiting for the keys of %s: %w", url, err)
+		}
+		var health struct {
+			Keys bool `json:"jwks_available"`
+		}
+		err = errors.Join(json.NewDecoder(response.Body).Decode(&health), response.Body.Close())
+		if err != nil || health.Keys {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 func (p *place) startStep8(ctx context.Context) error {

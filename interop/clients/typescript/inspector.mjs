@@ -24,7 +24,7 @@ const inspect = (...args) =>
   new Promise((resolve, reject) => {
     const callback = `http://127.0.0.1:${env.CALLBACK_PORT}/oauth/callback`;
     const all = [program, "--cli", url.href, "--transport", "http", "--format", "json", "--callback-url", callback, ...flags, ...args];
-    const child = execFile(process.execPath, all, { env: environment, timeout: 40_000 }, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, all, { env: environment, timeout: 120_000 }, (error, stdout, stderr) => {
       const results = stdout.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line).result).filter(Boolean);
       const errors = stderr.split("\n").filter((line) => line.startsWith("{"));
       if (error && results.length === 0) reject(new Error(errors.at(-1) ?? `${error.message}: ${stderr.trim().split("\n").at(-1)}`));

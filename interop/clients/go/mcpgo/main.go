@@ -20,7 +20,11 @@ func main() { steps.Run(connect) }
 func connect(ctx context.Context) (steps.Client, error) {
 	store := client.NewMemoryTokenStore()
 	option := transport.WithHTTPOAuth(transport.OAuthConfig{
+		ClientID:    steps.Document, // none, but for the registration of that name
 		RedirectURI: steps.Redirect,
+		// It takes no scope from the server, so a program names them, as its
+		// example does.
+		Scopes:      []string{"mcp:read", "mcp:tools"},
 		TokenStore:  store,
 		PKCEEnabled: true,
 	})

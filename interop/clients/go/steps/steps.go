@@ -26,7 +26,7 @@ var (
 	Redirect     = "http://localhost:" + os.Getenv("CALLBACK_PORT") + "/callback"
 )
 
-const patience = 40 * time.Second // for a step
+const patience = 2 * time.Minute // for a step
 
 // Client is a client of some library.
 type Client interface {
