@@ -17,7 +17,7 @@ esac
 find_chromium
 provider=keycloak challenge=(-challenge-scopes "mcp:read mcp:tools mcp:prompts")
 if [[ -z $issuer ]]; then
-  provider=embedded challenge=()
+  provider=embedded challenge=(-challenge-scopes mcp:read)
   port=$(free_port)
   start_server step9 -keys "$work/keys" -resource "http://localhost:$port/mcp"
   issuer=$url/realms/mcp-realm
