@@ -115,6 +115,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return differenceTable(), nil
 	case words[0] == "clients" && len(arguments) == 0:
 		return counterparts.ClientTable(w.root)
+	case words[0] == "servers" && len(arguments) == 0:
+		return counterparts.ServerTable(w.root)
 	case words[0] == "client-pointers" && len(arguments) == 0:
 		return counterparts.PointTable(), nil
 	}
