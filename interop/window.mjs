@@ -108,7 +108,7 @@ for (const [era, revision] of [
       await execute();
     }
     await page.getByText("from the window").last().waitFor();
-    await page.getByText(/(OK|Complete)\s*tools\/call/).first().waitFor();
+    await page.getByText(/(OK|Complete)\s*tools\/call/i).first().waitFor();
   });
   await context.close();
   await inspector.stop();
