@@ -55,6 +55,7 @@ interop:
 	bash interop/inspector.sh
 	bash interop/login.sh
 	bash interop/browser.sh
+	bash interop/window.sh
 	bash interop/servers.sh
 	bash interop/clients.sh
 

@@ -24,7 +24,7 @@ import { launch, loopback } from "./chromium.mjs";
 
 const settings = JSON.parse(process.argv[2]);
 const embedded = settings.provider === "embedded";
-const patience = 20_000; // ms for anything that is waited for
+const patience = 60_000; // ms for anything that is waited for
 const user = { name: "mcp-user", password: "user123" };
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -66,7 +66,7 @@ await chmod(join(openers, "xdg-open"), 0o755);
 async function start(...flags) {
   const home = await mkdtemp(join(settings.work, "step11-"));
   const file = join(home, "opened");
-  const process_ = spawn(settings.step11, ["--server", settings.server, "--timeout", "30s", ...flags], {
+  const process_ = spawn(settings.step11, ["--server", settings.server, "--timeout", "2m", ...flags], {
     env: { PATH: `${openers}:${process.env.PATH}`, HOME: home, OPENED: file },
     stdio: ["ignore", "pipe", "pipe"],
   });

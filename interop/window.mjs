@@ -14,7 +14,7 @@ import { launch } from "./chromium.mjs";
 
 const settings = JSON.parse(process.argv[2]);
 const embedded = settings.provider === "embedded";
-const patience = 40_000; // ms for anything that is waited for
+const patience = 60_000; // ms for anything that is waited for
 
 // start starts Inspector in an era, and returns the address of its window.
 async function start(era) {

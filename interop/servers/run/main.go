@@ -11,8 +11,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -168,10 +170,31 @@ func (r *row) judge(known []exception, at int) {
 	}
 }
 
-// keep writes the results, a line for each.
+const resultsFile = "interop/servers/results.json"
+
+// keep puts the rows of a run in the place of those of the same counterparts,
+// and writes all, a line for each, in the order of counterparts.
 func keep(rows []row) error {
+	var all []row
+	kept, err := os.ReadFile(resultsFile)
+	if err == nil {
+		err = json.Unmarshal(kept, &all)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	order := map[string]int{}
+	for i, c := range counterparts() {
+		order[c.key()] = i
+	}
+	all = slices.DeleteFunc(all, func(old row) bool {
+		_, known := order[old.key()]
+		return !known || slices.ContainsFunc(rows, func(r row) bool { return r.key() == old.key() })
+	})
+	all = append(all, rows...)
+	slices.SortStableFunc(all, func(a, b row) int { return order[a.key()] - order[b.key()] })
 	text := bytes.NewBufferString("[\n")
-	for i, r := range rows {
+	for i, r := range all {
 		line, err := json.Marshal(r)
 		if err != nil {
 			return err
@@ -182,17 +205,27 @@ func keep(rows []row) error {
 		text.Write(line)
 	}
 	text.WriteString("\n]\n")
-	return localfile.Write("interop/servers/results.json", text.Bytes(), 0o644)
+	return localfile.Write(resultsFile, text.Bytes(), 0o644)
+}
+
+func (r row) key() string { return strings.Join([]string{r.Counterpart, r.Provider, r.Revision}, ", ") }
+
+func (c counterpart) key() string {
+	return strings.Join([]string{c.name, c.provider, c.revision()}, ", ")
+}
+
+func (c counterpart) revision() string {
+	if c.legacy {
+		return legacy
+	}
+	return newest
 }
 
 // meet starts a counterpart and goes through its steps.
 func meet(ctx context.Context, c counterpart) (rows []row) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
-	revision := newest
-	if c.legacy {
-		revision = legacy
-	}
+	revision := c.revision()
 	blank := row{
 		Side: "server", Counterpart: c.name, Version: c.version, Provider: c.provider, Revision: revision, Outcome: "ok",
 	}
