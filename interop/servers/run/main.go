@@ -223,7 +223,7 @@ func (c counterpart) revision() string {
 
 // meet starts a counterpart and goes through its steps.
 func meet(ctx context.Context, c counterpart) (rows []row) {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 8*time.Minute)
 	defer cancel()
 	revision := c.revision()
 	blank := row{

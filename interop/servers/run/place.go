@@ -19,7 +19,7 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/program"
 )
 
-const startTime = 90 * time.Second
+const startTime = 3 * time.Minute
 
 // place is where a counterpart runs.
 type place struct {

@@ -49,7 +49,7 @@ var stages = [...]string{"", "request", "resource", "server", "register", "brows
 
 // step11 runs the client with its defaults, and arguments.
 func (v *visitor) step11(arguments ...string) (outcome, error) {
-	ctx, cancel := context.WithTimeout(v.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(v.ctx, 2*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, filepath.Join(*bin, "step11"), append([]string{"--server", v.server, "--json"}, arguments...)...)
 	logins := filepath.Join(v.home, "logins")
