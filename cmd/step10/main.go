@@ -56,7 +56,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 
 	// step 10: trust the provider; fetch its keys, and keep them fresh
 	issuer := settings.Issuer
-	keySet := issuerkeys.Start(ctx, issuer, settings.MinInterval)
+	keySet := issuerkeys.Start(ctx, settings.Keys)
 	report.Add("jwt_enabled", true)
 
 	// step 6: trust this issuer, for tokens that are meant for this server
@@ -100,6 +100,8 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
 	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
 	report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))
+	// step 10: at the one of its addresses where it was found
+	report.Add("authorization_server_metadata", keySet.MetadataURL)
 
 	// step 2: be an MCP server
 	server := mcpendpoint.NewServer()

@@ -94,10 +94,10 @@ func (k *KeyRing) Rotate(signing *rsa.PrivateKey) error {
 }
 
 // Key returns the key with an id, if the ring shows it.
-func (k *KeyRing) Key(ctx context.Context, id string) (jwks.Key, error) {
+func (k *KeyRing) Key(ctx context.Context, id, algorithm string) (jwks.Key, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return k.set.Key(ctx, id)
+	return k.set.Key(ctx, id, algorithm)
 }
 
 // current is the key that signs, and its id.

@@ -5,6 +5,7 @@
 package envfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/syntax"
+	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -29,14 +31,15 @@ const Default = "keycloak_direct.env"
 
 // Settings are what a server needs to know of its identity provider.
 type Settings struct {
-	ServerURL   string        // MCP_SERVER_URL: base of what the server states about itself
-	Issuer      string        // JWT_ISSUER, or KEYCLOAK_URL and KEYCLOAK_REALM: who signs tokens, to the letter
-	Audience    string        // JWT_AUDIENCE: what tokens must be meant for
-	Algorithms  []string      // JWT_ALGORITHMS: signatures that are allowed
-	PlainJWT    bool          // JWT_TYPES: whether access tokens may say "JWT" for their type
-	RolesClient string        // JWT_ROLES_CLIENT: whose client roles are the user's roles here
-	MinInterval time.Duration // JWKS_MIN_INTERVAL: least time between two fetches of keys
-	FirstScopes string        // MCP_CHALLENGE_SCOPES: what clients are told to ask for first, with blanks between
+	ServerURL   string   // MCP_SERVER_URL: base of what the server states about itself
+	Issuer      string   // JWT_ISSUER, or KEYCLOAK_URL and KEYCLOAK_REALM: who signs tokens, to the letter
+	Audience    string   // JWT_AUDIENCE: what tokens must be meant for
+	Algorithms  []string // JWT_ALGORITHMS: signatures that are allowed
+	PlainJWT    bool     // JWT_TYPES: whether access tokens may say "JWT" for their type
+	RolesClient string   // JWT_ROLES_CLIENT: whose client roles are the user's roles here
+	// Keys are whose keys to fetch: also JWKS_MIN_INTERVAL, and JWT_ISSUER_ADDRESS.
+	Keys        issuerkeys.Config
+	FirstScopes string // MCP_CHALLENGE_SCOPES: what clients are told to ask for first, with blanks between
 }
 
 // defaults are the values of variables that are nowhere set. Two more follow
@@ -53,7 +56,7 @@ var defaults = map[string]string{
 }
 
 // derived are the variables whose defaults follow from others.
-var derived = []string{"JWT_AUDIENCE", "JWT_ISSUER", "MCP_SERVER_URL"}
+var derived = []string{"JWT_AUDIENCE", "JWT_ISSUER", "JWT_ISSUER_ADDRESS", "MCP_SERVER_URL"}
 
 // Read reads the settings of a site. file is what the user named, or empty for
 // [Default], which may be missing. The error names the file or the environment,
@@ -67,7 +70,7 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 	}
 	s := &Settings{RolesClient: v.get("JWT_ROLES_CLIENT")}
 	for _, read := range []func(*variables) error{
-		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readInterval, s.readFirstScopes,
+		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readKeys, s.readFirstScopes,
 	} {
 		if err := read(v); err != nil {
 			return nil, err
@@ -100,6 +103,10 @@ func (s *Settings) readServerURL(v *variables, site serve.Site) error {
 	}
 	if s.Audience = v.get("JWT_AUDIENCE"); s.Audience == "" {
 		s.Audience = s.ServerURL + "/mcp"
+	}
+	if own := s.ServerURL + "/mcp"; s.Audience != own {
+		v.log.Warn("JWT_AUDIENCE is not this server's resource identifier: tokens that a client requests for this server "+
+			"(RFC 8707) are refused, unless the issuer also adds JWT_AUDIENCE to them", "JWT_AUDIENCE", s.Audience, "resource", own)
 	}
 	if strings.ContainsAny(s.Audience, " ,\t") {
 		return v.wrong("JWT_AUDIENCE", fmt.Errorf("%q has a blank or comma: a server has exactly one audience", s.Audience))
@@ -137,7 +144,7 @@ func (s *Settings) readIssuer(v *variables) error {
 
 // algorithms are those that jwks knows; types those that accesstoken does.
 var (
-	algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
+	algorithms = []string{"RS256", "PS256", "ES256", "EdDSA", "Ed25519"}
 	types      = []string{"at+jwt", "JWT"}
 )
 
@@ -156,10 +163,21 @@ func (s *Settings) readTokens(v *variables) (err error) {
 	return nil
 }
 
-func (s *Settings) readInterval(v *variables) (err error) {
+func (s *Settings) readKeys(v *variables) (err error) {
+	s.Keys = issuerkeys.Config{Issuer: s.Issuer, Address: v.get("JWT_ISSUER_ADDRESS"), Algorithms: s.Algorithms}
+	if s.Keys.Address != "" {
+		u, err := baseurl.Parse("the address", s.Keys.Address)
+		if err != nil {
+			return v.wrong("JWT_ISSUER_ADDRESS", err)
+		}
+		if !baseurl.Secure(u) {
+			v.log.Warn("keys are fetched over plain http from another machine: whoever controls that network can sign tokens",
+				"JWT_ISSUER_ADDRESS", s.Keys.Address)
+		}
+	}
 	const least, most = 100 * time.Millisecond, time.Hour
-	s.MinInterval, err = time.ParseDuration(v.get("JWKS_MIN_INTERVAL"))
-	if err != nil || s.MinInterval < least || s.MinInterval > most {
+	s.Keys.MinInterval, err = time.ParseDuration(v.get("JWKS_MIN_INTERVAL"))
+	if err != nil || s.Keys.MinInterval < least || s.Keys.MinInterval > most {
 		return v.wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is not a duration from %s to %s: write it like 5s",
 			v.get("JWKS_MIN_INTERVAL"), least, most))
 	}
@@ -200,9 +218,20 @@ func load(file string, getenv func(string) string, log *slog.Logger) (*variables
 	default:
 		return nil, fmt.Errorf("-env %s can't be read: %w", file, err)
 	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, fmt.Errorf("%s is not UTF-8, but perhaps UTF-16: save it as UTF-8", file)
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte order mark of some editors
+	seen := map[string]int{}
 	set, err := godotenv.UnmarshalBytes(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s, line %d: want NAME=value, one a line, and # before a comment", file, badLine(string(text)))
+	}
+	for _, match := range assignment.FindAllSubmatch(text, -1) {
+		name := string(match[1])
+		if seen[name]++; seen[name] == 2 {
+			log.Warn("variable set twice; the last value counts", "file", file, "variable", name)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if _, known := defaults[name]; !known && !slices.Contains(derived, name) {
@@ -211,6 +240,9 @@ func load(file string, getenv func(string) string, log *slog.Logger) (*variables
 	}
 	return &variables{file: file, set: set, getenv: getenv, log: log}, nil
 }
+
+// assignment is a line that sets a variable.
+var assignment = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]`)
 
 // badLine is the number of the first line that can't be read. What stands in
 // it may be a secret in the wrong place, and isn't shown.

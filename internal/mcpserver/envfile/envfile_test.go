@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
@@ -35,7 +36,56 @@ func try(t *testing.T, text string, environment map[string]string, site serve.Si
 
 var byDefault = Settings{
 	ServerURL: "http://localhost:9000", Issuer: "http://localhost:8080/realms/mcp-realm", Audience: "http://localhost:9000/mcp",
-	Algorithms: []string{"RS256"}, PlainJWT: true, RolesClient: "echo-mcp-server", MinInterval: 5 * time.Second, FirstScopes: "mcp:read",
+	Algorithms: []string{"RS256"}, PlainJWT: true, RolesClient: "echo-mcp-server", Keys: issuerkeys.Config{MinInterval: 5 * time.Second}, FirstScopes: "mcp:read",
+}
+
+// filled has in Keys what follows from other settings.
+func filled(s Settings) Settings {
+	s.Keys.Issuer, s.Keys.Algorithms = s.Issuer, s.Algorithms
+	return s
+}
+
+// WC12: a byte order mark is not part of a name, UTF-16 is named, and a variable
+// that is set twice is told.
+func TestWC12_Encodings(t *testing.T) {
+	t.Parallel()
+	s, log, err := try(t, "\ufeffJWT_ISSUER=https://id.example\nJWT_TYPES=at+jwt\nexport JWT_TYPES=at+jwt,JWT\n#JWT_TYPES=x\n", nil, site)
+	if err != nil || s.Issuer != "https://id.example" || strings.Contains(log, "unknown variable") {
+		t.Errorf("%+v, %v, %s", s, err, log)
+	}
+	if strings.Count(log, "set twice") != 1 || !strings.Contains(log, "variable=JWT_TYPES") {
+		t.Errorf("log: %s", log)
+	}
+	if _, _, err := try(t, "\xff\xfeJ\x00W\x00T\x00", nil, site); err == nil || !strings.Contains(err.Error(), "UTF-16") || !strings.Contains(err.Error(), "save it as UTF-8") {
+		t.Error(err)
+	}
+}
+
+// WC15: an audience that step 9's tokens don't have is told at start.
+func TestWC15_AudienceOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	_, log, err := try(t, "JWT_AUDIENCE=echo-mcp-server", nil, site)
+	if err != nil || !strings.Contains(log, "level=WARN") || !strings.Contains(log, "resource=http://localhost:9000/mcp") {
+		t.Errorf("%v: %s", err, log)
+	}
+	if _, log, err = try(t, "JWT_AUDIENCE=http://localhost:9000/mcp", nil, site); err != nil || strings.Contains(log, "WARN") {
+		t.Errorf("%v: %s", err, log)
+	}
+}
+
+// WC10: keys may come from another address than the issuer's, over http only with
+// a warning.
+func TestWC10_IssuerAddress(t *testing.T) {
+	t.Parallel()
+	for address, warns := range map[string]bool{"http://keycloak:8080/realms/mcp-realm": true, "https://keycloak/realms/mcp-realm": false, "http://127.0.0.1:8080/realms/x": false} {
+		s, log, err := try(t, "JWT_ISSUER_ADDRESS="+address, nil, site)
+		if err != nil || s.Keys.Address != address || strings.Contains(log, "level=WARN") != warns {
+			t.Errorf("%s: %+v, %v, %s", address, s, err, log)
+		}
+	}
+	if _, _, err := try(t, "JWT_ISSUER_ADDRESS=keycloak:8080", nil, site); err == nil || !strings.Contains(err.Error(), "JWT_ISSUER_ADDRESS") {
+		t.Error(err)
+	}
 }
 
 func TestRead(t *testing.T) {
@@ -62,7 +112,7 @@ func TestRead(t *testing.T) {
 		"other port":        {"MCP_SERVER_URL=http://localhost:9001", nil, site, func(s *Settings) { s.ServerURL, s.Audience = "http://localhost:9001", "http://localhost:9001/mcp" }, "another port than -addr"},
 		"algorithms":        {"JWT_ALGORITHMS=ES256, EdDSA,ES256", nil, site, func(s *Settings) { s.Algorithms = []string{"ES256", "EdDSA"} }, ""},
 		"strict types":      {"JWT_TYPES=at+jwt", nil, site, func(s *Settings) { s.PlainJWT = false }, ""},
-		"interval":          {"JWKS_MIN_INTERVAL=1m30s", nil, site, func(s *Settings) { s.MinInterval = 90 * time.Second }, ""},
+		"interval":          {"JWKS_MIN_INTERVAL=1m30s", nil, site, func(s *Settings) { s.Keys.MinInterval = 90 * time.Second }, ""},
 		"roles":             {"export JWT_ROLES_CLIENT='mine'", nil, site, func(s *Settings) { s.RolesClient = "mine" }, ""},
 		"WA1 first scopes":  {"MCP_CHALLENGE_SCOPES='mcp:read  mcp:tools'", nil, site, func(s *Settings) { s.FirstScopes = "mcp:read mcp:tools" }, ""},
 		"unknown":           {"JWT_ISUER=https://id.example", nil, site, func(*Settings) {}, "variable=JWT_ISUER"},
@@ -71,7 +121,7 @@ func TestRead(t *testing.T) {
 			want := byDefault
 			c.change(&want)
 			got, log, err := try(t, c.file, c.environment, c.site)
-			if err != nil || !reflect.DeepEqual(*got, want) {
+			if err != nil || !reflect.DeepEqual(*got, filled(want)) {
 				t.Errorf("%+v, %v, want %+v", got, err, want)
 			}
 			if !strings.Contains(log, c.says) || name == "flag agrees" && strings.Contains(log, "because -url") {
@@ -172,7 +222,7 @@ func TestCommittedFiles(t *testing.T) {
 		want := byDefault
 		want.Issuer, want.FirstScopes = issuer, "mcp:read mcp:tools"
 		got, log, err := try(t, string(text), nil, site)
-		if err != nil || !reflect.DeepEqual(*got, want) {
+		if err != nil || !reflect.DeepEqual(*got, filled(want)) {
 			t.Errorf("%s: %+v, %v", file, got, err)
 		}
 		if strings.Contains(log, "level=WARN") {

@@ -23,7 +23,7 @@ func New() *Report {
 	return &Report{facts: map[string]any{"status": "healthy"}, needs: map[string]func() bool{}}
 }
 
-// Add states one more fact.
+// Add states one more fact. A func() string is called for each answer.
 func (r *Report) Add(name string, value any) { r.facts[name] = value }
 
 // Need states a fact that next can't do without. While the fact isn't true, the
@@ -48,6 +48,11 @@ func (r *Report) Need(name string, met func() bool, next http.Handler) http.Hand
 func (r *Report) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	status, facts := http.StatusOK, maps.Clone(r.facts)
+	for name, value := range facts {
+		if current, ok := value.(func() string); ok {
+			facts[name] = current()
+		}
+	}
 	for name, met := range r.needs {
 		facts[name] = met()
 		if facts[name] == false {

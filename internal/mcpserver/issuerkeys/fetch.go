@@ -1,6 +1,7 @@
 package issuerkeys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
@@ -24,8 +26,8 @@ const (
 	maxDocument = 256 << 10
 )
 
-// errNotFound says that an address has no document, so that another may.
-var errNotFound = errors.New("no document")
+// errNoDocument says that an address has no document, so that another may.
+var errNoDocument = errors.New("no document there")
 
 func newTransport() http.RoundTripper {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -43,53 +45,81 @@ func newClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// fetch discovers where the issuer's keys are, and reads them. lifetime is how
-// long they may be kept.
-func (s *Source) fetch(ctx context.Context) (keys jwks.Set, lifetime time.Duration, err error) {
-	address, err := s.discover(ctx)
+// found is what a fetch brings.
+type found struct {
+	keys     jwks.Set
+	leftOut  []error       // why keys of the set can't be used
+	lifetime time.Duration // how long the keys may be kept
+	metadata string        // address of the issuer's metadata
+}
+
+// fetch discovers where the issuer's keys are, and reads them.
+func (s *Source) fetch(ctx context.Context) (*found, error) {
+	metadata, address, err := s.discover(ctx)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	body, header, err := s.get(ctx, address)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	keys, err = jwks.Parse(body)
+	keys, leftOut, err := jwks.ParseFor(body, s.config.Algorithms)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the key set of %s: %w", address, err)
+		return nil, fmt.Errorf("the key set of %s: %w", address, err)
 	}
-	return keys, lifetimeOf(header), nil
+	return &found{keys, leftOut, lifetimeOf(header), metadata}, nil
 }
 
-// discover returns the jwks_uri of the issuer's metadata. Where one form of
-// its address has nothing, the next is tried; a document of another issuer ends
-// the search (RFC 8414, section 3.3: it must not be used).
-func (s *Source) discover(ctx context.Context) (string, error) {
+// discover returns where the issuer's metadata is, and its jwks_uri. Where one
+// address has no metadata, the next is tried: a page for all addresses, an empty
+// object or an error of a gateway says nothing about the others (WB5). Metadata
+// of another issuer ends the search (RFC 8414, section 3.3: it must not be used).
+func (s *Source) discover(ctx context.Context) (metadata, keys string, err error) {
 	var missed []error
-	for _, address := range wellKnown(s.issuer) {
+	for _, address := range wellKnown(s.config.Address) {
 		body, _, err := s.get(ctx, address)
-		if errors.Is(err, errNotFound) {
+		if errors.Is(err, errNoDocument) {
 			missed = append(missed, err)
 			continue
 		}
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
-		members, err := strictjson.Object(body)
-		if err != nil { // such as the page of a website for all addresses
-			missed = append(missed, fmt.Errorf("%s: %w", address, err))
+		members, err := strictjson.Members(body, "issuer", "jwks_uri")
+		issuer, stated := strictjson.String(members["issuer"])
+		if err != nil || !stated {
+			missed = append(missed, fmt.Errorf("%s is not the metadata of an issuer: %w", address, cmp.Or(err, errNoIssuer)))
 			continue
 		}
-		if issuer, _ := strictjson.String(members["issuer"]); issuer != s.issuer {
-			return "", fmt.Errorf("%s names the issuer %.200q: it must be exactly the configured one", address, issuer)
+		if issuer != s.config.Issuer {
+			return "", "", fmt.Errorf("%s names the issuer %.200q, want %q: set JWT_ISSUER to the issuer to the letter", address, issuer, s.config.Issuer)
 		}
 		keys, _ := strictjson.String(members["jwks_uri"])
-		if err := CheckURL(keys); err != nil {
-			return "", fmt.Errorf("%s: jwks_uri: %w", address, err)
+		if keys, err = s.inside(keys); err != nil {
+			return "", "", fmt.Errorf("%s: jwks_uri: %w", address, err)
 		}
-		return keys, nil
+		return address, keys, nil
 	}
-	return "", errors.Join(missed...)
+	return "", "", errors.Join(missed...)
+}
+
+var errNoIssuer = errors.New("it has no issuer")
+
+// inside is a URL as it can be reached from here: below the configured address
+// where it is the issuer's own.
+func (s *Source) inside(raw string) (string, error) {
+	if s.config.Address == s.config.Issuer {
+		return raw, CheckURL(raw)
+	}
+	if rest, ok := strings.CutPrefix(raw, s.config.Issuer+"/"); ok {
+		return s.config.Address + "/" + rest, nil
+	}
+	u, err := url.Parse(raw)
+	address, addressErr := url.Parse(s.config.Address)
+	if err == nil && addressErr == nil && baseurl.SameOrigin(u, address) {
+		return raw, nil
+	}
+	return raw, CheckURL(raw)
 }
 
 // wellKnown are the addresses at which an issuer's metadata may be.
@@ -130,11 +160,8 @@ func (s *Source) get(ctx context.Context, address string) ([]byte, http.Header, 
 		return nil, nil, withoutPort(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	switch {
-	case response.StatusCode >= 300 && response.StatusCode < 500: // also where it would lead to a login
-		return nil, nil, fmt.Errorf("%s: status %d: %w", address, response.StatusCode, errNotFound)
-	case response.StatusCode != http.StatusOK:
-		return nil, nil, fmt.Errorf("%s: status %d", address, response.StatusCode)
+	if response.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("%s: status %d: %w", address, response.StatusCode, errNoDocument)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err != nil {

@@ -40,13 +40,15 @@ func TestMC03_Discovery(t *testing.T) {
 		"third form":          {map[string]string{appended: good}, true, 3},
 		"a website before":    {map[string]string{inserted: "<html>", appended: good}, true, 3},
 		"a login before":      {map[string]string{inserted: "", appended: good}, true, 3},
+		"WB5 an empty object": {map[string]string{inserted: "{}", appended: good}, true, 3},
+		"WB5 an error":        {map[string]string{inserted: `{"error":"x"}`, insertedOpenID: "500", appended: good}, true, 3},
 		"nowhere":             {nil, false, 3},
 		"only redirects":      {map[string]string{inserted: "", insertedOpenID: "", appended: ""}, false, 3},
 		"other issuer":        {map[string]string{inserted: strings.Replace(good, "realms/test", "realms/evil", 1), appended: good}, false, 1},
 		"issuer with slash":   {map[string]string{inserted: strings.Replace(good, `test"`, `test/"`, 1), appended: good}, false, 1},
 		"issuer in capitals":  {map[string]string{inserted: strings.Replace(good, "localhost", "LOCALHOST", 1)}, false, 1},
-		"no issuer":           {map[string]string{inserted: `{"jwks_uri":"http://localhost:8080/keys"}`}, false, 1},
-		"issuer is an array":  {map[string]string{inserted: `{"issuer":["` + issuer + `"],"jwks_uri":"http://localhost:8080/keys"}`}, false, 1},
+		"no issuer":           {map[string]string{inserted: `{"jwks_uri":"http://localhost:8080/keys"}`}, false, 3},
+		"issuer is an array":  {map[string]string{inserted: `{"issuer":["` + issuer + `"],"jwks_uri":"http://localhost:8080/keys"}`}, false, 3},
 		"issuer twice":        {map[string]string{inserted: `{"issuer":"x",` + good[1:]}, false, 3},
 		"no jwks_uri":         {map[string]string{inserted: `{"issuer":"` + issuer + `"}`}, false, 1},
 		"jwks_uri over http":  {map[string]string{inserted: strings.Replace(good, "http://localhost:8080/keys", "http://keys.example/", 1)}, false, 1},
@@ -55,23 +57,53 @@ func TestMC03_Discovery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
-			s := &Source{issuer: issuer, client: newClient(roundTrip(func(w http.ResponseWriter, r *http.Request) {
+			s := &Source{config: Config{Issuer: issuer, Address: issuer}, client: newClient(roundTrip(func(w http.ResponseWriter, r *http.Request) {
 				asked++
 				document, ok := c.documents[r.URL.Path]
 				switch {
 				case !ok:
 					http.NotFound(w, r)
+				case document == "500":
+					w.WriteHeader(http.StatusInternalServerError)
 				case document == "":
 					http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
 				default:
 					_, _ = w.Write([]byte(document))
 				}
 			}))}
-			address, err := s.discover(t.Context())
+			_, address, err := s.discover(t.Context())
 			if (err == nil) != c.ok || c.ok && address != "http://localhost:8080/keys" || asked != c.asked {
 				t.Errorf("%q, %v after %d requests, want %d", address, err, asked, c.asked)
 			}
 		})
+	}
+}
+
+// WC10, WA15: an issuer that is reached at another address, and where its metadata
+// was found.
+func TestWC10_WA15_Address(t *testing.T) {
+	const issuer, address = "http://localhost:8080/realms/test", "http://keycloak:8080/realms/test"
+	for keys, want := range map[string]string{
+		issuer + "/certs":             address + "/certs",
+		address + "/certs":            address + "/certs",
+		"http://keycloak:8080/other":  "http://keycloak:8080/other",
+		"https://cdn.example/keys":    "https://cdn.example/keys",
+		"http://elsewhere:8080/certs": "",
+	} {
+		s := &Source{config: Config{Issuer: issuer, Address: address}, client: newClient(roundTrip(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Host != "keycloak:8080" || r.URL.Path != "/realms/test/.well-known/openid-configuration" {
+				http.NotFound(w, r)
+				return
+			}
+			_, _ = w.Write([]byte(`{"issuer":"` + issuer + `","jwks_uri":"` + keys + `"}`))
+		}))}
+		metadata, got, err := s.discover(t.Context())
+		if (err == nil) != (want != "") || err == nil && (got != want || metadata != address+"/.well-known/openid-configuration") {
+			t.Errorf("%s: %q at %q, %v", keys, got, metadata, err)
+		}
+	}
+	if got := (&Source{config: Config{Issuer: issuer}}).MetadataURL(); got != "http://localhost:8080/.well-known/oauth-authorization-server/realms/test" {
+		t.Errorf("before it is found: %s", got)
 	}
 }
 
@@ -108,7 +140,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	s := Start(t.Context(), p.Issuer(), time.Nanosecond)
+	s := Start(t.Context(), configFor(p, time.Nanosecond))
 	p.Answer(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, trap.Issuer()+"/certs", http.StatusTemporaryRedirect)
 	})
@@ -124,7 +156,7 @@ func TestE07_NothingOfTheCallerIsSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	s := Start(t.Context(), p.Issuer(), time.Nanosecond)
+	s := Start(t.Context(), configFor(p, time.Nanosecond))
 	has(s, "made-up")
 	for _, header := range p.Seen() {
 		for name := range header {
@@ -149,8 +181,8 @@ func FuzzDiscover(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
-		s := &Source{issuer: issuer, client: newClient(roundTrip(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) }))}
-		address, err := s.discover(t.Context())
+		s := &Source{config: Config{Issuer: issuer, Address: issuer}, client: newClient(roundTrip(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) }))}
+		_, address, err := s.discover(t.Context())
 		if err != nil {
 			return
 		}

@@ -8,14 +8,17 @@
 package issuerkeys
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
 
@@ -30,6 +33,9 @@ const (
 	usual    = 5 * time.Minute
 	longest  = 15 * time.Minute
 
+	// firstPause is the time between the first two fetches.
+	firstPause = 125 * time.Millisecond
+
 	// patience is how long [Start] waits for an issuer that is there.
 	patience = 2 * time.Second
 )
@@ -41,33 +47,45 @@ var ErrNoKeys = errors.New("the issuer's keys have not been fetched yet")
 // Source finds keys of one issuer. It says who can have signed, and nothing
 // about what was signed.
 type Source struct {
-	issuer      string
-	minInterval time.Duration
-	client      *http.Client
-	log         *slog.Logger
-	asked       chan struct{} // asks keepFresh for a fetch before it is due
-	stopped     chan struct{} // closed when keepFresh has ended
+	config  Config
+	client  *http.Client
+	log     *slog.Logger
+	asked   chan struct{} // asks keepFresh for a fetch before it is due
+	stopped chan struct{} // closed when keepFresh has ended
 
 	mu      sync.Mutex
 	keys    jwks.Set      // the last good ones; nil until there were some
+	asOf    time.Time     // when the fetch that brought them began
+	where   string        // address of the issuer's metadata; empty until it was found
+	failed  int           // fetches in a row
 	running chan struct{} // closed when the fetch that was asked for ends; nil: there is none
 	ended   time.Time     // of the last fetch
 	due     time.Time     // when the next one begins by itself
 	trouble string        // why the last fetch failed; empty: it didn't
+	oddKeys string        // which keys were left out, as it was said last
+}
+
+// Config says whose keys to fetch, and how.
+type Config struct {
+	Issuer string // to the letter (RFC 8414, section 3.3)
+	// Address is where to ask for the issuer's documents, where that isn't the
+	// issuer itself, as in a network of containers. Empty: Issuer.
+	Address     string
+	MinInterval time.Duration // least time between two fetches, once there are keys
+	Algorithms  []string      // allowed ones; a key that states none is for the first that fits
 }
 
 // Start begins to fetch the keys of an issuer, and goes on in the background
-// until ctx ends; never two fetches at a time, and none sooner than minInterval
-// after the one before. An issuer that can't be reached is not an error:
+// until ctx ends; never two fetches at a time, and none sooner than MinInterval
+// after the one before. Before the first keys are there it tries more often. An issuer that can't be reached is not an error:
 // Source tries again. Start waits a moment for the first keys, so that the first
 // request already finds them.
-func Start(ctx context.Context, issuer string, minInterval time.Duration) *Source {
-	return start(ctx, issuer, minInterval, newTransport())
-}
+func Start(ctx context.Context, config Config) *Source { return start(ctx, config, newTransport()) }
 
-func start(ctx context.Context, issuer string, minInterval time.Duration, transport http.RoundTripper) *Source {
+func start(ctx context.Context, config Config, transport http.RoundTripper) *Source {
+	config.Address = cmp.Or(config.Address, config.Issuer)
 	s := &Source{
-		issuer: issuer, minInterval: minInterval, client: newClient(transport), log: logging.FromContext(ctx),
+		config: config, client: newClient(transport), log: logging.FromContext(ctx),
 		asked: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	go s.keepFresh(ctx)
@@ -84,25 +102,67 @@ func (s *Source) Ready() bool {
 	return s.keys != nil
 }
 
-// Key returns the key with an id. An id that isn't known may be a new key's,
-// so the issuer is asked once more, unless it was asked just now.
-func (s *Source) Key(ctx context.Context, id string) (jwks.Key, error) {
-	key, err := s.known(ctx, id)
-	if errors.Is(err, jwks.ErrUnknownKey) {
-		s.refresh(ctx)
-		key, err = s.known(ctx, id)
+// MetadataURL is where the issuer's metadata was found, or else where it is looked
+// for first (RFC 8414, section 3.1; OpenID Connect Discovery 1.0, section 4).
+func (s *Source) MetadataURL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.where, oauthmetadata.ServerURL(s.config.Issuer))
+}
+
+// Key returns the key with an id, for an algorithm. An id that isn't known may be
+// a new key's, so the issuer is asked once more, unless it was asked just now.
+func (s *Source) Key(ctx context.Context, id, algorithm string) (jwks.Key, error) {
+	arrived := time.Now()
+	key, err := s.known(ctx, id, algorithm)
+	if !errors.Is(err, jwks.ErrUnknownKey) {
+		return key, err
+	}
+	s.refresh(ctx)
+	key, err = s.known(ctx, id, algorithm)
+	if stale := (staleError{}); errors.As(err, &stale) && !stale.asOf.Before(arrived) {
+		return key, stale.error // these keys are newer than the question
 	}
 	return key, err
 }
 
-func (s *Source) known(ctx context.Context, id string) (jwks.Key, error) {
+func (s *Source) known(ctx context.Context, id, algorithm string) (jwks.Key, error) {
 	s.mu.Lock()
-	keys := s.keys
+	keys, stale := s.keys, staleError{ErrNoKeys, s.asOf, time.Until(s.ended.Add(s.pause()))}
 	s.mu.Unlock()
 	if keys == nil {
-		return jwks.Key{}, ErrNoKeys
+		return jwks.Key{}, stale
 	}
-	return keys.Key(ctx, id)
+	key, err := keys.Key(ctx, id, algorithm)
+	if err != nil {
+		stale.error = err
+		return key, stale
+	}
+	return key, nil
+}
+
+// staleError says that the keys at hand, which may be too old, have no such key.
+type staleError struct {
+	error
+	asOf time.Time
+	wait time.Duration
+}
+
+func (e staleError) Unwrap() error { return e.error }
+
+// KeysAsOf is when the keys at hand were asked for.
+func (e staleError) KeysAsOf() time.Time { return e.asOf }
+
+// NextFetch is how long it takes until they can be fetched again.
+func (e staleError) NextFetch() time.Duration { return e.wait }
+
+// pause is the least time between two fetches. Before the first keys are there it
+// is short and grows, for an issuer that starts a little later than this server.
+func (s *Source) pause() time.Duration {
+	if s.keys != nil {
+		return s.config.MinInterval
+	}
+	return min(s.config.MinInterval, firstPause<<min(s.failed, 16))
 }
 
 // keepFresh fetches whenever it is time, or somebody asks. All fetches are made
@@ -118,9 +178,10 @@ func (s *Source) keepFresh(ctx context.Context) {
 			}
 			continue
 		}
-		keys, lifetime, err := s.fetch(ctx)
+		begun := time.Now()
+		found, err := s.fetch(ctx)
 		if ctx.Err() == nil {
-			s.keep(keys, lifetime, err)
+			s.keep(found, begun, err)
 		}
 	}
 }
@@ -140,7 +201,7 @@ func (s *Source) untilNext() time.Duration {
 func (s *Source) refresh(ctx context.Context) {
 	s.mu.Lock()
 	if s.running == nil {
-		if !s.ended.IsZero() && time.Since(s.ended) < s.minInterval {
+		if !s.ended.IsZero() && time.Since(s.ended) < s.pause() {
 			s.mu.Unlock()
 			return
 		}
@@ -160,7 +221,7 @@ func (s *Source) refresh(ctx context.Context) {
 }
 
 // keep ends a fetch, and keeps what it brought if it is any good.
-func (s *Source) keep(keys jwks.Set, lifetime time.Duration, err error) {
+func (s *Source) keep(found *found, begun time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running != nil {
@@ -168,18 +229,36 @@ func (s *Source) keep(keys jwks.Set, lifetime time.Duration, err error) {
 	}
 	s.running, s.ended = nil, time.Now()
 	if err != nil {
-		s.due = s.ended.Add(s.minInterval)
+		s.failed++
+		s.due = s.ended.Add(s.pause())
 		// Said once, and not at each attempt.
 		if s.trouble != err.Error() {
 			s.trouble = err.Error()
-			s.log.Warn("the issuer's keys can't be fetched; trying again", "issuer", s.issuer, "keys", len(s.keys), logging.Error(err))
+			s.log.Warn("the issuer's keys can't be fetched; trying again", "issuer", s.config.Issuer, "keys", len(s.keys), logging.Error(err))
 		}
 		return
 	}
 	if s.keys == nil || s.trouble != "" {
-		s.log.Info("the issuer's keys were fetched", "issuer", s.issuer, "keys", len(keys))
+		s.log.Info("the issuer's keys were fetched", "issuer", s.config.Issuer, "keys", len(found.keys))
 	}
+	s.sayOddKeys(found)
 	// What the issuer has withdrawn is gone with the old set.
-	s.keys, s.trouble = keys, ""
-	s.due = s.ended.Add(max(lifetime, s.minInterval))
+	s.keys, s.asOf, s.where, s.failed, s.trouble = found.keys, begun, found.metadata, 0, ""
+	s.due = s.ended.Add(max(found.lifetime, s.config.MinInterval))
+}
+
+// sayOddKeys says once which keys were left out and why, and which algorithm was
+// taken for a key that states none.
+func (s *Source) sayOddKeys(found *found) {
+	for _, key := range found.keys {
+		if known, err := s.keys.Key(context.Background(), key.ID, key.Algorithm); key.Assumed && (err != nil || known.Algorithm != key.Algorithm) {
+			s.log.Info("a key states no algorithm, so the first allowed one that fits is taken", "key", key.ID, "algorithm", key.Algorithm)
+		}
+	}
+	if text := fmt.Sprint(found.leftOut); text != s.oddKeys {
+		for _, err := range found.leftOut {
+			s.log.Warn("a key of the issuer is left out", "issuer", s.config.Issuer, logging.Error(err))
+		}
+		s.oddKeys = text
+	}
 }

@@ -65,13 +65,24 @@ func bubble(t *testing.T, test func(t *testing.T, p *stubprovider.Provider, w *w
 	synctest.Test(t, func(t *testing.T) {
 		p := stubprovider.New("http://localhost:8080", key("rs256"))
 		w := &wire{provider: p}
-		test(t, p, w, func(ctx context.Context) *Source { return start(ctx, p.Issuer(), interval, w) })
+		test(t, p, w, func(ctx context.Context) *Source { return start(ctx, configFor(p, interval), w) })
 	})
+}
+
+func configFor(p *stubprovider.Provider, interval time.Duration) Config {
+	return Config{Issuer: p.Issuer(), MinInterval: interval, Algorithms: []string{"RS256", "PS256", "ES256", "EdDSA"}}
+}
+
+func algorithmOf(name string) string {
+	if key, known := stubprovider.Keys()[name]; known {
+		return key.Algorithm
+	}
+	return "RS256"
 }
 
 // has tells whether a source knows a key.
 func has(s *Source, id string) bool {
-	found, err := s.Key(context.Background(), id)
+	found, err := s.Key(context.Background(), id, algorithmOf(id))
 	return err == nil && found.ID == id
 }
 
@@ -89,7 +100,7 @@ func TestD02_StartsBeforeItsProvider(t *testing.T) {
 	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
 		w.set(nil, 0)
 		s := begin(t.Context())
-		if _, err := s.Key(t.Context(), "rs256"); !errors.Is(err, ErrNoKeys) || s.Ready() {
+		if _, err := s.Key(t.Context(), "rs256", "RS256"); !errors.Is(err, ErrNoKeys) || s.Ready() {
 			t.Errorf("without keys: %v, ready: %t", err, s.Ready())
 		}
 		w.set(p, 0)
@@ -97,6 +108,50 @@ func TestD02_StartsBeforeItsProvider(t *testing.T) {
 		synctest.Wait()
 		if !s.Ready() || !has(s, "rs256") {
 			t.Error("the provider is there, and isn't found")
+		}
+	})
+}
+
+// WC16: an issuer that starts a second after its resource server is found within
+// another, whatever the interval.
+func TestWC16_FirstTriesComeQuickly(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+		w.set(nil, 0)
+		s := begin(t.Context())
+		time.Sleep(time.Second)
+		w.set(p, 0)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !s.Ready() {
+			t.Error("not found within a second")
+		}
+	})
+}
+
+// WC7: an unknown key leads to an error that says of when the keys are, and when
+// there can be newer ones.
+func TestWC7_KeysAsOf(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+		before := time.Now()
+		s := begin(t.Context())
+		time.Sleep(interval / 2)
+		_, err := s.Key(t.Context(), "next", "RS256")
+		var stale interface {
+			KeysAsOf() time.Time
+			NextFetch() time.Duration
+		}
+		if !errors.As(err, &stale) || !errors.Is(err, jwks.ErrUnknownKey) || !stale.KeysAsOf().Equal(before) || stale.NextFetch() != interval/2 {
+			t.Errorf("%v: as of %v, next in %v", err, stale.KeysAsOf(), stale.NextFetch())
+		}
+		time.Sleep(interval)
+		if _, err = s.Key(t.Context(), "next", "RS256"); errors.As(err, &stale) || !errors.Is(err, jwks.ErrUnknownKey) {
+			t.Errorf("after a good fetch the answer is known: %v", err)
+		}
+		before = time.Now()
+		time.Sleep(interval)
+		w.set(nil, 0) // a fetch that fails brings no newer keys
+		if _, err = s.Key(t.Context(), "next", "RS256"); !errors.As(err, &stale) || !stale.KeysAsOf().Equal(before) {
+			t.Errorf("after a failed fetch: %v, as of %v", err, stale.KeysAsOf())
 		}
 	})
 }
@@ -262,7 +317,7 @@ func TestD01_UnknownIDs(t *testing.T) {
 		for caller := range callers {
 			group.Go(func() {
 				for i := range each {
-					if _, err := s.Key(t.Context(), fmt.Sprintf("made-up-%d-%d", caller, i)); !errors.Is(err, jwks.ErrUnknownKey) {
+					if _, err := s.Key(t.Context(), fmt.Sprintf("made-up-%d-%d", caller, i), "RS256"); !errors.Is(err, jwks.ErrUnknownKey) {
 						t.Errorf("made-up id: %v", err)
 					}
 					time.Sleep(250 * time.Millisecond)
@@ -310,7 +365,7 @@ func TestD08_RotationRace(t *testing.T) {
 		defer cancel()
 		names := []string{"rs256", "next", "ps256", "es256", "eddsa"}
 		p := stubprovider.New("http://localhost:8080", key("rs256"))
-		s := start(ctx, p.Issuer(), time.Millisecond, &wire{provider: p})
+		s := start(ctx, configFor(p, time.Millisecond), &wire{provider: p})
 		var group sync.WaitGroup
 		group.Go(func() {
 			for i := range 40 {
@@ -322,7 +377,7 @@ func TestD08_RotationRace(t *testing.T) {
 			group.Go(func() {
 				for i := range 80 {
 					name := names[(caller+i)%len(names)]
-					if found, err := s.Key(ctx, name); err == nil && (found.ID != name || found.Algorithm != key(name).Algorithm) {
+					if found, err := s.Key(ctx, name, key(name).Algorithm); err == nil && (found.ID != name || found.Algorithm != key(name).Algorithm) {
 						t.Errorf("asked for %s, got %s of %s", name, found.ID, found.Algorithm)
 					}
 					time.Sleep(23 * time.Millisecond)
@@ -399,7 +454,7 @@ func TestCallersMayGoAway(t *testing.T) {
 		w.set(p, time.Second)
 		hasty, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := s.Key(hasty, "next"); err == nil {
+		if _, err := s.Key(hasty, "next", "RS256"); err == nil {
 			t.Error("found before it was fetched")
 		}
 		if !has(s, "next") {
@@ -416,7 +471,7 @@ func TestCleanStop(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				p := stubprovider.New("http://localhost:8080", key("rs256"))
-				s := start(ctx, p.Issuer(), interval, &wire{provider: p, takes: takes})
+				s := start(ctx, configFor(p, interval), &wire{provider: p, takes: takes})
 				cancel()
 				synctest.Wait()
 				fetches := p.Fetches()

@@ -49,6 +49,9 @@ func invalidRequest(why string) *rpcError {
 	return &rpcError{code: codeInvalidRequest, message: "Invalid request: " + why}
 }
 
+var errAmbiguous = invalidRequest(
+	"the message can be read in two ways (a name twice or in another case, an unpaired surrogate, a number out of range)")
+
 type messageKey struct{}
 
 // FromContext returns the message that [Decode] understood. It panics when
@@ -71,8 +74,7 @@ func parse(body []byte) (*Message, error) {
 	case errors.Is(err, strictjson.ErrNotObject):
 		return m, invalidRequest("send one JSON-RPC message in a body, not a batch")
 	case err != nil:
-		return m, invalidRequest(
-			"the message can be read in two ways (a name twice or in another case, an unpaired surrogate, a number out of range)")
+		return m, errAmbiguous
 	}
 	if refusal := onlyExactNames(members, "jsonrpc", "id", "method", "params", "result", "error"); refusal != nil {
 		return m, refusal
@@ -92,7 +94,9 @@ func parse(body []byte) (*Message, error) {
 		return m, invalidRequest(`"id" must be a string or an integer`)
 	}
 	if raw, ok := members["params"]; ok {
-		if m.params, err = strictjson.Object(raw); err != nil {
+		if m.params, err = strictjson.Object(raw); errors.Is(err, strictjson.ErrAmbiguous) {
+			return &Message{}, errAmbiguous
+		} else if err != nil {
 			return m, invalidRequest(`"params" must be an object`)
 		}
 	}

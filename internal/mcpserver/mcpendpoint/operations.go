@@ -70,7 +70,11 @@ func admit(m *Message) *rpcError {
 	}
 	for _, name := range []string{"_meta", "arguments", "capabilities", "clientInfo"} {
 		if raw, ok := m.params[name]; ok {
-			if _, err := strictjson.Object(raw); err != nil {
+			read := strictjson.Object
+			if name == "arguments" { // a tool's own names, which are exact (WC5)
+				read = func(data []byte) (map[string]json.RawMessage, error) { return strictjson.Members(data) }
+			}
+			if _, err := read(raw); err != nil {
 				return &rpcError{code: codeInvalidParams, message: "Invalid params: " + name + " must be an object"}
 			}
 		}

@@ -22,10 +22,16 @@ type claims struct {
 	members                                        map[string]json.RawMessage // all of them, as they stand
 }
 
+// claimNames are the claims that are read.
+var claimNames = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "preferred_username", "scope", "roles", "cnf",
+	"typ", "azp", "resource_access", "at_hash", "c_hash", "events",
+}
+
 // readClaims reads a payload. A claim that is there must have its type; which
 // ones must be there is for the verifier to say.
 func readClaims(payload []byte) (*claims, error) {
-	members, err := strictjson.Object(payload)
+	members, err := strictjson.Members(payload, claimNames...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: payload: %w", ErrMalformed, err)
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/tutorial/mint"
 )
@@ -132,10 +134,10 @@ func TestC16Expiry(t *testing.T) {
 	future := now.Add(time.Hour).Unix()
 	attack{"missing", noClaim("exp"), ErrExpired}.run(t, verifier())
 	for text, want := range map[string]error{
-		`0`:                         ErrMalformed,
-		`0.0`:                       ErrMalformed,
+		`0`:                         ErrExpired,
+		`0.0`:                       ErrExpired,
 		`-0`:                        ErrMalformed,
-		`1e-400`:                    ErrMalformed,
+		`1e-400`:                    ErrExpired,
 		`null`:                      ErrMalformed,
 		`true`:                      ErrMalformed,
 		`[]`:                        ErrMalformed,
@@ -231,7 +233,7 @@ func TestC17Dates(t *testing.T) {
 		"iat missing":            {spoil: noClaim("iat"), want: ErrMissingClaim},
 		"iat null":               {spoil: claim("iat", nil), want: ErrMalformed},
 		"iat text":               {spoil: claim("iat", fmt.Sprint(now.Unix())), want: ErrMalformed},
-		"iat 0":                  {spoil: claim("iat", 0), want: ErrMalformed},
+		"iat 0":                  {spoil: claim("iat", 0), want: ErrLifetime},
 		"iat negative":           {spoil: claim("iat", -1), want: ErrMalformed},
 		"nbf null":               {spoil: claim("nbf", nil), want: ErrMalformed},
 		"nbf text":               {spoil: claim("nbf", "0"), want: ErrMalformed},
@@ -245,6 +247,104 @@ func TestC17Dates(t *testing.T) {
 		a.run(t, verifier())
 	}
 	accepts(t, verifier(), with(draft(), claim("exp", now.Add(MaxLifetime).Unix())))
+}
+
+// WC4: nbf may be 0 (RFC 7519, section 2); exp may not, since it is over.
+func TestWC4_NotBeforeZero(t *testing.T) {
+	t.Parallel()
+	accepts(t, verifier(), with(draft(), claim("nbf", 0)))
+	attack{name: "exp 0", spoil: claim("exp", 0), want: ErrExpired}.run(t, verifier())
+}
+
+// WC5: clients of a provider may have names that differ in case only, and claims
+// that are not read too; names that are read may not.
+func TestWC5_NamesInTwoCases(t *testing.T) {
+	t.Parallel()
+	v := verifier()
+	v.Dialect.RolesOf = "portal"
+	clients := map[string]any{"Portal": map[string]any{"roles": []string{"admin"}}, "portal": map[string]any{"roles": []string{"user"}}}
+	who, err := v.Verify(t.Context(), token(with(draft(), claim("resource_access", clients))))
+	if err != nil || !slices.Equal(who.Roles, []string{"user"}) {
+		t.Errorf("%+v, %v", who, err)
+	}
+	accepts(t, verifier(), with(draft(), all(claim("Team", 1), claim("team", 2))))
+	for _, name := range []string{"EXP", "Scope", "RESOURCE_ACCESS", "\u017fub"} {
+		attack{name: name, spoil: all(claim("resource_access", clients), claim(name, 1)), want: ErrMalformed}.run(t, verifier())
+	}
+}
+
+// WC8: a token that is bound to a key is not a bearer token.
+func TestWC8_BoundToken(t *testing.T) {
+	t.Parallel()
+	for _, cnf := range []any{map[string]any{"jkt": "x"}, map[string]any{"x5t#S256": "x"}, map[string]any{}, nil, "x"} {
+		attack{name: fmt.Sprint(cnf), spoil: claim("cnf", cnf), want: ErrBound}.run(t, verifier())
+	}
+}
+
+// WC17: the reason says what the token has, what is wanted, and what to set.
+func TestWC17_Reasons(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil change
+		says  []string
+	}{
+		"typ":     {header("typ", "JWT"), []string{`typ is "JWT"`, "want at+jwt", "JWT_TYPES"}},
+		"iss":     {claim("iss", "https://other"), []string{`"https://other"`, "want", "JWT_ISSUER"}},
+		"aud":     {claim("aud", "echo"), []string{`"echo"`, "want", "JWT_AUDIENCE"}},
+		"alg":     {header("alg", "none"), []string{`"none"`, "want one of", "RS256"}},
+		"kid":     {noHeader("kid"), []string{"no kid", "issuer must name"}},
+		"expired": {all(claim("iat", 1), claim("exp", 2)), []string{"exp 1970-01-01T00:00:02Z", "clock 20"}},
+	} {
+		_, err := verifier().Verify(t.Context(), token(with(draft(), c.spoil)))
+		for _, says := range c.says {
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v doesn't say %q", name, err, says)
+			}
+		}
+	}
+}
+
+// staleSource has keys of a moment, and none of the tokens'.
+type staleSource struct{ asOf time.Time }
+
+func (s staleSource) Key(context.Context, string, string) (jwks.Key, error) {
+	return jwks.Key{}, staleError{jwks.ErrUnknownKey, s.asOf}
+}
+
+type staleError struct {
+	error
+	asOf time.Time
+}
+
+func (e staleError) KeysAsOf() time.Time      { return e.asOf }
+func (e staleError) NextFetch() time.Duration { return 3 * time.Second }
+
+// WC7: only a token that was made after the keys were asked for may be good with
+// newer ones. For all others the answer is known.
+func TestWC7_Undecided(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		iat       any
+		undecided bool
+	}{
+		"issued later":         {now.Add(-time.Minute).Unix(), true},
+		"in the same second":   {now.Add(-time.Hour).Unix(), true},
+		"issued earlier":       {now.Add(-time.Hour).Unix() - 1, false},
+		"issued in the future": {now.Add(time.Hour).Unix(), false},
+		"not a date":           {"now", false},
+		"none":                 {nil, false},
+	} {
+		v := verifier()
+		v.Keys = staleSource{now.Add(-time.Hour).Add(300 * time.Millisecond)}
+		_, err := v.Verify(t.Context(), token(with(draft(), claim("iat", c.iat))))
+		undecided := (*UndecidedError)(nil)
+		if errors.As(err, &undecided) != c.undecided || !errors.Is(err, ErrKey) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.undecided && undecided.RetryAfter() != 3*time.Second {
+			t.Errorf("%s: wait %s", name, undecided.RetryAfter())
+		}
+	}
 }
 
 func TestC18MissingClaims(t *testing.T) {

@@ -59,7 +59,7 @@ var otherTokens = []string{"at_hash", "c_hash", "events"}
 func (c *claims) readPlain(typed bool) error {
 	kind, present := c.members["typ"]
 	if word, _ := strictjson.String(kind); word != "Bearer" && (present || !typed) {
-		return fmt.Errorf("%w: the claim typ is %.32q", ErrType, word)
+		return fmt.Errorf("%w: the claim typ is %.32q, want \"Bearer\", or the header typ at+jwt and no claim typ", ErrType, word)
 	}
 	for _, name := range otherTokens {
 		if _, has := c.members[name]; has {
@@ -80,15 +80,24 @@ func (c *claims) readPlain(typed bool) error {
 
 // readRoles reads the roles of the user: those of a client, or where none is
 // named, the issuer's own.
-func (c *claims) readRoles(client string) (err error) {
+func (c *claims) readRoles(client string) error {
 	holder := c.members
 	if client != "" {
-		for _, name := range []string{"resource_access", client} {
-			if raw, present := holder[name]; !present {
-				return nil
-			} else if holder, err = strictjson.Object(raw); err != nil {
-				return fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
-			}
+		clients, present := holder["resource_access"]
+		if !present {
+			return nil
+		}
+		// Its names are those of clients, and exact.
+		byClient, err := strictjson.Members(clients)
+		if err != nil {
+			return fmt.Errorf("%w: resource_access: %w", ErrMalformed, err)
+		}
+		own, present := byClient[client]
+		if !present {
+			return nil
+		}
+		if holder, err = strictjson.Members(own, "roles"); err != nil {
+			return fmt.Errorf("%w: resource_access.%s: %w", ErrMalformed, client, err)
 		}
 	}
 	raw, present := holder["roles"]

@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -34,6 +36,7 @@ var (
 	ErrLifetime     = errors.New("valid for too long")
 	ErrMissingClaim = errors.New("required claim missing")
 	ErrUnconfigured = errors.New("a verifier needs an issuer, an audience and keys")
+	ErrBound        = errors.New("bound to a key of the client")
 )
 
 const (
@@ -70,13 +73,14 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*principal.Princip
 		return nil, err
 	}
 	if err := signed.Authenticate(ctx, v.Keys, v.Algorithms); err != nil {
-		return nil, err
+		return nil, v.undecided(err, signed.Payload)
 	}
 	// An ID token or a logout token of the same issuer is no access token
 	// (RFC 9068, section 4; RFC 8725, section 3.11).
 	typ, _ := signed.Text("typ")
 	if !v.Dialect.allows(typ) {
-		return nil, fmt.Errorf("%w: typ %.32q", ErrType, typ)
+		return nil, fmt.Errorf("%w: the header typ is %.32q, want at+jwt; some issuers, such as Keycloak, write JWT, which JWT_TYPES allows",
+			ErrType, typ)
 	}
 	said, err := v.Dialect.read(signed.Payload, typ)
 	if err != nil {
@@ -84,6 +88,12 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*principal.Princip
 	}
 	if err := v.checkRegistered(said); err != nil {
 		return nil, err
+	}
+	// Such a token is good only together with a proof (RFC 9449, section 7.1; RFC
+	// 8705, section 3), which nobody checks here: taken as a bearer token, a stolen
+	// one would work.
+	if _, bound := said.members["cnf"]; bound {
+		return nil, fmt.Errorf("%w: it has the claim cnf; have the issuer make bearer tokens for this server", ErrBound)
 	}
 	// RFC 9068, section 2.2: required, and with them a request can be traced
 	// to a user, a client and one token.
@@ -111,9 +121,18 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*principal.Princip
 
 // checkRegistered compares iss, aud, exp, nbf and iat.
 func (v *Verifier) checkRegistered(said *claims) error {
+	audience := strings.Join(said.audience, " ")
+	if said.issuer == "" || audience == "" {
+		return fmt.Errorf("%w: iss or aud", ErrMissingClaim)
+	}
+	if said.issuer != v.Issuer {
+		return fmt.Errorf("%w: the token says %.64q, want %.100q; JWT_ISSUER must be the issuer to the letter", ErrIssuer, said.issuer, v.Issuer)
+	}
+	if !slices.Contains(said.audience, v.Audience) {
+		return fmt.Errorf("%w: the token is for %.64q, want %.100q; have the issuer add it, or set JWT_AUDIENCE",
+			ErrAudience, audience, v.Audience)
+	}
 	err := jwt.NewValidator(
-		jwt.WithIssuer(v.Issuer),
-		jwt.WithAudience(v.Audience),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(), // refuse an iat in the future
 		jwt.WithLeeway(Leeway),
@@ -123,18 +142,68 @@ func (v *Verifier) checkRegistered(said *claims) error {
 		return nil
 	}
 	for _, known := range []struct{ theirs, ours error }{
-		{jwt.ErrTokenInvalidIssuer, ErrIssuer},
-		{jwt.ErrTokenInvalidAudience, ErrAudience},
 		{jwt.ErrTokenExpired, ErrExpired},
 		{jwt.ErrTokenNotValidYet, ErrNotYetValid},
 		{jwt.ErrTokenUsedBeforeIssued, ErrNotYetValid},
 	} {
 		if errors.Is(err, known.theirs) {
-			return fmt.Errorf("%w: %w", known.ours, err)
+			return fmt.Errorf("%w: exp %s, nbf %s, iat %s, clock %s: %w", known.ours,
+				date(said.expires), date(said.notBefore), date(said.issued), date(&jwt.NumericDate{Time: v.now()}), err)
 		}
 	}
 	if said.expires == nil {
 		return fmt.Errorf("%w: %w", ErrExpired, err)
 	}
 	return fmt.Errorf("%w: %w", ErrMissingClaim, err)
+}
+
+func (v *Verifier) now() time.Time {
+	if v.Now == nil {
+		return time.Now()
+	}
+	return v.Now()
+}
+
+// date is a date for the log.
+func date(d *jwt.NumericDate) string {
+	if d == nil {
+		return "none"
+	}
+	return d.UTC().Format(time.RFC3339)
+}
+
+// staleKeys is an error of a [KeySource] that has an older set of keys and can't
+// fetch a newer one now.
+type staleKeys interface {
+	error
+	KeysAsOf() time.Time      // when the keys were asked for
+	NextFetch() time.Duration // until they can be fetched again
+}
+
+// UndecidedError says that a token can be neither accepted nor refused yet.
+type UndecidedError struct {
+	Err   error
+	Retry time.Duration // until it is worth another try
+}
+
+func (e *UndecidedError) Error() string { return "not known yet: " + e.Err.Error() }
+func (e *UndecidedError) Unwrap() error { return e.Err }
+
+// RetryAfter is when the client should try again.
+func (e *UndecidedError) RetryAfter() time.Duration { return e.Retry }
+
+// undecided tells whether the key of a token can be newer than the keys at hand:
+// then its refusal would make a client throw away a good token. The token's own
+// iat says so. It is unverified, and decides between two refusals alone.
+func (v *Verifier) undecided(err error, payload []byte) error {
+	var stale staleKeys
+	if !errors.As(err, &stale) {
+		return err
+	}
+	said, malformed := readClaims(payload)
+	if malformed != nil || said.issued == nil || said.issued.After(v.now().Add(Leeway)) ||
+		said.issued.Before(stale.KeysAsOf().Truncate(time.Second)) { // iat has whole seconds
+		return err
+	}
+	return &UndecidedError{err, stale.NextFetch()}
 }

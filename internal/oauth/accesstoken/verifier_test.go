@@ -58,7 +58,7 @@ type source struct {
 	err error
 }
 
-func (s source) Key(context.Context, string) (jwks.Key, error) { return s.key, s.err }
+func (s source) Key(context.Context, string, string) (jwks.Key, error) { return s.key, s.err }
 
 // Without a clock of its own the verifier looks at the real one.
 func TestC16RealClock(t *testing.T) {

@@ -6,9 +6,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
@@ -16,7 +19,8 @@ import (
 )
 
 // A Verifier turns a token into the principal that it stands for, or says in
-// an error, meant for logs, why it stands for nobody.
+// an error, meant for logs, why it stands for nobody. An error with a method
+// RetryAfter() time.Duration says that this isn't known yet.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (*principal.Principal, error)
 }
@@ -59,6 +63,11 @@ func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Han
 			// The reason is for the log. Told to the caller, it would tell a
 			// forger how far he got.
 			refused(r.Context(), err)
+			var undecided interface{ RetryAfter() time.Duration }
+			if errors.As(err, &undecided) {
+				challenge.later(w, r, undecided.RetryAfter())
+				return
+			}
 			challenge.refuse(w, r, http.StatusUnauthorized, "invalid_token",
 				"The access token is not valid for this server, or no longer. Get a new one for this server.")
 			return
@@ -78,6 +87,16 @@ func refused(ctx context.Context, err error) {
 func (c Challenge) refuse(w http.ResponseWriter, r *http.Request, status int, code, description string) {
 	c.write(w, code, description, c.Scope)
 	c.body(w, r, jsonreply.Refusal{Status: status, Code: cmp.Or(code, "missing_token"), Description: description, Scope: c.Scope})
+}
+
+// later answers 503: a 401 would make the client throw away a token that may be
+// good (RFC 9110, section 15.6.4).
+func (c Challenge) later(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
+	c.body(w, r, jsonreply.Refusal{
+		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
+		Description: "The issuer's newest keys are not known yet. Keep the token and try again in a few seconds.",
+	})
 }
 
 func (c Challenge) body(w http.ResponseWriter, r *http.Request, refusal jsonreply.Refusal) {

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
@@ -318,4 +319,20 @@ func parseChallenge(text string) (scheme string, parameters map[string]string, e
 		rest = rest[len(match[0]):]
 	}
 	return scheme, parameters, nil
+}
+
+type undecided struct{ error }
+
+func (undecided) RetryAfter() time.Duration { return 2500 * time.Millisecond }
+
+// WC7: a token that can't be judged yet is answered with 503, not 401, which
+// would make its client throw it away.
+func TestWC7_Undecided(t *testing.T) {
+	w := send(func(string) (*principal.Principal, error) {
+		return nil, fmt.Errorf("wrapped: %w", undecided{errSecret})
+	}, "/mcp", "Bearer x")
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "3" || w.Header().Get("WWW-Authenticate") != "" ||
+		!strings.Contains(w.Body.String(), "temporarily_unavailable") || strings.Contains(w.Body.String(), "SECRET") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
 }

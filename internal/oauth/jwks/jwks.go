@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
 
@@ -37,25 +38,44 @@ var (
 type Key struct {
 	ID        string
 	Algorithm string // RS256, PS256, ES256 or EdDSA
+	Assumed   bool   // the published key states no algorithm
 	Public    crypto.PublicKey
 }
 
 // Set is a fixed set of keys.
 type Set []Key
 
-// Key returns the one key with an id. Two keys of one id can't be told apart,
-// so neither is returned.
-func (s Set) Key(_ context.Context, id string) (Key, error) {
-	var found []Key
+// Key returns the one key with an id that is for an algorithm. Several keys may
+// share an id as long as their algorithms differ (RFC 7517, section 4.5). Where no
+// key of the id is for the algorithm, it returns the one key of that id, so that
+// the caller can say which algorithm it is for.
+func (s Set) Key(_ context.Context, id, algorithm string) (Key, error) {
+	var named, found []Key
 	for _, key := range s {
-		if key.ID == id {
+		if key.ID != id {
+			continue
+		}
+		named = append(named, key)
+		if key.Algorithm == Canonical(algorithm) {
 			found = append(found, key)
 		}
+	}
+	if len(found) == 0 {
+		found = named
 	}
 	if len(found) != 1 {
 		return Key{}, fmt.Errorf("%w: %d keys have the id %.64q", ErrUnknownKey, len(found), id)
 	}
 	return found[0], nil
+}
+
+// Canonical is the name of an algorithm by which it is compared here: Ed25519 is
+// the newer name of what is called EdDSA with this curve (RFC 9864, section 2.2).
+func Canonical(algorithm string) string {
+	if algorithm == "Ed25519" {
+		return "EdDSA"
+	}
+	return algorithm
 }
 
 // New makes a key of a public key for one algorithm. Its id is the thumbprint
@@ -73,102 +93,144 @@ func New(public crypto.PublicKey, algorithm string) (Key, error) {
 	return key, key.check()
 }
 
-// Parse reads a key set that somebody else published. Keys that are no
-// signature keys, private, symmetric, too weak or of an algorithm unknown here
-// are left out: one odd key must not disable the good one beside it (RFC 7517,
-// section 5). A set without any usable key is [ErrUnusable].
+// Parse reads a key set that somebody else published, and drops what it can't
+// use; see [ParseFor].
 func Parse(data []byte) (Set, error) {
-	members, err := strictjson.Object(data)
+	set, _, err := ParseFor(data, []string{"RS256", "ES256", "EdDSA"})
+	return set, err
+}
+
+// ParseFor reads a key set that somebody else published. A key that states no
+// algorithm is for the first of the allowed ones that fits its type, since a key
+// has one algorithm (RFC 8725, section 3.1). Keys that are no signature keys,
+// private, symmetric, too weak or of an unknown algorithm are left out, each with
+// its reason: one odd key must not disable the good one beside it (RFC 7517,
+// section 5). A set without any usable key is [ErrUnusable].
+func ParseFor(data []byte, allowed []string) (set Set, leftOut []error, err error) {
+	members, err := strictjson.Members(data, "keys")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if !bytes.HasPrefix(bytes.TrimSpace(members["keys"]), []byte("[")) {
-		return nil, fmt.Errorf("%w: no \"keys\" array", ErrUnusable)
+	var candidates []json.RawMessage
+	if !bytes.HasPrefix(members["keys"], []byte("[")) || json.Unmarshal(members["keys"], &candidates) != nil {
+		return nil, nil, fmt.Errorf("%w: no \"keys\" array", ErrUnusable)
 	}
-	parsed, err := jwk.Parse(data, jwk.WithIgnoreParseError(true))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnusable, err)
-	}
-	var set Set
-	for i := range parsed.Len() {
-		candidate, _ := parsed.Key(i)
-		if key, err := fromJWK(candidate); err == nil {
+	for i, candidate := range candidates {
+		key, err := fromJWK(candidate, allowed)
+		switch {
+		case err != nil:
+			leftOut = append(leftOut, fmt.Errorf("key %d, id %.64q: %w", i+1, key.ID, err))
+		case !slices.ContainsFunc(set, key.same):
 			set = append(set, key)
 		}
 	}
 	if len(set) == 0 {
-		return nil, ErrUnusable
+		return nil, leftOut, errors.Join(append([]error{ErrUnusable}, leftOut...)...)
 	}
-	return set, nil
+	return set, leftOut, nil
 }
 
-func fromJWK(candidate jwk.Key) (Key, error) {
-	var key Key
-	if private, err := jwk.IsPrivateKey(candidate); err != nil || private {
-		return key, errors.New("not a public key")
-	}
+// same reports whether a key is listed a second time.
+func (k Key) same(other Key) bool {
+	public, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.ID == other.ID && k.Algorithm == other.Algorithm && public.Equal(other.Public)
+}
+
+// The members of a JWK that are read. What else stands there, such as a
+// certificate chain that can't be parsed, doesn't matter (RFC 7517, section 4).
+var (
+	usedMembers = []string{"kty", "kid", "alg", "use", "key_ops", "n", "e", "crv", "x", "y"}
 	// A public key with a part of the private one beside it was published by
 	// mistake, and is everybody's (RFC 7518, sections 6.2.2, 6.3.2 and 6.4).
-	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-		if candidate.Has(name) {
-			return key, errors.New("holds private members")
-		}
-	}
-	if use, ok := candidate.KeyUsage(); ok && use != "sig" {
-		return key, errors.New("not for signatures")
-	}
-	if ops, ok := candidate.KeyOps(); ok {
-		verifies := false
-		for _, op := range ops {
-			verifies = verifies || op == jwk.KeyOpVerify
-		}
-		if !verifies {
-			return key, errors.New("not for verifying")
-		}
-	}
-	var public any // Export fills no narrower interface
-	if err := jwk.Export(candidate, &public); err != nil {
+	privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+)
+
+// fromJWK reads one key. Beside an error, the key has its id, if it has one.
+func fromJWK(raw json.RawMessage, allowed []string) (key Key, err error) {
+	members, err := strictjson.Members(raw, append(usedMembers, privateMembers...)...)
+	if err != nil {
 		return key, err
 	}
-	key.Public = public
-	key.ID, _ = candidate.KeyID()
-	key.Algorithm = defaultAlgorithm(key.Public)
-	if algorithm, ok := candidate.Algorithm(); ok {
-		key.Algorithm = algorithm.String()
+	key.ID, _ = strictjson.String(members["kid"])
+	used := map[string]json.RawMessage{}
+	for name, value := range members {
+		absent := string(value) == "null"
+		if slices.Contains(privateMembers, name) && !absent {
+			return key, errors.New("it has private members")
+		}
+		if slices.Contains(usedMembers, name) && !absent && name != "alg" {
+			used[name] = value
+		}
+	}
+	if use, _ := strictjson.String(used["use"]); used["use"] != nil && use != "sig" {
+		return key, fmt.Errorf("use is %.32q, want sig", use)
+	}
+	if ops, _ := strictjson.Strings(used["key_ops"]); used["key_ops"] != nil && !slices.Contains(ops, "verify") {
+		return key, errors.New("key_ops doesn't have verify")
+	}
+	if key.Public, err = publicKey(used); err != nil {
+		return key, err
+	}
+	if algorithm, stated := members["alg"]; stated && string(algorithm) != "null" {
+		name, _ := strictjson.String(algorithm)
+		key.Algorithm = Canonical(name)
+	} else {
+		key.Algorithm, key.Assumed = defaultAlgorithm(key.Public, allowed), true
 	}
 	return key, key.check()
 }
 
-// defaultAlgorithm is the algorithm of a key that states none.
-func defaultAlgorithm(public crypto.PublicKey) string {
-	switch public.(type) {
-	case *rsa.PublicKey:
-		return "RS256"
-	case *ecdsa.PublicKey:
-		return "ES256"
-	case ed25519.PublicKey:
-		return "EdDSA"
+func publicKey(members map[string]json.RawMessage) (crypto.PublicKey, error) {
+	text, err := json.Marshal(members)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := jwk.ParseKey(text)
+	if err != nil {
+		return nil, err
+	}
+	var public any // Export fills no narrower interface
+	err = jwk.Export(parsed, &public)
+	return public, err
+}
+
+// defaultAlgorithm is the algorithm of a key that states none: the first of the
+// allowed ones that its type can be used with.
+func defaultAlgorithm(public crypto.PublicKey, allowed []string) string {
+	for _, algorithm := range allowed {
+		if key := (Key{Algorithm: Canonical(algorithm), Public: public}); key.fits() {
+			return key.Algorithm
+		}
 	}
 	return ""
 }
 
-// check tells whether the key fits its algorithm and is strong enough.
-func (k Key) check() error {
+// fits reports whether the key's type can be used with its algorithm.
+func (k Key) fits() bool {
 	switch public := k.Public.(type) {
 	case *rsa.PublicKey:
-		if (k.Algorithm == "RS256" || k.Algorithm == "PS256") && public.N.BitLen() >= MinRSABits && public.E > 2 && public.E%2 == 1 {
-			return nil
-		}
+		return k.Algorithm == "RS256" || k.Algorithm == "PS256"
 	case *ecdsa.PublicKey:
-		if k.Algorithm == "ES256" && public.Curve == elliptic.P256() {
-			return nil
-		}
+		return k.Algorithm == "ES256" && public.Curve == elliptic.P256()
 	case ed25519.PublicKey:
-		if k.Algorithm == "EdDSA" && len(public) == ed25519.PublicKeySize {
-			return nil
-		}
+		return k.Algorithm == "EdDSA"
 	}
-	return fmt.Errorf("%w: a %T can't be used with %q, or is too weak", ErrUnusable, k.Public, k.Algorithm)
+	return false
+}
+
+// check tells whether the key fits its algorithm and is strong enough.
+func (k Key) check() error {
+	strong := true
+	switch public := k.Public.(type) {
+	case *rsa.PublicKey:
+		strong = public.N.BitLen() >= MinRSABits && public.E > 2 && public.E%2 == 1
+	case ed25519.PublicKey:
+		strong = len(public) == ed25519.PublicKeySize
+	}
+	if !k.fits() || !strong {
+		return fmt.Errorf("%w: a %T can't be used with %.32q, or is too weak", ErrUnusable, k.Public, k.Algorithm)
+	}
+	return nil
 }
 
 // Handler shows the set to everybody, pages of any Origin included. Verifiers

@@ -137,7 +137,7 @@ func TestD04D05ParseLeavesOut(t *testing.T) {
 		"D05 oct":                 `{"kty":"oct","kid":"s","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,
 		"D05 oct for HS256":       `{"kty":"oct","kid":"s","alg":"HS256","use":"sig","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,
 		"D05 oct for RS256":       `{"kty":"oct","kid":"s","alg":"RS256","k":"AAAA"}`,
-		"D05 private RSA":         rsaJWK(rsaKey(), privateMembers()),
+		"D05 private RSA":         rsaJWK(rsaKey(), privateParts()),
 		"D05 RSA with d":          rsaJWK(rsaKey(), `{"d":"AQAB"}`),
 		"D05 RSA with empty d":    rsaJWK(rsaKey(), `{"d":""}`),
 		"D05 private EC":          ecJWK(ecKey(), fmt.Sprintf(`{"d":%q}`, b64(must(ecKey().Bytes())))),
@@ -178,7 +178,68 @@ func TestD04D05ParseLeavesOut(t *testing.T) {
 	}
 }
 
-func privateMembers() string {
+// WC1: only what is used is read, and null means absent.
+func TestWC1_UnusedMembers(t *testing.T) {
+	t.Parallel()
+	for name, members := range map[string]string{
+		"x5c is junk":         `{"x5c":["junk"],"x5t":"?","x5t#S256":1,"x5u":7}`,
+		"x5c is PEM":          `{"x5c":["-----BEGIN CERTIFICATE-----"]}`,
+		"x5c is a number":     `{"x5c":5}`,
+		"null where optional": `{"use":null,"key_ops":null,"alg":null,"x5c":null,"d":null,"crv":null}`,
+		"unknown members":     `{"exp":"soon","nbf":{},"issuer":[1],"Portal":1,"portal":2}`,
+	} {
+		got, leftOut, err := ParseFor(set(rsaJWK(rsaKey(), members)), []string{"RS256"})
+		if err != nil || len(got) != 1 || len(leftOut) != 0 {
+			t.Errorf("%s: %+v, %v, %v", name, got, leftOut, err)
+		}
+	}
+	_, leftOut, err := ParseFor(set(rsaJWK(rsaKey(), `{"kid":"odd","use":"enc"}`), rsaJWK(rsaKey(), "")), []string{"RS256"})
+	if err != nil || len(leftOut) != 1 || !strings.Contains(leftOut[0].Error(), `"odd"`) || !strings.Contains(leftOut[0].Error(), "use") {
+		t.Errorf("left out: %v, %v", leftOut, err)
+	}
+}
+
+// WC2: a key without an algorithm is for the first allowed one of its type; one
+// that states its algorithm keeps it.
+func TestWC2_KeyWithoutAlgorithm(t *testing.T) {
+	t.Parallel()
+	for allowed, want := range map[string]string{"PS256": "PS256", "ES256 PS256 RS256": "PS256", "RS256 PS256": "RS256", "ES256": ""} {
+		got, _, err := ParseFor(set(rsaJWK(rsaKey(), "")), strings.Fields(allowed))
+		if want == "" && err == nil || want != "" && (err != nil || got[0].Algorithm != want || !got[0].Assumed) {
+			t.Errorf("%s: %+v, %v", allowed, got, err)
+		}
+	}
+	got, _, err := ParseFor(set(rsaJWK(rsaKey(), `{"alg":"RS256"}`)), []string{"PS256"})
+	if err != nil || got[0].Algorithm != "RS256" || got[0].Assumed {
+		t.Errorf("stated: %+v, %v", got, err)
+	}
+}
+
+// WC3: a key that is listed twice is one key.
+func TestWC3_SameKeyTwice(t *testing.T) {
+	t.Parallel()
+	one := rsaJWK(rsaKey(), `{"kid":"a"}`)
+	if got, err := Parse(set(one, one)); err != nil || len(got) != 1 {
+		t.Errorf("%d keys, %v", len(got), err)
+	}
+}
+
+// WC6: Ed25519 is the other name of EdDSA with this curve (RFC 9864).
+func TestWC6_Ed25519(t *testing.T) {
+	t.Parallel()
+	x := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
+	got, err := Parse(set(`{"kty":"OKP","crv":"Ed25519","kid":"e","alg":"Ed25519","x":"` + x + `"}`))
+	if err != nil || got[0].Algorithm != "EdDSA" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for _, algorithm := range []string{"EdDSA", "Ed25519"} {
+		if _, err := got.Key(context.Background(), "e", algorithm); err != nil {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+	}
+}
+
+func privateParts() string {
 	k := rsaKey()
 	return fmt.Sprintf(`{"d":%q,"p":%q,"q":%q,"dp":%q,"dq":%q,"qi":%q}`, b64(k.D.Bytes()), b64(k.Primes[0].Bytes()), b64(k.Primes[1].Bytes()),
 		b64(k.Precomputed.Dp.Bytes()), b64(k.Precomputed.Dq.Bytes()), b64(k.Precomputed.Qinv.Bytes()))
@@ -215,15 +276,25 @@ func TestD03ParseNoKeySet(t *testing.T) {
 	}
 }
 
-func TestC09SetKey(t *testing.T) {
+func TestC09_WC3_SetKey(t *testing.T) {
 	keys := Set{{ID: "a", Algorithm: "RS256"}, {ID: "b", Algorithm: "RS256"}, {ID: "twice", Algorithm: "RS256"}, {ID: "twice", Algorithm: "ES256"}}
 	for _, id := range []string{"a", "b"} {
-		if key, err := keys.Key(context.Background(), id); err != nil || key.ID != id {
+		if key, err := keys.Key(context.Background(), id, "RS256"); err != nil || key.ID != id {
 			t.Errorf("Key(%q) = %+v, %v", id, key, err)
 		}
 	}
-	for _, id := range []string{"twice", "c", "", "A", "a\x00", strings.Repeat("x", 10<<10), "\r\n"} {
-		key, err := keys.Key(context.Background(), id)
+	// WC3: keys of one id are told apart by their algorithm.
+	for _, algorithm := range []string{"RS256", "ES256"} {
+		if key, err := keys.Key(context.Background(), "twice", algorithm); err != nil || key.Algorithm != algorithm {
+			t.Errorf("Key(twice, %s) = %+v, %v", algorithm, key, err)
+		}
+	}
+	if key, err := keys.Key(context.Background(), "a", "ES256"); err != nil || key.Algorithm != "RS256" {
+		t.Errorf("the one key of an id: %+v, %v", key, err)
+	}
+	keys = append(keys, Key{ID: "three", Algorithm: "RS256"}, Key{ID: "three", Algorithm: "RS256"}, Key{ID: "three", Algorithm: "ES256"})
+	for _, id := range []string{"three", "c", "", "A", "a\x00", strings.Repeat("x", 10<<10), "\r\n"} {
+		key, err := keys.Key(context.Background(), id, "RS256")
 		if !errors.Is(err, ErrUnknownKey) || key != (Key{}) || len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\r\n\x00") {
 			t.Errorf("Key(%.10q) = %+v, %.500q", id, key, err)
 		}

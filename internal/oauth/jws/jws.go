@@ -37,9 +37,9 @@ var (
 // A KeySource finds the keys of one signer. It says who can have signed, and
 // nothing about what was signed.
 type KeySource interface {
-	// Key returns the key with an id, or an error where there isn't exactly
-	// one.
-	Key(ctx context.Context, id string) (jwks.Key, error)
+	// Key returns the key with an id, for an algorithm, or an error where there
+	// isn't exactly one.
+	Key(ctx context.Context, id, algorithm string) (jwks.Key, error)
 }
 
 // MaxSize is the longest token that is looked at, in bytes. Base64 and JSON
@@ -53,6 +53,10 @@ type Token struct {
 	input     string // what was signed: header and payload as they arrived
 	signature []byte
 }
+
+// headerMembers are those that are read (RFC 7515, section 4.1; RFC 7516, section
+// 4.1; RFC 7797, section 3).
+var headerMembers = []string{"alg", "kid", "typ", "crit", "b64", "zip", "cty", "enc"}
 
 // Parse takes a token apart. Each part must be base64url to the letter: with
 // no padding and no stray bits, so that one token has one spelling.
@@ -69,7 +73,7 @@ func Parse(token string) (*Token, error) {
 			return nil, fmt.Errorf("%w: part %d is not base64url", ErrMalformed, i+1)
 		}
 	}
-	header, err := strictjson.Object(decoded[0])
+	header, err := strictjson.Members(decoded[0], headerMembers...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrMalformed, err)
 	}
@@ -92,12 +96,13 @@ func (t *Token) Authenticate(ctx context.Context, source KeySource, algorithms [
 	// The algorithm comes from our list; the token only says which of them
 	// it used (RFC 8725, section 3.1).
 	algorithm, ok := t.Text("alg")
-	if !ok || !slices.Contains(algorithms, algorithm) {
-		return fmt.Errorf("%w: %.32q", ErrAlgorithm, algorithm)
+	isIt := func(allowed string) bool { return jwks.Canonical(allowed) == jwks.Canonical(algorithm) }
+	if !ok || !slices.ContainsFunc(algorithms, isIt) {
+		return fmt.Errorf("%w: the header says %.32q, want one of %q", ErrAlgorithm, algorithm, algorithms)
 	}
 	// An extension that must be understood isn't (RFC 7515, section 4.1.11);
 	// unencoded payloads, compression and nesting are not for tokens like ours.
-	for _, name := range []string{"crit", "b64", "zip", "cty", "enc"} {
+	for _, name := range headerMembers[3:] {
 		if t.Has(name) {
 			return fmt.Errorf("%w: header member %q", ErrMalformed, name)
 		}
@@ -106,9 +111,9 @@ func (t *Token) Authenticate(ctx context.Context, source KeySource, algorithms [
 	// points to (jwk, x5c, jku, x5u) is the sender's word, and not read.
 	id, ok := t.Text("kid")
 	if !ok || id == "" {
-		return fmt.Errorf("%w: no kid", ErrKey)
+		return fmt.Errorf("%w: the header has no kid; the issuer must name its key", ErrKey)
 	}
-	key, err := source.Key(ctx, id)
+	key, err := source.Key(ctx, id, algorithm)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrKey, err)
 	}
@@ -118,10 +123,10 @@ func (t *Token) Authenticate(ctx context.Context, source KeySource, algorithms [
 // verify checks the signature with a key, by the one algorithm that the key is
 // for.
 func (t *Token) verify(algorithm string, key jwks.Key) error {
-	if algorithm != key.Algorithm {
+	if jwks.Canonical(algorithm) != key.Algorithm {
 		return fmt.Errorf("%w: the key is for %s, the token says %.32q", ErrAlgorithm, key.Algorithm, algorithm)
 	}
-	if err := method(algorithm).Verify(t.input, t.signature, key.Public); err != nil {
+	if err := method(key.Algorithm).Verify(t.input, t.signature, key.Public); err != nil {
 		return fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	return nil
@@ -146,11 +151,11 @@ func method(algorithm string) jwt.SigningMethod {
 // attempt to overflow one.
 const lastSecond = 253402300799
 
-// Date reads a NumericDate (RFC 7519, section 2): a number of seconds after
-// 1970. Anything else is nil.
+// Date reads a NumericDate (RFC 7519, section 2): a number of seconds since 1970,
+// which may be 0. Anything else is nil.
 func Date(raw json.RawMessage) *jwt.NumericDate {
 	var seconds float64
-	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || json.Unmarshal(raw, &seconds) != nil || seconds <= 0 || seconds > lastSecond {
+	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || json.Unmarshal(raw, &seconds) != nil || seconds < 0 || seconds > lastSecond {
 		return nil
 	}
 	whole, fraction := math.Modf(seconds)

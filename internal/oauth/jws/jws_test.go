@@ -49,7 +49,7 @@ func TestC10_C11_MembersThatAskForMore(t *testing.T) {
 // oneKey gives out the same key for every id.
 type oneKey jwks.Key
 
-func (k oneKey) Key(context.Context, string) (jwks.Key, error) { return jwks.Key(k), nil }
+func (k oneKey) Key(context.Context, string, string) (jwks.Key, error) { return jwks.Key(k), nil }
 
 // C04: a key is used with the algorithm that it is published for, and no other,
 // even where its type fits.
@@ -67,13 +67,14 @@ func TestC04_KeyOfAnotherAlgorithm(t *testing.T) {
 }
 
 // C16: what is not a number of seconds within the calendar is not a date.
-func TestC16_Dates(t *testing.T) {
+func TestC16_WC4_Dates(t *testing.T) {
 	for _, text := range []string{"", "null", `"1"`, "-1", "+1", " 1", "1x", "253402300800", "1e300", "true", "[1]"} {
 		if got := Date([]byte(text)); got != nil {
 			t.Errorf("%q is %v", text, got)
 		}
 	}
 	for text, want := range map[string]time.Time{
+		"0":            time.Unix(0, 0), // WC4
 		"1":            time.Unix(1, 0),
 		"1.5":          time.Unix(1, 0),
 		"1e3":          time.Unix(1000, 0),

@@ -27,17 +27,46 @@ var (
 	ErrAmbiguous = errors.New("ambiguous JSON")
 )
 
-// foldDepth is down to which depth names that differ only in case are refused
-// too: there they are names of a protocol, below they are somebody's data.
-const foldDepth = 2
-
-// Object reads data as exactly one JSON object and returns its members as
-// they stand. It refuses with [ErrSyntax] what is no JSON, broken UTF-8,
-// nesting beyond [MaxDepth] and trailing data; with [ErrNotObject] any other
-// value; and with [ErrAmbiguous] repeated names (in the first two levels also
-// those that differ only in case), a NUL in a name, unpaired surrogates and
-// numbers that no float64 holds.
+// Object is [Members] for a document of which all names are read: no two names of
+// the object itself may differ only in case.
 func Object(data []byte) (map[string]json.RawMessage, error) {
+	members, err := Members(data)
+	if err != nil {
+		return nil, err
+	}
+	folded := make(map[string]bool, len(members))
+	for name := range members {
+		if folded[Fold(name)] {
+			return nil, fmt.Errorf("%w: two member names that differ only in case", ErrAmbiguous)
+		}
+		folded[Fold(name)] = true
+	}
+	return members, nil
+}
+
+// Members reads data as exactly one JSON object and returns its members as they
+// stand. It refuses with [ErrSyntax] text that is not JSON, broken UTF-8, nesting
+// beyond [MaxDepth] and trailing data; with [ErrNotObject] any other value; and
+// with [ErrAmbiguous] repeated names, a NUL in a name, unpaired surrogates,
+// numbers outside float64, and a member beside one of those that are read whose
+// name differs from it only in case. All other names are somebody's data, and
+// exact: two clients may be called Portal and portal.
+func Members(data []byte, read ...string) (map[string]json.RawMessage, error) {
+	members, err := object(data)
+	if err != nil {
+		return nil, err
+	}
+	for name := range members {
+		for _, exact := range read {
+			if _, beside := members[exact]; beside && name != exact && Fold(name) == Fold(exact) {
+				return nil, fmt.Errorf("%w: %q also in another case", ErrAmbiguous, exact)
+			}
+		}
+	}
+	return members, nil
+}
+
+func object(data []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: broken UTF-8", ErrSyntax)
 	}
@@ -120,14 +149,11 @@ func walk(data []byte) error {
 				return fmt.Errorf("%w: unpaired surrogate", ErrAmbiguous)
 			}
 			if wantName {
-				names, key := levels[len(levels)-1], t
-				if len(levels) <= foldDepth {
-					key = Fold(t)
+				names := levels[len(levels)-1]
+				if names[t] || strings.ContainsRune(t, 0) {
+					return fmt.Errorf("%w: member name twice, or with a NUL", ErrAmbiguous)
 				}
-				if names[key] || strings.ContainsRune(t, 0) {
-					return fmt.Errorf("%w: member name twice, in another case, or with a NUL", ErrAmbiguous)
-				}
-				names[key] = true
+				names[t] = true
 				wantName = false
 				continue
 			}

@@ -38,7 +38,7 @@ func TestObject(t *testing.T) {
 		"A11 name twice":              {`{"a":1,"a":2}`, ErrAmbiguous},
 		"A11 escaped name twice":      {`{"a":1,"\u0061":2}`, ErrAmbiguous},
 		"A11 other case":              {`{"method":1,"METHOD":2}`, ErrAmbiguous},
-		"A11 other case, level 2":     {`{"params":{"name":1,"Name":2}}`, ErrAmbiguous},
+		"WC5 other case, level 2":     {`{"params":{"name":1,"Name":2}}`, nil},
 		"A11 Kelvin sign folds to k":  {"{\"k\":1,\"\u212a\":2}", ErrAmbiguous},
 		"A11 long s folds to s":       {"{\"params\":1,\"param\u017f\":2}", ErrAmbiguous},
 		"A11 name twice, deep":        {`{"a":{"b":{"c":{"d":1,"d":2}}}}`, ErrAmbiguous},
@@ -51,6 +51,25 @@ func TestObject(t *testing.T) {
 				t.Errorf("Object = %v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+// WC5: only names that are read may not stand in two cases.
+func TestWC5_Members(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]error{
+		`{"exp":1,"EXP":2}`:             ErrAmbiguous,
+		"{\"sub\":1,\"\u017fub\":2}":    ErrAmbiguous,
+		`{"EXP":2}`:                     nil,
+		`{"Portal":1,"portal":2}`:       nil,
+		`{"exp":1,"exp":2}`:             ErrAmbiguous,
+		`{"a":{"exp":1,"EXP":2}}`:       nil,
+		`{"portal":1,"portal":2}`:       ErrAmbiguous,
+		`{"a":{"portal":1,"portal":2}}`: ErrAmbiguous,
+	} {
+		if _, err := Members([]byte(text), "exp", "sub"); !errors.Is(err, want) || (want == nil) != (err == nil) {
+			t.Errorf("%s: %v, want %v", text, err, want)
+		}
 	}
 }
 
