@@ -75,8 +75,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
 		Scope:            cmp.Or(*challengeScopes, "mcp:read"),
 	}
-	// step 10: the environment file may name other scopes to ask for first
-	challenge.Scope = cmp.Or(*challengeScopes, settings.FirstScopes)
 	report.Add("auth_required", true)
 
 	// step 8: what each operation needs of the client and of its user
@@ -93,6 +91,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	// step 10: the provider knows users that have no role here
 	policy.DefaultRole = "user"
+	challenge.Scope = cmp.Or(*challengeScopes, settings.FirstScopes)
 
 	// step 7: say who issues tokens for this server, and how
 	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, challenge.Scope))
@@ -100,8 +99,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
 	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
 	report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))
-	// step 10: at the one of its addresses where it was found
-	report.Add("authorization_server_metadata", keySet.MetadataURL)
 
 	// step 2: be an MCP server
 	server := mcpendpoint.NewServer()
@@ -124,6 +121,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	report.Add("scope_based_auth", true)
 	// step 10: call users by the name that the provider knows
 	features.PersonaliseGreeting(server)
+	report.Add("authorization_server_metadata", keySet.MetadataURL)
 
 	// step 2
 	var mcp http.Handler = mcpendpoint.Handler(server)
