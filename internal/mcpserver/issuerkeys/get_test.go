@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 )
@@ -16,7 +17,7 @@ import (
 // asking is a source that fetches nothing by itself.
 func asking(log *bytes.Buffer) *Source {
 	return &Source{
-		issuer: "http://localhost:1", client: newClient(newTransport()), log: slog.New(slog.NewTextHandler(log, nil)),
+		config: Config{Issuer: "http://localhost:1", Address: "http://localhost:1"}, client: newClient(newTransport()), log: slog.New(slog.NewTextHandler(log, nil)),
 	}
 }
 
@@ -59,10 +60,10 @@ func TestD03_WhyKeysAreMissing(t *testing.T) {
 	}))
 	defer server.Close()
 	s := asking(&bytes.Buffer{})
-	s.issuer = server.URL
+	s.config = Config{Issuer: server.URL, Address: server.URL}
 	for stated, want := range map[string]string{"http://localhost:2": `names the issuer "http://localhost:2"`, server.URL: "/certs: status 500"} {
 		issuer = stated
-		if _, _, err := s.fetch(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := s.fetch(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("issuer %s: %v, want %s", stated, err, want)
 		}
 	}
@@ -87,7 +88,7 @@ func TestKeysAreLoggedWhenTheyCome(t *testing.T) {
 		err  error
 		want int
 	}{{nil, 1}, {nil, 1}, {errors.New("down"), 1}, {nil, 2}} {
-		s.keep(keys, usual, step.err)
+		s.keep(&found{keys: keys, lifetime: usual}, time.Now(), step.err)
 		if count() != step.want {
 			t.Errorf("after step %d it is said %d times, want %d", i, count(), step.want)
 		}
