@@ -51,7 +51,8 @@ func run() error {
 		return err
 	}
 	defer done()
-	back, err := formlogin.Run(ctx, authorization.String(), authorization.Query().Get("redirect_uri"), formlogin.User{Name: name, Password: password})
+	back, err := formlogin.Run(ctx, authorization.String(), authorization.Query().Get("redirect_uri"),
+		formlogin.User{Name: name, Password: password})
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,8 @@ func open(ctx context.Context, redirect string) error {
 		return err
 	}
 	response, err := http.DefaultClient.Do(request)
-	for begun := time.Now(); errors.Is(err, syscall.ECONNREFUSED) && time.Since(begun) < patience; response, err = http.DefaultClient.Do(request) {
+	begun := time.Now()
+	for ; errors.Is(err, syscall.ECONNREFUSED) && time.Since(begun) < patience; response, err = http.DefaultClient.Do(request) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	if err != nil {

@@ -55,7 +55,8 @@ func (s *setup) passwordGrant(ctx context.Context, client realm.Client, user rea
 		return token{}, err
 	}
 	if status != http.StatusOK {
-		return token{}, fmt.Errorf("there is no token from Keycloak (status %d: %s); if the user existed before, set the password to the realm file's",
+		return token{}, fmt.Errorf("there is no token from Keycloak (status %d: %s); "+
+			"if the user existed before, set the password to the realm file's",
 			status, reason(body))
 	}
 	var got token

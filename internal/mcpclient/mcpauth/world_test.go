@@ -770,3 +770,15 @@ func TestCanonicalURL(t *testing.T) {
 		t.Errorf("got %v, %v", u, err)
 	}
 }
+
+// WE4: a registration whose secret has expired is not used again (RFC 7591,
+// section 3.2.1); 0 is never.
+func TestWE4_AnExpiredSecretIsNotUsed(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for expires, want := range map[int64]bool{0: true, now.Unix() + 1: true, now.Unix(): false, now.Unix() - 1: false} {
+		r := Registration{Kind: AskedUser, ClientID: "x", SecretExpires: expires}
+		if got := r.usable("", now); got != want {
+			t.Errorf("client_secret_expires_at %d: %v", expires, got)
+		}
+	}
+}

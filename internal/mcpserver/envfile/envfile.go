@@ -214,7 +214,8 @@ func load(file string, getenv func(string) string, log *slog.Logger) (*variables
 		log.Info("file not found; variables that the environment doesn't set have their defaults", "file", Default, "flag", "-env")
 		return &variables{getenv: getenv, log: log}, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("-env %s: file not found: name an existing file, such as %s, or remove the flag to use the defaults", file, Default)
+		return nil, fmt.Errorf("-env %s: file not found: name an existing file, such as %s, or remove the flag to use the defaults",
+			file, Default)
 	default:
 		return nil, fmt.Errorf("-env %s can't be read: %w", file, err)
 	}

@@ -92,7 +92,8 @@ func (s *Source) discover(ctx context.Context) (metadata, keys string, err error
 			continue
 		}
 		if issuer != s.config.Issuer {
-			return "", "", fmt.Errorf("%s names the issuer %.200q, want %q: set JWT_ISSUER to the issuer to the letter", address, issuer, s.config.Issuer)
+			return "", "", fmt.Errorf("%s names the issuer %.200q, want %q: set JWT_ISSUER to the issuer to the letter",
+				address, issuer, s.config.Issuer)
 		}
 		keys, _ := strictjson.String(members["jwks_uri"])
 		if keys, err = s.inside(keys); err != nil {

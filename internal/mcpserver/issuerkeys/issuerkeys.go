@@ -251,7 +251,8 @@ func (s *Source) keep(found *found, begun time.Time, err error) {
 // taken for a key that states none.
 func (s *Source) sayOddKeys(found *found) {
 	for _, key := range found.keys {
-		if known, err := s.keys.Key(context.Background(), key.ID, key.Algorithm); key.Assumed && (err != nil || known.Algorithm != key.Algorithm) {
+		known, err := s.keys.Key(context.Background(), key.ID, key.Algorithm)
+		if key.Assumed && (err != nil || known.Algorithm != key.Algorithm) {
 			s.log.Info("a key states no algorithm, so the first allowed one that fits is taken", "key", key.ID, "algorithm", key.Algorithm)
 		}
 	}

@@ -101,7 +101,8 @@ var Clients = []Client{
 	{
 		Name: "mcp-go", Pin: gomod, Package: "github.com/mark3labs/mcp-go", Program: "go/mcpgo",
 		Revisions: []string{Stateless, Handshake}, Registrations: noSecret,
-		Point: "`client.NewOAuthStreamableHttpClient(\"http://localhost:9000/mcp\", config)`, with `Scopes: []string{\"mcp:read\", \"mcp:tools\"}`",
+		Point: "`client.NewOAuthStreamableHttpClient(\"http://localhost:9000/mcp\", config)`, " +
+			"with `Scopes: []string{\"mcp:read\", \"mcp:tools\"}`",
 	},
 	{
 		Name: "mcp-remote", Pin: npm, Package: "mcp-remote", Interpreter: node, Program: "typescript/mcp-remote.mjs",

@@ -75,7 +75,10 @@ func (t *table) cell(c Case, version string) string {
 	logins := 0
 	var notes []int
 	for _, step := range c.Steps() {
-		want := Row{Counterpart: c.Client.Name, Version: version, Provider: c.Provider, Registration: c.Registration, Revision: c.Revision, Step: step}
+		want := Row{
+			Counterpart: c.Client.Name, Version: version, Provider: c.Provider,
+			Registration: c.Registration, Revision: c.Revision, Step: step,
+		}
 		at := slices.IndexFunc(t.rows, func(r Row) bool { return r.key() == want.key() && r.Step == step && r.Version == version })
 		if at < 0 {
 			return "**not run**"

@@ -101,7 +101,8 @@ func (b *browser) step(request *http.Request) (next *http.Request, back *url.URL
 	}
 	form := findForm(page)
 	if form == nil {
-		return nil, nil, fmt.Errorf("%s (status %d, title %q) has no form to fill in; log in with a browser", request.URL.Path, response.StatusCode, title(page))
+		return nil, nil, fmt.Errorf("%s (status %d, title %q) has no form to fill in; log in with a browser",
+			request.URL.Path, response.StatusCode, title(page))
 	}
 	next, err = b.fill(request, form)
 	return next, nil, err

@@ -97,7 +97,8 @@ func fault(c counterparts.Case, said line, before int, logins []*url.URL) string
 		return fmt.Sprintf("it sent the user to log in for the %d. time", said.Logins)
 	case said.Step == "list" && c.Registration != counterparts.Bearer && said.OK && said.Logins != 1:
 		return "it listed without a login"
-	case said.Step == "list" && c.Registration == counterparts.Document && said.OK && !strings.HasPrefix(logins[0].Query().Get("client_id"), "https://"):
+	case said.Step == "list" && c.Registration == counterparts.Document && said.OK &&
+		!strings.HasPrefix(logins[0].Query().Get("client_id"), "https://"):
 		return "its client id is not the URL of its document"
 	case said.Step == "refusal" && said.OK && !refusal.MatchString(said.Says):
 		return "the reason of the refusal isn't shown"

@@ -136,7 +136,8 @@ func show(rows []counterparts.Row) {
 			fmt.Fprintf(table, "%s\t", this)
 			last = this
 		}
-		fmt.Fprintf(table, "%s%s ", map[string]string{counterparts.OK: "", counterparts.Failed: "FAIL:", counterparts.Expected: "not:"}[r.Outcome], r.Step)
+		mark := map[string]string{counterparts.OK: "", counterparts.Failed: "FAIL:", counterparts.Expected: "not:"}
+		fmt.Fprintf(table, "%s%s ", mark[r.Outcome], r.Step)
 	}
 	fmt.Fprintln(table)
 	_ = table.Flush()

@@ -145,7 +145,8 @@ func (p *place) startWide(ctx context.Context) error {
 		return err
 	}
 	base, _, _ := strings.Cut(issuer, "/realms/")
-	return p.startStep10(ctx, counterparts.StepNineWide, url, []string{"KEYCLOAK_URL=" + base}, "-env", filepath.Join(p.root, "keycloak_direct.env"))
+	return p.startStep10(ctx, counterparts.StepNineWide, url, []string{"KEYCLOAK_URL=" + base},
+		"-env", filepath.Join(p.root, "keycloak_direct.env"))
 }
 
 // trustKeycloak starts step 10 for a Keycloak that runs. Its tokens are for
@@ -156,7 +157,8 @@ func (p *place) trustKeycloak(ctx context.Context) error {
 		return fmt.Errorf("-issuer %q: want the URL of a realm, such as http://localhost:8080/realms/mcp-realm", *issuer)
 	}
 	environment := []string{"KEYCLOAK_URL=" + base, "KEYCLOAK_REALM=" + realm}
-	return p.startStep10(ctx, counterparts.Keycloak, "http://localhost:9000", environment, "-env", filepath.Join(p.root, "keycloak_direct.env"))
+	return p.startStep10(ctx, counterparts.Keycloak, "http://localhost:9000", environment,
+		"-env", filepath.Join(p.root, "keycloak_direct.env"))
 }
 
 // startStep9 starts an authorization server for an MCP server at a free port, and

@@ -100,7 +100,8 @@ func behindOthers() []counterpart {
 	add := []string{"--call", "add", "--arg", "a=2", "--arg", "b=40"}
 	user := []string{"--call", "user"}
 	full := []step{
-		logIn("add"), call("mcp-user", user), stepUp("42", add), call("42", add), tampered(), refresh("42", add), forget(2), refused(2, "mcp:tools", add),
+		logIn("add"), call("mcp-user", user), stepUp("42", add), call("42", add), tampered(), refresh("42", add),
+		forget(2), refused(2, "mcp:tools", add),
 	}
 	return []counterpart{
 		{

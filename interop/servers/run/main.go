@@ -248,7 +248,8 @@ func meet(ctx context.Context, c counterpart) (rows []row) {
 			r = blank.failed(s.name, outcome.String()+p.logs())
 			r.Note = strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
-		fmt.Fprintf(os.Stderr, "%s  %-6s  %s, %s, %s: %s  %.200s\n", time.Now().Format(time.TimeOnly), r.Outcome, c.name, c.provider, revision, s.name, r.Note)
+		fmt.Fprintf(os.Stderr, "%s  %-6s  %s, %s, %s: %s  %.200s\n",
+			time.Now().Format(time.TimeOnly), r.Outcome, c.name, c.provider, revision, s.name, r.Note)
 		rows = append(rows, r)
 		if len(rows) == 1 && err != nil {
 			return rows // nothing works without a login

@@ -40,7 +40,8 @@ type outcome struct {
 }
 
 func (o outcome) String() string {
-	return fmt.Sprintf("exit %d, result %q, %d logins, revision %s\ndid: %s\nstderr: %s\nbrowser: %s\n", o.exit, o.result, o.logins, o.revision,
+	return fmt.Sprintf("exit %d, result %q, %d logins, revision %s\ndid: %s\nstderr: %s\nbrowser: %s\n",
+		o.exit, o.result, o.logins, o.revision,
 		strings.Join(o.did, ", "), strings.TrimSpace(o.stderr), o.browser)
 }
 
