@@ -213,7 +213,7 @@ func hasResponseParameter(u *url.URL) bool {
 	return err != nil || slices.ContainsFunc(responseParameters, query.Has)
 }
 
-// quoted shortens what a stranger wrote, for an error that he will see.
+// quoted shortens what a client sent, for an error that is shown to it.
 func quoted(s string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {
