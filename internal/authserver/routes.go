@@ -1,6 +1,10 @@
 package authserver
 
-import "net/http"
+import (
+	"net/http"
+
+	"mcp-auth-step-by-step/internal/web/cors"
+)
 
 // Paths below the issuer. They are Keycloak's.
 const (
@@ -25,8 +29,8 @@ const (
 func (s *Server) routes() http.Handler {
 	mux, base := http.NewServeMux(), s.base()
 	readable := func(method, path string, h http.Handler) {
-		mux.Handle(method+" "+path, anyOrigin(h))
-		mux.Handle("OPTIONS "+path, preflight(method))
+		mux.Handle(method+" "+path, cors.ExposeToAll(h))
+		mux.Handle("OPTIONS "+path, cors.PreflightToAll(method))
 	}
 	// RFC 8414, section 3.1, inserts the well-known path before the issuer's;
 	// OpenID Connect Discovery, section 4, appends it. Clients try both.
@@ -42,7 +46,7 @@ func (s *Server) routes() http.Handler {
 
 	userinfo := s.userinfo()
 	readable("GET", base+pathUserinfo, userinfo)
-	mux.Handle("POST "+base+pathUserinfo, anyOrigin(userinfo))
+	mux.Handle("POST "+base+pathUserinfo, cors.ExposeToAll(userinfo))
 
 	mux.Handle("POST "+base+pathIntrospect, s.api("introspection refused", s.introspect))
 
@@ -54,27 +58,4 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST "+base+pathConsent, s.browse(s.consent))
 	mux.HandleFunc("GET "+base+pathStyle, style)
 	return mux
-}
-
-// anyOrigin lets pages of every Origin read a response.
-func anyOrigin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
-		next.ServeHTTP(w, r)
-	})
-}
-
-// preflight answers the question that browsers ask before a request which no
-// form could send (Fetch, "CORS-preflight request").
-func preflight(method string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h.Set("Allow", method+", OPTIONS")
-		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Allow-Methods", method)
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, MCP-Protocol-Version")
-		h.Set("Access-Control-Max-Age", "600")
-		w.WriteHeader(http.StatusNoContent)
-	})
 }

@@ -96,38 +96,25 @@ func (p *proxy) route(u *url.URL) (route, bool) {
 
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
-// allow lets a page read an answer if it may (Fetch, "CORS protocol"). It
-// never allows credentials: nothing here that pages read needs a cookie.
-func (p *proxy) allow(h http.Header, origin string, who readers) bool {
+// allow lets a page read an answer if it may.
+func (p *proxy) allow(h http.Header, origin string, who readers) {
 	switch who {
 	case anybody:
-		h.Set("Access-Control-Allow-Origin", "*")
-		return true
+		cors.AllowAll(h)
 	case listed:
-		addVary(h, "Origin")
-		if origin != "" && cors.Allowed(p.origins, origin) {
-			h.Set("Access-Control-Allow-Origin", origin)
-			h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
-			return true
-		}
-	}
-	return false
-}
-
-func addVary(h http.Header, name string) {
-	if !slices.ContainsFunc(h.Values("Vary"), func(v string) bool { return strings.Contains(strings.ToLower(v), strings.ToLower(name)) }) {
-		h.Add("Vary", name)
+		cors.Allow(h, origin, p.origins)
 	}
 }
 
 // preflight answers in the upstream's place: it never sees OPTIONS.
 func (p *proxy) preflight(w http.ResponseWriter, r *http.Request, to route) {
-	h := w.Header()
-	h.Set("Allow", strings.Join(to.methods, ", ")+", OPTIONS")
-	if p.allow(h, r.Header.Get("Origin"), to.readers) {
-		h.Set("Access-Control-Allow-Methods", strings.Join(to.methods, ", "))
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, MCP-Protocol-Version")
-		h.Set("Access-Control-Max-Age", "600")
+	switch to.readers {
+	case anybody:
+		cors.PreflightToAll(to.methods...).ServeHTTP(w, r)
+	case listed:
+		cors.Preflight(p.origins, to.methods...).ServeHTTP(w, r)
+	default:
+		w.Header().Set("Allow", strings.Join(to.methods, ", ")+", OPTIONS")
+		w.WriteHeader(http.StatusNoContent)
 	}
-	w.WriteHeader(http.StatusNoContent)
 }

@@ -43,9 +43,9 @@ func Allowed(extra []string, origin string) bool {
 func Expose(origins []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/.well-known/") {
-			allowAll(w)
+			AllowAll(w.Header())
 		} else {
-			allow(w, r, origins)
+			Allow(w.Header(), r.Header.Get("Origin"), origins)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -54,7 +54,7 @@ func Expose(origins []string, next http.Handler) http.Handler {
 // ExposeToAll lets every page read the answers of next.
 func ExposeToAll(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		allowAll(w)
+		AllowAll(w.Header())
 		next.ServeHTTP(w, r)
 	})
 }
@@ -63,34 +63,34 @@ func ExposeToAll(next http.Handler) http.Handler {
 // credentials: browsers send none here.
 func Preflight(origins []string, methods ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, methods, allow(w, r, origins))
+		answer(w, r, methods, Allow(w.Header(), r.Header.Get("Origin"), origins))
 	})
 }
 
 // PreflightToAll is [Preflight] for routes whose answers any page may read.
 func PreflightToAll(methods ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		allowAll(w)
+		AllowAll(w.Header())
 		answer(w, r, methods, true)
 	})
 }
 
-// allow names the Origin of the request if it may read the answer. The answer
-// depends on the Origin either way, so caches must know.
-func allow(w http.ResponseWriter, r *http.Request, origins []string) bool {
-	addVary(w.Header(), "Origin")
-	origin := r.Header.Get("Origin")
+// Allow lets pages of an Origin read an answer with these headers, if [Allowed]
+// says so. The answer depends on the Origin either way, so caches must know.
+func Allow(h http.Header, origin string, origins []string) bool {
+	addVary(h, "Origin")
 	if origin == "" || !Allowed(origins, origin) {
 		return false
 	}
-	w.Header().Set("Access-Control-Allow-Origin", origin)
-	w.Header().Set("Access-Control-Expose-Headers", exposed)
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", exposed)
 	return true
 }
 
-func allowAll(w http.ResponseWriter) {
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	w.Header().Set("Access-Control-Expose-Headers", exposed)
+// AllowAll lets every page read an answer with these headers.
+func AllowAll(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", exposed)
 }
 
 // answer ends a preflight request.
@@ -122,7 +122,7 @@ func isToken(name string) bool {
 }
 
 func addVary(h http.Header, name string) {
-	if !slices.Contains(h.Values("Vary"), name) {
+	if !strings.Contains(strings.ToLower(strings.Join(h.Values("Vary"), ",")), strings.ToLower(name)) {
 		h.Add("Vary", name)
 	}
 }
