@@ -64,7 +64,7 @@ expect_header WWW-Authenticate \
 expect_json .error.data.error '"invalid_token"'
 same=$(cat "$work/body")
 printf '\n  The log says why: %s\n\n' "$(last_refusal NOW)"
-expect 'the log names the reason' 'expired, or without expiry: token is expired' "$(last_refusal NOW)"
+expect 'the log names the reason' yes "$(last_refusal NOW | grep -q '^expired, or without expiry' && echo yes)"
 
 scene 'Other tokens that are wrong in one way' <<'TEXT'
 All of them get the very same answer, so that a forger does not learn how far he

@@ -89,7 +89,9 @@ func TestAS02_AS05_AS11_G11_CodeFlow(t *testing.T) {
 		}
 		got := p.redeem(t, said.Get("code"))
 		got.want(t, "200")
-		if got.get("token_type") != "Bearer" || !strings.Contains(got.Header.Get("Cache-Control"), "no-store") || got.json["expires_in"] != 300.0 {
+		// Keycloak counts from when it began to answer, so a slow answer has less left.
+		left, _ := got.json["expires_in"].(float64)
+		if got.get("token_type") != "Bearer" || !strings.Contains(got.Header.Get("Cache-Control"), "no-store") || left < 240 || left > 300 {
 			t.Errorf("token_type %q, Cache-Control %q, expires_in %v", got.get("token_type"), got.Header.Get("Cache-Control"), got.json["expires_in"])
 		}
 		header, claims := p.verified(t, got.get("access_token"))

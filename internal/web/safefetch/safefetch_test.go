@@ -297,8 +297,15 @@ func TestAS09_WB11_Caps(t *testing.T) {
 		}
 	})
 	defer close(release)
-	client := NewClient(Policy{Loopback: true, RootCAs: roots(server), Timeout: 300 * time.Millisecond})
+	policy := Policy{Loopback: true, RootCAs: roots(server), Timeout: time.Minute}
+	client := NewClient(policy)
+	policy.Timeout = 300 * time.Millisecond
+	hurried := NewClient(policy)
 	get := func(path string, limit int64) (string, error) {
+		client := client
+		if strings.HasPrefix(path, "/slow") {
+			client = hurried
+		}
 		body, _, err := Get(t.Context(), client, server.URL+path, limit)
 		return string(body), err
 	}
