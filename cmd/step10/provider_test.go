@@ -19,6 +19,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/program"
+	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -212,6 +213,32 @@ func TestD02_D08_ProviderKilledUnderLoad(t *testing.T) {
 	}
 	endBad()
 	t.Logf("%d good tokens and %d bad ones were answered as they should be", goodAnswers.Load(), badAnswers.Load())
+}
+
+// WA1: the environment says what clients are told to ask for first.
+func TestWA1_FirstChallengeFromTheEnvironment(t *testing.T) {
+	provider, err := stubprovider.Start(stubprovider.Published()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer provider.Close()
+	for _, variable := range append(provider.Env(), "MCP_CHALLENGE_SCOPES=mcp:read mcp:tools") {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	running, err := serve.Start(serve.Options{Addr: "localhost:0", Limits: serve.DefaultLimits}, newHandler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer running.Close()
+	response, err := http.Post(running.Site.URL+"/mcp", "application/json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if challenge := response.Header.Get("WWW-Authenticate"); !strings.Contains(challenge, `scope="mcp:read mcp:tools"`) {
+		t.Errorf("%d %s", response.StatusCode, challenge)
+	}
 }
 
 // soon waits until something succeeds.

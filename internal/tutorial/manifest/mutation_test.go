@@ -86,7 +86,7 @@ var (
 	wraps  = regexp.MustCompile(`^(?:mcp|handler) = (.*)$`)
 	acts   = regexp.MustCompile(`^(features|server|report|auditlog|mux)\.[A-Z]\w*\(.*\)$`)
 	states = regexp.MustCompile(`^[A-Z]\w*: +.*,$`)
-	sets   = regexp.MustCompile(`^site\.[A-Z]\w* = `)
+	sets   = regexp.MustCompile(`^(site|policy)\.[A-Z]\w* = `)
 )
 
 // without is what stands in for a line that is taken out, so that the rest

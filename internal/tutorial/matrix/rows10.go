@@ -23,6 +23,17 @@ func rowsOfStep10() []Row {
 	hello := &Call{Method: "prompts/get", Name: "greeting"}
 	return inLayer(10, []Row{
 		{
+			ID:      "health-found",
+			Refs:    []string{"WA15"},
+			Title:   "the health report names metadata that exists, here a provider's that has OpenID's document alone",
+			Request: get("/health"),
+			Want: []Want{
+				{From: 1, Status: http.StatusOK, Lacks: []string{"authorization_server_metadata"}, Note: "not said"},
+				{From: 7, Status: http.StatusOK, Has: []string{`/.well-known/oauth-authorization-server"`}, Note: "its own"},
+				{From: 10, Status: http.StatusOK, Has: []string{`/realms/test/.well-known/openid-configuration"`}, Note: "the provider's"},
+			},
+		},
+		{
 			ID:      "provider-ps256",
 			Refs:    []string{"RS08", "C03"},
 			Title:   "a token signed with PS256 by a key for PS256",

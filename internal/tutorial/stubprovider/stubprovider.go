@@ -123,7 +123,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case instead != nil:
 		instead(w, r)
-	case r.URL.Path == "/.well-known/oauth-authorization-server"+Realm, r.URL.Path == Realm+"/.well-known/openid-configuration":
+	// Like many providers, it has OpenID's document alone.
+	case r.URL.Path == Realm+"/.well-known/openid-configuration":
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(metadata)
 	case r.URL.Path == Realm+"/certs":
