@@ -143,7 +143,9 @@ killed_under_load() {
   wait "${servers[-1]}" || { echo "the requests broke off"; return 1; }
   echo "before the kill:" && head -n "$before" "$work/load" | sort | uniq -c
   echo "while Keycloak was away:" && tail -n "+$((before + 1))" "$work/load" | sort | uniq -c
-  ! grep -vxE 'good 200|(changed|unknown) 401' "$work/load" >"$work/wrong" || { echo "not all statuses are right"; cat "$work/load.err"; return 1; }
+  # A token that is newer than the last keys may have a new one: 503 until they
+  # are fetched again, and 401 after that.
+  ! grep -vxE 'good 200|changed 401|unknown (401|503)' "$work/load" >"$work/wrong" || { echo "not all statuses are right"; cat "$work/load.err"; return 1; }
 
   bash scripts/keycloak.sh start || return 1
   [[ $(java_of "$(<"$KEYCLOAK_STATE/pid")") != "$java" ]] || { echo "it is the same process"; return 1; }

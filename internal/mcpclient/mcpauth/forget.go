@@ -65,7 +65,7 @@ func (t *Transport) revoke(ctx context.Context, entry *Entry) error {
 				endpoint: server.RevocationEndpoint, issuer: server.Issuer, client: &client, methods: server.TokenAuthMethods,
 				form: url.Values{"token": {token}, "token_type_hint": {hint}},
 			})
-			if err != nil {
+			if err != nil && !alreadyInvalid(err) {
 				return err
 			}
 		}
@@ -74,6 +74,15 @@ func (t *Transport) revoke(ctx context.Context, entry *Entry) error {
 		return nil
 	}
 	return t.deleteRegistration(ctx, server, &client)
+}
+
+// alreadyInvalid reports whether a token could not be revoked because it is no
+// longer valid, which is what revocation is for (RFC 7009, section 2.2). Keycloak
+// says so of an access token whose refresh token was revoked before, with status
+// 200.
+func alreadyInvalid(err error) bool {
+	var said *ServerError
+	return errors.As(err, &said) && said.Code == "invalid_token"
 }
 
 // deleteRegistration deletes a dynamic registration (RFC 7592, section 2.3). The

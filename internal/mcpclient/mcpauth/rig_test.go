@@ -101,6 +101,11 @@ func newProvider(t *testing.T) *provider {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.revoked = append(p.revoked, r.PostForm)
+		// As Keycloak says of a token that went with the one before (RFC 7009,
+		// section 2.2, wants an empty answer).
+		if len(p.revoked) > 1 {
+			_, _ = io.WriteString(w, `{"error":"invalid_token","error_description":"Invalid token"}`)
+		}
 	})
 	mux.HandleFunc("DELETE /clients/", func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
