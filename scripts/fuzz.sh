@@ -30,8 +30,8 @@ internal/mcpserver/issuerkeys FuzzDiscover 20000
 internal/mcpserver/issuerkeys FuzzLifetime 200000
 internal/mcpserver/mcpendpoint FuzzJ03_DecodeAndServerAgree 20000
 internal/web/cors FuzzRS01_Allowed 200000
-internal/oauth/accesstoken FuzzDialect 100000
-internal/oauth/accesstoken FuzzVerify 50000
+internal/oauth/accesstoken FuzzDialect 20000
+internal/oauth/accesstoken FuzzVerify 8000
 internal/oauth/bearerauth FuzzJ03_Credentials 100000
 internal/oauth/jwks FuzzParse 50000
 internal/web/safefetch FuzzCheckURL 200000
