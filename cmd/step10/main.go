@@ -36,7 +36,7 @@ var source string
 var envFile = flag.String("env", "", "`file` that says whom to trust (default "+envfile.Default+", if it is there)")
 
 // step 7
-var challengeScopes = flag.String("challenge-scopes", "", "`scopes` that clients should ask for first, with blanks between (default mcp:read)")
+var challengeScopes = flag.String("challenge-scopes", "", "`scopes` for clients to ask for first, with blanks between (default mcp:read)")
 
 func main() { serve.Main(source, newHandler) }
 

@@ -35,7 +35,7 @@ var source string
 var keyDir = flag.String("keys", "keys", "`folder` of the key pair, which is made on first use")
 
 // step 7
-var challengeScopes = flag.String("challenge-scopes", "", "`scopes` that clients should ask for first, with blanks between (default mcp:read)")
+var challengeScopes = flag.String("challenge-scopes", "", "`scopes` for clients to ask for first, with blanks between (default mcp:read)")
 
 func main() { serve.Main(source, newHandler) }
 

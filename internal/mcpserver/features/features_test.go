@@ -19,6 +19,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/features"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
 
@@ -369,7 +370,7 @@ func compile(t *testing.T, schema []byte) *jsonschema.Schema {
 // other calls go on, and the operator finds it in the log.
 func TestA19_J02_Panics(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log program.Buffer
 	ctx := logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
 
 	s := dispatching()
@@ -420,23 +421,6 @@ func TestA19_J02_Panics(t *testing.T) {
 			t.Errorf("%q is not in the log", want)
 		}
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // Who gives no name is greeted by the one that the issuer vouches for.

@@ -1,7 +1,6 @@
 package bearerauth_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -10,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,13 +17,14 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 // J01, RS14: whatever becomes of a token, no part of it is in the log.
 func TestJ01_NoTokenInTheLog(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log program.Buffer
 	options := serve.Options{
 		Addr: "localhost:0", Limits: serve.DefaultLimits,
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -138,21 +137,4 @@ func TestJ01_NoTokenInTheLog(t *testing.T) {
 	if !strings.Contains(text, "a handler went wrong for alice") {
 		t.Error("the panic is not in the log")
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,9 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/program"
 )
 
 // patience bounds every wait. It is long because machines can be slow; a
@@ -291,7 +291,7 @@ func teapot(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusT
 
 // RS14, J01: the query is where people put tokens, so it isn't logged.
 func TestLogLine(t *testing.T) {
-	log := &lockedBuffer{}
+	log := &program.Buffer{}
 	r, err := Start(Options{Addr: "localhost:0", Limits: DefaultLimits, Log: slog.New(slog.NewTextHandler(log, nil))},
 		func(context.Context, Site) (http.Handler, error) { return http.HandlerFunc(teapot), nil })
 	if err != nil {
@@ -310,23 +310,6 @@ func TestLogLine(t *testing.T) {
 	if strings.Contains(line, "CANARY") {
 		t.Errorf("the query is in the log: %s", line)
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func TestStatusWriter(t *testing.T) {

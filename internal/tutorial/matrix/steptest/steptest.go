@@ -2,16 +2,15 @@
 package steptest
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
@@ -19,7 +18,7 @@ import (
 // Run runs every row against a step. It is all that a step's own test does.
 // The names of the tests say the layer that a failing row belongs to.
 func Run(t *testing.T, step int, build serve.Builder) {
-	log := &syncBuffer{}
+	log := &program.Buffer{}
 	dir := t.TempDir()
 	if flag.Lookup("keys") != nil {
 		if err := flag.Set("keys", dir); err != nil {
@@ -87,22 +86,4 @@ func Run(t *testing.T, step int, build serve.Builder) {
 			}
 		}
 	})
-}
-
-// syncBuffer is a buffer that many goroutines may write to.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
