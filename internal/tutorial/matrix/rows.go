@@ -66,8 +66,7 @@ func post(body string, headers ...string) Request {
 func told(step int, id, fact string) Row {
 	name, _, _ := strings.Cut(fact, ":")
 	return Row{
-		ID:      "told-" + id,
-		Title:   "server information: " + name,
+		ID: "told-" + id, Title: "server information: " + name,
 		Request: Request{Call: introduce, Token: alice},
 		Want: absentUntil(2,
 			Want{Status: 200, Lacks: []string{name}, Note: "not told"},
@@ -79,8 +78,7 @@ func told(step int, id, fact string) Row {
 func healthy(step int, id, fact string) Row {
 	name, _, _ := strings.Cut(fact, ":")
 	return Row{
-		ID:      "health-" + id,
-		Title:   "health report: " + name,
+		ID: "health-" + id, Title: "health report: " + name,
 		Request: get("/health"),
 		Want: []Want{
 			{From: 1, Status: 200, Lacks: []string{name}, Note: "not said"},

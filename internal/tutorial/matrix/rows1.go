@@ -8,60 +8,42 @@ import (
 func rowsOfStep1() []Row {
 	rows := []Row{
 		{
-			ID:      "health",
-			Title:   "the health report",
+			ID: "health", Title: "the health report",
 			Request: get("/health"),
 			Want: []Want{
-				{
-					From: 1, Status: 200,
-					Has: []string{`{"status":"healthy"}`, "Cache-Control: no-store"},
-				},
+				{From: 1, Status: 200, Has: []string{`{"status":"healthy"}`, "Cache-Control: no-store"}},
 				{From: 5, Status: 200, Has: []string{`"status":"healthy"`}},
 			},
 		},
 		{
-			ID:      "origin-absent-mcp",
-			Refs:    []string{"RS01"},
+			ID: "origin-absent-mcp", Refs: []string{"RS01"},
 			Title:   "a call without an Origin, as MCP clients make it",
 			Request: Request{Call: echoCall, Token: alice},
 			Want:    workOf(echoed),
 		},
 		{
-			ID:     "origin-evil-mcp",
-			Refs:   []string{"RS01", "A01"},
-			Attack: true,
-			Title:  "a page of evil.com calls the MCP endpoint",
-			Request: Request{
-				Call: echoCall, Token: alice, Headers: []string{"Origin: http://evil.com"},
-			},
+			ID: "origin-evil-mcp", Refs: []string{"RS01", "A01"}, Attack: true,
+			Title:   "a page of evil.com calls the MCP endpoint",
+			Request: Request{Call: echoCall, Token: alice, Headers: []string{"Origin: http://evil.com"}},
 			Want: []Want{
-				{
-					From: 1, Status: 403, Error: "origin_not_allowed",
-					Lacks: []string{"Access-Control-Allow-Origin"},
-				},
+				{From: 1, Status: 403, Error: "origin_not_allowed", Lacks: []string{"Access-Control-Allow-Origin"}},
 			},
 		},
 		{
-			ID:      "origin-twice",
-			Refs:    []string{"RS01", "A02"},
-			Attack:  true,
+			ID: "origin-twice", Refs: []string{"RS01", "A02"}, Attack: true,
 			Title:   "two Origin headers, the first allowed",
 			Request: get("/health", "Origin: http://localhost", "Origin: http://evil.com"),
 			Want:    []Want{{From: 1, Status: 403, Error: "origin_not_allowed"}},
 		},
 		{
-			ID:      "host-rebound",
-			Refs:    []string{"RS02", "A04"},
-			Attack:  true,
+			ID: "host-rebound", Refs: []string{"RS02", "A04"}, Attack: true,
 			Title:   "DNS rebinding: a foreign host name that resolves to this server",
 			Request: Request{Method: "GET", Target: "/health", Host: "evil.com:8080"},
 			Want:    []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
 		},
 		{
-			ID:     "host-rebound-same-origin",
-			Refs:   []string{"RS02", "A04"},
-			Attack: true,
-			Title:  "DNS rebinding, with an Origin equal to the Host",
+			ID: "host-rebound-same-origin", Refs: []string{"RS02", "A04"}, Attack: true,
+			Title: "DNS rebinding, with an Origin equal to the Host",
 			Request: Request{
 				Call: echoCall, Token: alice, Host: "evil.com:8080",
 				Headers: []string{"Origin: http://evil.com:8080"},
@@ -69,21 +51,16 @@ func rowsOfStep1() []Row {
 			Want: []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
 		},
 		{
-			ID:     "target-absolute",
-			Refs:   []string{"RS02", "A05"},
-			Attack: true,
-			Title:  "a foreign host in the request target",
+			ID: "target-absolute", Refs: []string{"RS02", "A05"}, Attack: true,
+			Title: "a foreign host in the request target",
 			Request: Request{
-				Target: "http://evil.com/mcp", Host: "127.0.0.1", Body: "{}",
-				Headers: []string{jsonType},
+				Target: "http://evil.com/mcp", Host: "127.0.0.1", Body: "{}", Headers: []string{jsonType},
 			},
 			Want: []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
 		},
 		{
-			ID:     "cross-site-without-origin",
-			Refs:   []string{"RS01", "A06"},
-			Attack: true,
-			Title:  "a cross-site request, by its Sec-Fetch-Site header",
+			ID: "cross-site-without-origin", Refs: []string{"RS01", "A06"}, Attack: true,
+			Title: "a cross-site request, by its Sec-Fetch-Site header",
 			Request: Request{
 				Headers: []string{"Sec-Fetch-Site: cross-site", "Content-Type: text/plain"},
 				Body:    `{"jsonrpc":"2.0","id":1,"method":"ping"}`, Token: alice,
@@ -91,52 +68,38 @@ func rowsOfStep1() []Row {
 			Want: []Want{{From: 1, Status: 403, Error: "cross_site_request"}},
 		},
 		{
-			ID:       "loopback-only",
-			Refs:     []string{"RS02", "A08"},
-			Attack:   true,
+			ID: "loopback-only", Refs: []string{"RS02", "A08"}, Attack: true,
 			Title:    "reach the server from another machine",
 			Exchange: onLoopback,
 			Want:     []Want{{From: 1, Text: "bound to loopback"}},
 		},
 		{
-			ID:       "slow-header",
-			Refs:     []string{"A14"},
-			Attack:   true,
+			ID: "slow-header", Refs: []string{"A14"}, Attack: true,
 			Title:    "send a header byte by byte, on many connections",
 			Exchange: slowly("GET /health HTTP/1.1\r\nHost: "),
 			Want:     []Want{{From: 1, Text: "slow ones closed, others served"}},
 		},
 		{
-			ID:     "slow-body",
-			Refs:   []string{"A14"},
-			Attack: true,
-			Title:  "send a body byte by byte, on many connections",
+			ID: "slow-body", Refs: []string{"A14"}, Attack: true,
+			Title: "send a body byte by byte, on many connections",
 			Exchange: slowly("POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n" +
 				"Authorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\n{"),
 			Want: []Want{{From: 1, Text: "slow ones closed, others served"}},
 		},
 		{
-			ID:      "header-900k",
-			Refs:    []string{"A15"},
-			Attack:  true,
-			Title:   "an Authorization header of 900 KB",
+			ID: "header-900k", Refs: []string{"A15"}, Attack: true, Title: "an Authorization header of 900 KB",
 			Request: get("/health", "Authorization: Bearer "+strings.Repeat("a", 900<<10)),
 			Want:    []Want{{From: 1, Status: 431}},
 		},
 		{
-			ID:      "headers-20000",
-			Refs:    []string{"A15"},
-			Attack:  true,
-			Title:   "20,000 headers",
+			ID: "headers-20000", Refs: []string{"A15"}, Attack: true, Title: "20,000 headers",
 			Request: get("/health", slices.Repeat([]string{"X-A: b"}, 20_000)...),
 			Want:    []Want{{From: 1, Status: 431}},
 		},
 	}
 	for _, origin := range origins {
 		row := Row{
-			ID:      "origin-" + origin.id,
-			Refs:    []string{"RS01"},
-			Title:   "a page with the Origin " + origin.value,
+			ID: "origin-" + origin.id, Refs: []string{"RS01"}, Title: "a page with the Origin " + origin.value,
 			Request: get("/health", "Origin: "+origin.value),
 			Want:    []Want{{From: 1, Status: 200}},
 		}

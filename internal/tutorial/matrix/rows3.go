@@ -4,20 +4,16 @@ func rowsOfStep3() []Row {
 	const tools = `"name":"echo"`
 	return inLayer(3, []Row{
 		{
-			ID:      "told-capabilities",
-			Title:   "server information: capabilities",
+			ID: "told-capabilities", Title: "server information: capabilities",
 			Request: Request{Call: introduce, Token: alice},
 			Want: absentUntil(2,
 				Want{Status: 200, Has: []string{`"capabilities":{}`}},
 				Want{
 					From: 3, Status: 200, Has: []string{`"capabilities":{"prompts":{},"tools":{}}`},
-				},
-			),
+				}),
 		},
 		{
-			ID:      "tools-list",
-			Refs:    []string{"RS04"},
-			Title:   "list the tools",
+			ID: "tools-list", Refs: []string{"RS04"}, Title: "list the tools",
 			Request: Request{Call: &Call{Method: "tools/list"}, Token: alice},
 			Want: unknownMethodUntil(3, Want{
 				Status: 200,
@@ -30,8 +26,7 @@ func rowsOfStep3() []Row {
 				Want{
 					From: 6, Status: 200, Has: []string{tools, `"name":"whoami"`},
 					Lacks: []string{"audit"}, Note: "with whoami",
-				},
-			),
+				}),
 			Modern: unknownMethodUntil(3, Want{
 				Status: 200,
 				Has: []string{
@@ -43,13 +38,10 @@ func rowsOfStep3() []Row {
 				Want{
 					From: 6, Status: 200, Has: []string{tools, `"name":"whoami"`},
 					Lacks: []string{"audit"}, Note: "with whoami",
-				},
-			),
+				}),
 		},
 		{
-			ID:      "prompts-list",
-			Refs:    []string{"RS04"},
-			Title:   "list the prompts",
+			ID: "prompts-list", Refs: []string{"RS04"}, Title: "list the prompts",
 			Request: Request{Call: &Call{Method: "prompts/list"}, Token: alice},
 			Want: unknownMethodUntil(3, Want{
 				Status: 200,

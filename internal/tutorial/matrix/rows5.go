@@ -8,9 +8,7 @@ func rowsOfStep5() []Row {
 		healthy(5, "jwks", `"jwks_available":true`),
 		told(5, "jwt", `"jwt_enabled":true`),
 		{
-			ID:      "jwks",
-			Refs:    []string{"D05"},
-			Title:   "read the public key",
+			ID: "jwks", Refs: []string{"D05"}, Title: "read the public key",
 			Request: get("/.well-known/jwks.json"),
 			Want: absentUntil(5,
 				Want{
@@ -25,10 +23,7 @@ func rowsOfStep5() []Row {
 			),
 		},
 		{
-			ID:      "private-key",
-			Refs:    []string{"D05"},
-			Attack:  true,
-			Title:   "read the private key",
+			ID: "private-key", Refs: []string{"D05"}, Attack: true, Title: "read the private key",
 			Request: get("/keys/mcp_private_key.pem"),
 			Want:    []Want{{From: 1, Status: 404}},
 		},

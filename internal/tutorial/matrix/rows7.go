@@ -12,30 +12,24 @@ func rowsOfStep7() []Row {
 		healthy(7, "server", `"authorization_server_metadata":"http`),
 		told(7, "metadata", `"oauth_metadata":"http`),
 		{
-			ID:      "resource-metadata",
-			Refs:    []string{"RS09", "RS10"},
-			Title:   "the protected resource metadata",
+			ID: "resource-metadata", Refs: []string{"RS09", "RS10"}, Title: "the protected resource metadata",
 			Request: get("/.well-known/oauth-protected-resource/mcp"),
 			Want:    absentUntil(7, Want{Status: 200, Has: resource, Lacks: never}),
 		},
 		{
-			ID:      "resource-metadata-root",
-			Refs:    []string{"RS09", "RS10"},
+			ID: "resource-metadata-root", Refs: []string{"RS09", "RS10"},
 			Title:   "the protected resource metadata at the root",
 			Request: get("/.well-known/oauth-protected-resource"),
 			Want:    absentUntil(7, Want{Status: 200, Has: resource, Lacks: never}),
 		},
 		{
-			ID:      "resource-metadata-foreign-page",
-			Refs:    []string{"RS09"},
+			ID: "resource-metadata-foreign-page", Refs: []string{"RS09"},
 			Title:   "the protected resource metadata, read by any page",
 			Request: get("/.well-known/oauth-protected-resource/mcp", "Origin: https://app.example"),
 			Want:    absentUntil(7, Want{Status: 200, Has: resource}),
 		},
 		{
-			ID:      "server-metadata",
-			Refs:    []string{"RS10"},
-			Title:   "the authorization server metadata",
+			ID: "server-metadata", Refs: []string{"RS10"}, Title: "the authorization server metadata",
 			Request: get("/.well-known/oauth-authorization-server"),
 			Want: absentUntil(7,
 				Want{
@@ -63,21 +57,14 @@ func rowsOfStep7() []Row {
 			},
 		},
 		{
-			ID:     "metadata-host",
-			Refs:   []string{"RS09", "E01"},
-			Attack: true,
-			Title:  "a foreign Host header, to get it into the metadata",
-			Request: Request{
-				Method: "GET", Target: "/.well-known/oauth-protected-resource/mcp",
-				Host: "evil.com",
-			},
-			Want: []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
+			ID: "metadata-host", Refs: []string{"RS09", "E01"}, Attack: true,
+			Title:   "a foreign Host header, to get it into the metadata",
+			Request: Request{Method: "GET", Target: "/.well-known/oauth-protected-resource/mcp", Host: "evil.com"},
+			Want:    []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
 		},
 		{
-			ID:     "metadata-forwarded",
-			Refs:   []string{"RS09", "E01"},
-			Attack: true,
-			Title:  "forwarding headers, to get a foreign host into the resource metadata",
+			ID: "metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true,
+			Title: "forwarding headers, to get a foreign host into the resource metadata",
 			Request: get(
 				"/.well-known/oauth-protected-resource/mcp",
 				"X-Forwarded-Host: evil.com",
@@ -87,10 +74,8 @@ func rowsOfStep7() []Row {
 			Want: absentUntil(7, Want{Status: 200, Has: resource, Lacks: never}),
 		},
 		{
-			ID:     "server-metadata-forwarded",
-			Refs:   []string{"RS09", "E01"},
-			Attack: true,
-			Title:  "forwarding headers, to get a foreign host into the server metadata",
+			ID: "server-metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true,
+			Title: "forwarding headers, to get a foreign host into the server metadata",
 			Request: get(
 				"/.well-known/oauth-authorization-server",
 				"X-Forwarded-Host: evil.com",
@@ -99,9 +84,7 @@ func rowsOfStep7() []Row {
 			Want: absentUntil(7, Want{Status: 200, Lacks: never}, moved),
 		},
 		{
-			ID:      "challenge-forwarded",
-			Refs:    []string{"RS09", "E01"},
-			Attack:  true,
+			ID: "challenge-forwarded", Refs: []string{"RS09", "E01"}, Attack: true,
 			Title:   "forwarding headers, to get a foreign host into the challenge",
 			Request: Request{Body: "{}", Headers: []string{jsonType, "X-Forwarded-Host: evil.com"}},
 			Want: absentUntil(2,
@@ -110,24 +93,19 @@ func rowsOfStep7() []Row {
 				Want{
 					From: 7, Status: 401, Error: "missing_token",
 					Has: []string{`resource_metadata="http`, `scope="mcp:read"`}, Lacks: never,
-				},
-			),
+				}),
 		},
 		{
-			ID:       "stated-urls",
-			Refs:     []string{"RS09", "A24"},
+			ID: "stated-urls", Refs: []string{"RS09", "A24"},
 			Title:    "the URLs from the challenge to the documents, compared byte by byte",
 			Exchange: statedURLs,
 			Want: []Want{
-				{From: 1, Text: "nothing stated"},
-				{From: 7, Text: "all of one base"},
+				{From: 1, Text: "nothing stated"}, {From: 7, Text: "all of one base"},
 				{From: 10, Text: "leads to the provider"},
 			},
 		},
 		{
-			ID:    "cors-preflight",
-			Refs:  []string{"RS15"},
-			Title: "a preflight by a page on localhost",
+			ID: "cors-preflight", Refs: []string{"RS15"}, Title: "a preflight by a page on localhost",
 			Request: Request{
 				Method: "OPTIONS",
 				Headers: []string{
@@ -145,16 +123,11 @@ func rowsOfStep7() []Row {
 						"Access-Control-Allow-Methods: POST",
 					},
 					Lacks: []string{"x-evil", "Credentials"},
-				},
-			),
+				}),
 		},
 		{
-			ID:    "cors-answer",
-			Refs:  []string{"RS15"},
-			Title: "a page on localhost reads an answer",
-			Request: Request{
-				Call: &Call{Method: "prompts/list"}, Token: alice, Headers: []string{page},
-			},
+			ID: "cors-answer", Refs: []string{"RS15"}, Title: "a page on localhost reads an answer",
+			Request: Request{Call: &Call{Method: "prompts/list"}, Token: alice, Headers: []string{page}},
 			Want: unknownMethodUntil(3,
 				Want{Status: 200, Lacks: []string{"Access-Control"}, Note: "unreadable"},
 				Want{
@@ -165,13 +138,10 @@ func rowsOfStep7() []Row {
 						"Vary: Origin",
 					},
 					Note: "readable",
-				},
-			),
+				}),
 		},
 		{
-			ID:      "cors-challenge",
-			Refs:    []string{"RS15"},
-			Title:   "a page on localhost reads the challenge",
+			ID: "cors-challenge", Refs: []string{"RS15"}, Title: "a page on localhost reads the challenge",
 			Request: Request{Body: "{}", Headers: []string{page, jsonType}},
 			Want: absentUntil(2,
 				Want{Status: 400, RPC: -32600},
@@ -186,12 +156,10 @@ func rowsOfStep7() []Row {
 						"Access-Control-Expose-Headers: WWW-Authenticate",
 					},
 					Note: "readable",
-				},
-			),
+				}),
 		},
 		{
-			ID:      "cors-method",
-			Refs:    []string{"RS15", "WA8"},
+			ID: "cors-method", Refs: []string{"RS15", "WA8"},
 			Title:   "a page on localhost learns that GET is not allowed",
 			Request: get("/mcp", page),
 			Want: absentUntil(2,
@@ -199,12 +167,10 @@ func rowsOfStep7() []Row {
 				Want{
 					From: 7, Status: 405, Has: []string{"Access-Control-Allow-Origin: http://localhost:6274", "Allow: OPTIONS, POST"},
 					Note: "readable",
-				},
-			),
+				}),
 		},
 		{
-			ID:      "cors-not-found",
-			Refs:    []string{"RS15", "WA8"},
+			ID: "cors-not-found", Refs: []string{"RS15", "WA8"},
 			Title:   "any page learns that a document is not there",
 			Request: get("/.well-known/openid-configuration", "Origin: https://app.example"),
 			Want: []Want{
@@ -213,9 +179,7 @@ func rowsOfStep7() []Row {
 			},
 		},
 		{
-			ID:    "cors-metadata-preflight",
-			Refs:  []string{"RS15"},
-			Title: "a preflight for the metadata by any page",
+			ID: "cors-metadata-preflight", Refs: []string{"RS15"}, Title: "a preflight for the metadata by any page",
 			Request: Request{
 				Method: "OPTIONS", Target: "/.well-known/oauth-protected-resource/mcp",
 				Headers: []string{
