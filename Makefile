@@ -36,9 +36,9 @@ go-test: tools
 scripts: tools
 	@bash scripts/test_all.sh
 
-## docs: make the generated parts of the pages anew
+## docs: draw the pictures and make the generated parts of the pages anew
 docs:
-	$(GO) test ./internal/tutorial/pages -run TestPagesAreUpToDate -update
+	$(GO) test ./internal/tutorial/pictures ./internal/tutorial/pages -run 'AreUpToDate$$' -update
 
 ## fuzz: every fuzz target, some ten seconds each
 fuzz:

@@ -97,6 +97,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return w.stepTable(page), nil
 	case words[0] == "diff" && len(arguments) == 1 && isStep(numbers[0]):
 		return w.diff(numbers[0])
+	case words[0] == "picture" && len(arguments) == 1:
+		return w.picture(page, arguments[0])
 	case words[0] == "code" && len(arguments) == 2:
 		return w.code(page, arguments[0], arguments[1])
 	case words[0] == "before-and-now" && len(arguments) == 4 && isStep(numbers[2]) && isStep(numbers[3]):
