@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // MaxDepth is how deep objects and arrays may nest.
@@ -66,21 +68,91 @@ func Members(data []byte, read ...string) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
+// object reads all tokens once, and stops at the depth limit before it has read
+// further. The members are parts of data.
 func object(data []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: broken UTF-8", ErrSyntax)
 	}
-	if err := walk(data); err != nil {
-		return nil, err
-	}
-	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
-		return nil, ErrNotObject
-	}
+	// The unpaired surrogates that this leaves are found below.
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowInvalidUTF8(true))
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
+	var name string
+	var start int64 // of the member that is being read: behind its name
+	for first := true; ; first = false {
+		before := decoder.InputOffset()
+		token, err := decoder.ReadToken()
+		if err != nil {
+			return nil, syntaxError(err)
+		}
+		if first && token.Kind() == '{' {
+			members = map[string]json.RawMessage{}
+		}
+		end, depth := decoder.InputOffset(), decoder.StackDepth()
+		container, length := decoder.StackIndex(depth)
+		isName := container == '{' && length%2 == 1
+		if err := check(token, data[before:end], depth, isName); err != nil {
+			return nil, err
+		}
+		switch {
+		case depth == 0:
+			if err := atEnd(decoder, members); err != nil {
+				return nil, err
+			}
+			return members, nil
+		case depth > 1 || members == nil || length == 0:
+		case isName:
+			name, start = token.String(), end
+		default:
+			members[name] = bytes.TrimLeft(data[start:end], ": \t\r\n")
+		}
 	}
-	return members, nil
+}
+
+func syntaxError(err error) error {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return fmt.Errorf("%w: member name twice", ErrAmbiguous)
+	}
+	return fmt.Errorf("%w: %w", ErrSyntax, err)
+}
+
+// atEnd says whether the value that was read is an object, and all that there is.
+func atEnd(decoder *jsontext.Decoder, members map[string]json.RawMessage) error {
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: trailing data", ErrSyntax)
+	}
+	if members == nil {
+		return ErrNotObject
+	}
+	return nil
+}
+
+// check refuses tokens that JSON permits and that two readers could understand
+// differently. raw is the token's text, and perhaps blanks and a comma before it.
+func check(token jsontext.Token, raw []byte, depth int, isName bool) error {
+	switch token.Kind() {
+	case '{', '[':
+		if depth > MaxDepth {
+			return fmt.Errorf("%w: nested deeper than %d levels", ErrSyntax, MaxDepth)
+		}
+	case '"':
+		escaped := bytes.IndexByte(raw, '\\') >= 0
+		if escaped && unpairedSurrogate(raw) {
+			return fmt.Errorf("%w: unpaired surrogate", ErrAmbiguous)
+		}
+		if escaped && isName && strings.ContainsRune(token.String(), 0) {
+			return fmt.Errorf("%w: member name with a NUL", ErrAmbiguous)
+		}
+	case '0':
+		// Only a number with an exponent, or a very long one, can be out of range.
+		if len(raw) < 300 && !bytes.ContainsAny(raw, "eE") {
+			return nil
+		}
+		if _, err := strconv.ParseFloat(token.String(), 64); err != nil {
+			return fmt.Errorf("%w: number out of range", ErrAmbiguous)
+		}
+	}
+	return nil
 }
 
 // String reads a JSON string; encoding/json would take null for one.
@@ -111,69 +183,6 @@ func Strings(raw json.RawMessage) ([]string, bool) {
 
 // Fold maps a name to the one that encoding/json takes it for.
 func Fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
-
-// walk reads all tokens once and checks what json.Unmarshal lets pass. It
-// stops at the depth limit before it has read further.
-func walk(data []byte) error {
-	// levels holds the names seen in each open object, nil for an array.
-	var levels []map[string]bool
-	var wantName bool
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	for {
-		start := decoder.InputOffset()
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) && len(levels) == 0 {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrSyntax, err)
-		}
-		raw := data[start:decoder.InputOffset()]
-		switch t := token.(type) {
-		case json.Delim:
-			if t == '{' || t == '[' {
-				if len(levels) == MaxDepth {
-					return fmt.Errorf("%w: nested deeper than %d levels", ErrSyntax, MaxDepth)
-				}
-				var names map[string]bool
-				if t == '{' {
-					names = map[string]bool{}
-				}
-				levels = append(levels, names)
-			} else {
-				levels = levels[:len(levels)-1]
-			}
-		case string:
-			if unpairedSurrogate(raw) {
-				return fmt.Errorf("%w: unpaired surrogate", ErrAmbiguous)
-			}
-			if wantName {
-				names := levels[len(levels)-1]
-				if names[t] || strings.ContainsRune(t, 0) {
-					return fmt.Errorf("%w: member name twice, or with a NUL", ErrAmbiguous)
-				}
-				names[t] = true
-				wantName = false
-				continue
-			}
-		case json.Number:
-			if _, err := strconv.ParseFloat(t.String(), 64); err != nil {
-				return fmt.Errorf("%w: number out of range", ErrAmbiguous)
-			}
-		}
-		// After a value, or an opening brace, an object wants a name next.
-		wantName = len(levels) > 0 && levels[len(levels)-1] != nil
-	}
-	if decoder.InputOffset() == 0 {
-		return fmt.Errorf("%w: empty", ErrSyntax)
-	}
-	// Token reads one value after another; json.Valid wants exactly one.
-	if !json.Valid(data) {
-		return fmt.Errorf("%w: trailing data", ErrSyntax)
-	}
-	return nil
-}
 
 // unpairedSurrogate looks for \uD800–\uDFFF that don't come in pairs: such
 // text has no Unicode form, and each reader replaces it in its own way.
