@@ -81,4 +81,11 @@ var drawings = []description{
 	actors,
 	rebinding,
 	twoReaders,
+	accessToken,
+	discovery,
+	scopeAndRole,
+	codeFlow,
+	refreshFamily,
+	keys,
+	wayIn,
 }
