@@ -8,12 +8,12 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/oauth/syntax"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
@@ -151,13 +151,10 @@ const (
 	several
 )
 
-// bearer is the form of the header: the scheme, one blank, one b64token (RFC
-// 6750, section 2.1). The scheme's case doesn't matter (RFC 9110, section 11.1).
-var bearer = regexp.MustCompile(`^(?i:bearer) ([A-Za-z0-9\-._~+/]+=*)$`)
-
-// credentials reads the Authorization headers of a request. What names the
-// scheme Bearer and has another form is a token too, the empty one, which no
-// verifier accepts.
+// credentials reads the Authorization headers of a request: the scheme in any
+// case (RFC 9110, section 11.1), one blank, one b64token (RFC 6750, section
+// 2.1). What names the scheme Bearer and has another form is a token too, the
+// empty one, which no verifier accepts.
 func credentials(headers []string) (token string, s sent) {
 	// A comma is in no token: it joins two headers into one.
 	if len(headers) > 1 || len(headers) == 1 && strings.Contains(headers[0], ",") {
@@ -166,15 +163,12 @@ func credentials(headers []string) (token string, s sent) {
 	if len(headers) == 0 {
 		return "", nothing
 	}
-	scheme := headers[0]
-	if end := strings.IndexAny(scheme, " \t"); end >= 0 {
-		scheme = scheme[:end]
-	}
-	if !strings.EqualFold(scheme, "bearer") {
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	if name, _, _ := strings.Cut(scheme, "\t"); !strings.EqualFold(name, "bearer") {
 		return "", nothing
 	}
-	if match := bearer.FindStringSubmatch(headers[0]); match != nil {
-		token = match[1]
+	if len(scheme) != len("bearer") || !syntax.B64Token(token) {
+		return "", one
 	}
 	return token, one
 }
