@@ -13,23 +13,15 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/mcpserver/scopepolicy"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 )
 
 // Tool is the name of the tool that reads the log.
 const Tool = "audit"
 
-// Decision says who wanted what, and whether it was allowed. It holds no token
-// and no arguments.
-type Decision struct {
-	Time      time.Time `json:"time"`
-	Subject   string    `json:"subject"`
-	ClientID  string    `json:"client_id"`
-	Operation string    `json:"operation"`      // JSON-RPC method
-	Name      string    `json:"name,omitempty"` // of the tool or prompt
-	Allowed   bool      `json:"allowed"`
-	Reason    string    `json:"reason"`
-}
+// Decision says who wanted what, and whether it was allowed.
+type Decision = scopepolicy.Decision
 
 // Log keeps the last decisions and forgets older ones.
 type Log struct {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/web/strictjson"
 )
 
@@ -17,7 +18,6 @@ var Versions = []string{mcp.ProtocolVersion20260728, mcp.ProtocolVersion20251125
 // connection open, notifications/cancelled ends calls of other callers.
 type operation struct {
 	legacy, modern bool     // offered up to 2025-11-25; offered in 2026-07-28
-	named          bool     // has a params.name, mirrored in Mcp-Name
 	members        []string // of params; others are dropped
 	fits           func(params []byte) error
 }
@@ -27,19 +27,10 @@ var operations = map[string]operation{
 	"server/discover": {modern: true, fits: fits[mcp.DiscoverParams]},
 	"ping":            {legacy: true, fits: fits[struct{}]},
 	"tools/list":      {legacy: true, modern: true, members: []string{"cursor"}, fits: fits[mcp.PaginatedParams]},
-	"tools/call":      {legacy: true, modern: true, named: true, members: []string{"name", "arguments"}, fits: fits[mcp.CallToolParams]},
+	"tools/call":      {legacy: true, modern: true, members: []string{"name", "arguments"}, fits: fits[mcp.CallToolParams]},
 	"prompts/list":    {legacy: true, modern: true, members: []string{"cursor"}, fits: fits[mcp.PaginatedParams]},
-	"prompts/get":     {legacy: true, modern: true, named: true, members: []string{"name", "arguments"}, fits: fits[mcp.GetPromptParams]},
+	"prompts/get":     {legacy: true, modern: true, members: []string{"name", "arguments"}, fits: fits[mcp.GetPromptParams]},
 }
-
-// Offers reports whether a method is served, in one era at least.
-func Offers(method string) bool {
-	_, known := operations[method]
-	return known
-}
-
-// Named reports whether the requests of a method name a tool or prompt.
-func Named(method string) bool { return operations[method].named }
 
 // fits tells whether mcp-go can read params as P, so that its own words about
 // Go types never reach a caller.
@@ -48,45 +39,39 @@ func fits[P any](params []byte) error {
 	return json.Unmarshal(params, &p)
 }
 
-// maxName is the longest name of a tool or prompt, in bytes (MCP 2025-11-25,
-// tools, "Tool Names": up to 128 characters).
-const maxName = 128
-
 // admit finds the operation of a message and reduces its params to what that
 // operation knows.
-func admit(m *Message) *rpcError {
+func admit(m *mcpmessage.Message) error {
 	op, known := operations[m.Method]
 	if !known || m.Modern && !op.modern || !m.Modern && !op.legacy {
-		return &rpcError{code: codeMethodNotFound, message: "Method not found: this server doesn't offer it in this protocol version"}
+		return &mcpmessage.Error{Code: mcpmessage.CodeMethodNotFound, Message: "Method not found: this server doesn't offer it in this protocol version"}
 	}
 	members := append([]string{"_meta"}, op.members...)
-	if refusal := onlyExactNames(m.params, members...); refusal != nil {
-		return refusal
+	if err := mcpmessage.OnlyExactNames(m.Params, members...); err != nil {
+		return err
 	}
-	for name := range m.params {
+	for name := range m.Params {
 		if !slices.Contains(members, name) {
-			delete(m.params, name)
+			delete(m.Params, name)
 		}
 	}
 	for _, name := range []string{"_meta", "arguments", "capabilities", "clientInfo"} {
-		if raw, ok := m.params[name]; ok {
+		if raw, ok := m.Params[name]; ok {
 			read := strictjson.Object
 			if name == "arguments" { // a tool's own names, which are exact (WC5)
 				read = func(data []byte) (map[string]json.RawMessage, error) { return strictjson.Members(data) }
 			}
 			if _, err := read(raw); err != nil {
-				return &rpcError{code: codeInvalidParams, message: "Invalid params: " + name + " must be an object"}
+				return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: " + name + " must be an object"}
 			}
 		}
 	}
-	if op.named {
-		if json.Unmarshal(m.params["name"], &m.Name) != nil || m.Name == "" || len(m.Name) > maxName {
-			return &rpcError{code: codeInvalidParams, message: "Invalid params: name must be a string of 1 to 128 bytes"}
-		}
+	if err := m.ReadName(); err != nil {
+		return err
 	}
-	params, err := json.Marshal(m.params)
+	params, err := json.Marshal(m.Params)
 	if err != nil || op.fits(params) != nil {
-		return &rpcError{code: codeInvalidParams, message: "Invalid params: a member has the wrong type; see the MCP schema of " + m.Method}
+		return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: a member has the wrong type; see the MCP schema of " + m.Method}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 )
 
 // handled is one request as mcp-go's hooks saw it.
@@ -25,9 +26,9 @@ type handled struct {
 
 // A trace records what became of one request behind Decode.
 type trace struct {
-	understood *mcpendpoint.Message // what Decode handed on; nil: nothing
-	reached    int                  // how often mcp-go began with it
-	handled    []handled            // what mcp-go then ran
+	understood *mcpmessage.Message // what Decode handed on; nil: nothing
+	reached    int                 // how often mcp-go began with it
+	handled    []handled           // what mcp-go then ran
 }
 
 type traceKey struct{}
@@ -74,7 +75,7 @@ func endpoint(s *mcpendpoint.Server) http.Handler {
 	inner := mcpendpoint.Handler(s)
 	return mcpendpoint.Decode(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if seen, ok := r.Context().Value(traceKey{}).(*trace); ok {
-			seen.understood = mcpendpoint.FromContext(r.Context())
+			seen.understood = mcpmessage.FromContext(r.Context())
 		}
 		inner.ServeHTTP(w, r)
 	}))

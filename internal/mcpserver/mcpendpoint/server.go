@@ -15,6 +15,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/web/version"
 )
 
@@ -72,10 +73,10 @@ func Handler(s *Server) http.Handler {
 		server.WithDisableLocalhostProtection(true),
 	)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		message := FromContext(r.Context())
+		message := mcpmessage.FromContext(r.Context())
 		if missing := s.missingArgument(message); missing != "" {
-			refuse(w, r, message, statusOf(codeInvalidParams, message.Modern),
-				&rpcError{code: codeInvalidParams, message: "Invalid params: the prompt needs the argument " + missing})
+			err := &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: the prompt needs the argument " + missing}
+			refuse(w, r, message, statusOf(err, message.Modern), err)
 			return
 		}
 		inner.ServeHTTP(w, r)
@@ -85,7 +86,7 @@ func Handler(s *Server) http.Handler {
 // missingArgument names an argument that a prompt requires and a message
 // lacks. MCP asks for -32602 (prompts, "Error Handling"); what a prompt handler
 // of mcp-go returns becomes -32603.
-func (s *Server) missingArgument(m *Message) string {
+func (s *Server) missingArgument(m *mcpmessage.Message) string {
 	if m.Method != "prompts/get" {
 		return ""
 	}
@@ -95,7 +96,7 @@ func (s *Server) missingArgument(m *Message) string {
 	}
 	var given map[string]string
 	// Decode made sure that they are strings.
-	_ = json.Unmarshal(m.params["arguments"], &given)
+	_ = json.Unmarshal(m.Params["arguments"], &given)
 	for _, argument := range prompt.Prompt.Arguments {
 		if _, ok := given[argument.Name]; argument.Required && !ok {
 			return argument.Name

@@ -7,8 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/mcpserver/auditlog"
-	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/mcpserver/scopepolicy"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/principal"
@@ -24,7 +23,7 @@ func Example() {
 		},
 	}
 	done := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "done") })
-	guarded := mcpendpoint.Decode(scopepolicy.Require(policy, bearerauth.Challenge{Realm: "orders"}, auditlog.New(10), done))
+	guarded := mcpmessage.Inspect(scopepolicy.Require(policy, bearerauth.Challenge{Realm: "orders"}, nil, done))
 
 	caller := &principal.Principal{Subject: "s", Scopes: []string{"orders:read"}}
 	for _, tool := range []string{"list_orders", "create_order", "drop_orders"} {

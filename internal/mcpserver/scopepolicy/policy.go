@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 )
 
@@ -21,9 +21,22 @@ type Policy struct {
 }
 
 // Rules are the rules by operation. A key is a JSON-RPC method; for methods that
-// name a tool or prompt, the names follow, with blanks between: "tools/call echo
-// whoami". The name * stands for all that no other rule names.
+// name a tool, prompt or resource, the names follow, with blanks between:
+// "tools/call echo whoami", "resources/read orders://open". The name * stands for
+// all that no other rule names. Names are compared to the letter, so the server
+// must compare them in the same way.
+//
+// Servers with streams and sessions also have operations without a method, such
+// as [mcpmessage.Stream], and clients send them notifications: see [Session].
 type Rules map[string]Rule
+
+// Session are the operations of Streamable HTTP's streams and sessions, and the
+// notifications and answers that belong to them. None needs more than a token. To
+// open them all, copy them into a policy: maps.Copy(policy.Rules, Session).
+var Session = Rules{
+	mcpmessage.Stream: {}, mcpmessage.End: {}, mcpmessage.Respond: {}, "subscriptions/listen": {},
+	"notifications/initialized": {}, "notifications/cancelled": {}, "notifications/progress": {}, "notifications/roots/list_changed": {},
+}
 
 // Rule is what one operation needs: scopes of the client and a role of the user.
 // The zero value needs a valid token and nothing more. Lists have blanks between,
@@ -35,6 +48,10 @@ type Rule struct {
 	// "Step-Up Authorization Flow").
 	AnyOf string
 	Roles string // of which the user needs one; empty: no role is needed
+	// Hidden leaves a tool, prompt or resource out of the lists of callers who may
+	// not use it; see [Policy.Shows]. A client asks for no scope for what it can't
+	// see, so hide only what its user should not learn of.
+	Hidden bool
 }
 
 // compiled is a policy with its lists taken apart.
@@ -45,15 +62,18 @@ type compiled struct {
 	rules       map[string]requirement
 }
 
-type requirement struct{ allOf, anyOf, roles []string }
+type requirement struct {
+	allOf, anyOf, roles []string
+	hidden              bool
+}
 
 // compile panics on a policy that contradicts itself or names an operation that
-// the server doesn't offer, as http.ServeMux does on patterns: the policy is part
-// of the program.
+// MCP doesn't have, as http.ServeMux does on patterns: the policy is part of the
+// program.
 func (p Policy) compile() *compiled {
 	c := &compiled{roles: strings.Fields(p.Roles), defaultRole: p.DefaultRole, rules: map[string]requirement{}}
 	for key, rule := range p.Rules {
-		needs := requirement{strings.Fields(rule.AllOf), strings.Fields(rule.AnyOf), strings.Fields(rule.Roles)}
+		needs := requirement{strings.Fields(rule.AllOf), strings.Fields(rule.AnyOf), strings.Fields(rule.Roles), rule.Hidden}
 		for _, role := range append(needs.roles, p.DefaultRole) {
 			if role != "" && !slices.Contains(c.roles, role) {
 				panic(fmt.Sprintf("scopepolicy: %q: role %q is not in Roles; add it there", key, role))
@@ -73,10 +93,10 @@ func (p Policy) compile() *compiled {
 // operations are the operations that the key of a rule names.
 func operations(key string) []string {
 	words := strings.Fields(key)
-	if len(words) == 0 || !mcpendpoint.Offers(words[0]) {
-		panic(fmt.Sprintf("scopepolicy: %q: the server doesn't offer this method", key))
+	if len(words) == 0 || !mcpmessage.Known(words[0]) {
+		panic(fmt.Sprintf("scopepolicy: %q: MCP has no such method for clients; check the spelling", key))
 	}
-	if named := mcpendpoint.Named(words[0]); named != (len(words) > 1) {
+	if named := mcpmessage.Named(words[0]); named != (len(words) > 1) {
 		panic(fmt.Sprintf("scopepolicy: %q: names after the method: %t, wanted: %t", key, len(words) > 1, named))
 	}
 	if len(words) == 1 {
@@ -104,13 +124,8 @@ const (
 
 // decide tells whether a caller may send a message. Scopes come first: they are
 // what a client can ask for. Roles only take away.
-func (c *compiled) decide(caller *principal.Principal, m *mcpendpoint.Message) decision {
-	needs, known := c.rules[m.Method]
-	if mcpendpoint.Named(m.Method) {
-		if needs, known = c.rules[m.Method+" "+m.Name]; !known {
-			needs, known = c.rules[m.Method+" *"]
-		}
-	}
+func (c *compiled) decide(caller *principal.Principal, m *mcpmessage.Message) decision {
+	needs, known := c.rule(m)
 	if !known {
 		return decision{reason: "no rule of the policy names the operation", final: noRule}
 	}
@@ -124,6 +139,31 @@ func (c *compiled) decide(caller *principal.Principal, m *mcpendpoint.Message) d
 		return decision{reason: "the user has none of the roles " + strings.Join(needs.roles, ", "), final: noRole}
 	}
 	return decision{allowed: true, reason: "scope and role suffice"}
+}
+
+// rule finds the rule for a message.
+func (c *compiled) rule(m *mcpmessage.Message) (needs requirement, known bool) {
+	if !mcpmessage.Named(m.Method) {
+		needs, known = c.rules[m.Method]
+		return needs, known
+	}
+	if needs, known = c.rules[m.Method+" "+m.Name]; !known {
+		needs, known = c.rules[m.Method+" *"]
+	}
+	return needs, known
+}
+
+// Shows returns a function for the lists of an MCP server: whether a caller sees
+// a name of a method, such as the tool echo of tools/call. All is shown but what
+// a rule with Hidden refuses to the caller. Hidden or not, [Require] refuses it.
+// Shows panics on a policy that contradicts itself.
+func (p Policy) Shows() func(caller *principal.Principal, method, name string) bool {
+	c := p.compile()
+	return func(caller *principal.Principal, method, name string) bool {
+		m := &mcpmessage.Message{Method: method, Name: name}
+		needs, _ := c.rule(m)
+		return !needs.hidden || c.decide(caller, m).allowed
+	}
 }
 
 // scopes are all scopes that an operation needs: of the alternatives the one
@@ -157,7 +197,7 @@ func (c *compiled) rolesOf(caller *principal.Principal) []string {
 // the operation: the client adds what it already has. Clients of earlier
 // revisions replace their scopes by the challenge's, so it also names those of
 // this server that the token has, or they would lose one to gain another.
-func (c *compiled) askFor(needs []string, caller *principal.Principal, m *mcpendpoint.Message) string {
+func (c *compiled) askFor(needs []string, caller *principal.Principal, m *mcpmessage.Message) string {
 	scopes := slices.Clone(needs)
 	for _, scope := range caller.Scopes {
 		if !m.Modern && slices.Contains(c.scopes, scope) && !slices.Contains(scopes, scope) {

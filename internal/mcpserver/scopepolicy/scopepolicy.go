@@ -18,28 +18,44 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/mcpserver/auditlog"
-	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
 
-// Require lets messages through to next that their caller may send, and writes
-// each decision into the log. Too little scope is answered with 403
+// Decision says who wanted what, and whether it was allowed. It holds no token
+// and no arguments.
+type Decision struct {
+	Time      time.Time `json:"time"`
+	Subject   string    `json:"subject"`
+	ClientID  string    `json:"client_id"`
+	Operation string    `json:"operation"`      // JSON-RPC method, or one of the transport
+	Name      string    `json:"name,omitempty"` // of the tool, prompt or resource
+	Allowed   bool      `json:"allowed"`
+	Reason    string    `json:"reason"`
+}
+
+// Recorder keeps decisions. It is called by many requests at once.
+type Recorder interface{ Add(Decision) }
+
+// Require lets messages through to next that their caller may send, and gives
+// each decision to the log, if there is one. Too little scope is answered with 403
 // insufficient_scope and a challenge that names all scopes of the operation.
 // What the role forbids is answered with 403 access_denied and no challenge,
 // because no new token helps. Require panics on a policy that contradicts itself.
-func Require(policy Policy, challenge bearerauth.Challenge, log *auditlog.Log, next http.Handler) http.Handler {
+func Require(policy Policy, challenge bearerauth.Challenge, log Recorder, next http.Handler) http.Handler {
 	rules := policy.compile()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, message := principal.FromContext(r.Context()), mcpendpoint.FromContext(r.Context())
+		caller, message := principal.FromContext(r.Context()), mcpmessage.FromContext(r.Context())
 		d := rules.decide(caller, message)
-		log.Add(auditlog.Decision{
-			Time: time.Now().UTC(), Subject: caller.Subject, ClientID: caller.ClientID,
-			Operation: message.Method, Name: message.Name, Allowed: d.allowed, Reason: d.reason,
-		})
+		if log != nil {
+			log.Add(Decision{
+				Time: time.Now().UTC(), Subject: caller.Subject, ClientID: caller.ClientID,
+				Operation: message.Method, Name: message.Name, Allowed: d.allowed, Reason: d.reason,
+			})
+		}
 		if d.allowed {
 			next.ServeHTTP(w, r)
 			return
@@ -47,7 +63,7 @@ func Require(policy Policy, challenge bearerauth.Challenge, log *auditlog.Log, n
 		logging.FromContext(r.Context()).InfoContext(r.Context(), "not allowed", "subject", caller.Subject,
 			"client_id", caller.ClientID, "operation", message.Method, "name", message.Name, "error", d.reason)
 		if len(d.needs) == 0 {
-			mcpendpoint.Refuse(w, r, jsonreply.Refusal{Status: http.StatusForbidden, Code: "access_denied", Description: d.final})
+			mcpmessage.Refuse(w, r, jsonreply.Refusal{Status: http.StatusForbidden, Code: "access_denied", Description: d.final})
 			return
 		}
 		challenge.InsufficientScope(w, r, rules.askFor(d.needs, caller, message),

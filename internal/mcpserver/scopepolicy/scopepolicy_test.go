@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"mcp-auth-step-by-step/internal/mcpserver/auditlog"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 )
@@ -75,6 +75,11 @@ func request(method, name string) *http.Request {
 	return r
 }
 
+// last keeps the last decision.
+type last struct{ Decision }
+
+func (l *last) Add(d Decision) { l.Decision = d }
+
 // demo is the policy of step 8.
 var demo = Policy{
 	Roles: "admin user guest",
@@ -93,7 +98,7 @@ var challenge = bearerauth.Challenge{Realm: "mcp", Body: mcpendpoint.Refuse, Res
 // Every set of scopes × every set of roles × every operation × every tool, on
 // the wire and in the log; and all of it where roles are optional.
 func TestRS11_RS12_E04_E05_Product(t *testing.T) {
-	log := auditlog.New(1)
+	log := &last{}
 	for _, optional := range []bool{false, true} {
 		policy := demo
 		if optional {
@@ -105,7 +110,7 @@ func TestRS11_RS12_E04_E05_Product(t *testing.T) {
 	}
 }
 
-func product(t *testing.T, h http.Handler, log *auditlog.Log, optional bool) {
+func product(t *testing.T, h http.Handler, log *last, optional bool) {
 	t.Helper()
 	cases := [][2]string{{"initialize", ""}, {"server/discover", ""}, {"ping", ""}, {"tools/list", ""}, {"prompts/list", ""}, {"prompts/get", "help"}, {"prompts/get", "audit"}}
 	for _, tool := range []string{"echo", "whoami", "audit", "Audit", "audit ", "nobody"} {
@@ -162,7 +167,7 @@ func product(t *testing.T, h http.Handler, log *auditlog.Log, optional bool) {
 					strings.Contains(header, `resource_metadata="`+challenge.ResourceMetadata+`"`) && strings.Contains(header, "error_description=")) {
 					t.Fatalf("%s %q with %q: challenge %s", method, name, scopes, header)
 				}
-				d := log.Last()[0]
+				d := log.Decision
 				if d.Subject != "s" || d.ClientID != "c" || d.Operation != method || d.Name != loggedName(method, name) || d.Allowed != (want == "") || d.Reason == "" || d.Time.IsZero() {
 					t.Fatalf("%s %q with %q as %q is in the log as %+v", method, name, scopes, roles, d)
 				}
@@ -195,12 +200,12 @@ func TestUnknownOperation(t *testing.T) {
 	t.Parallel()
 	all := &principal.Principal{Scopes: []string{"mcp:read", "mcp:tools", "mcp:prompts"}, Roles: []string{"admin", "user", "guest"}}
 	for _, method := range []string{"", "tools", "tools/", "tools/Call", "TOOLS/CALL", "tools/call ", "resources/read", "completion/complete", "tasks/list", "notifications/cancelled"} {
-		if d := demo.compile().decide(all, &mcpendpoint.Message{Method: method, Name: "echo"}); d.allowed || d.needs != nil || d.reason == "" {
+		if d := demo.compile().decide(all, &mcpmessage.Message{Method: method, Name: "echo"}); d.allowed || d.needs != nil || d.reason == "" {
 			t.Errorf("%q: %+v", method, d)
 		}
 	}
 	for _, tool := range []string{"", "*", "new_tool", "echo ", "Echo", "echo get_time"} {
-		if d := demo.compile().decide(all, &mcpendpoint.Message{Method: "tools/call", Name: tool}); d.allowed || d.needs != nil || d.reason == "" {
+		if d := demo.compile().decide(all, &mcpmessage.Message{Method: "tools/call", Name: tool}); d.allowed || d.needs != nil || d.reason == "" {
 			t.Errorf("tool %q: %+v", tool, d)
 		}
 	}
@@ -212,7 +217,7 @@ func TestWA10_ChallengeKeepsWhatTheTokenHas(t *testing.T) {
 	t.Parallel()
 	caller := &principal.Principal{Scopes: []string{"openid", "mcp:prompts", "mcp:read", "mcp:prompts"}}
 	for modern, want := range map[bool]string{true: "mcp:tools", false: "mcp:tools mcp:prompts mcp:read"} {
-		m := &mcpendpoint.Message{Method: "tools/call", Name: "echo", Modern: modern}
+		m := &mcpmessage.Message{Method: "tools/call", Name: "echo", Modern: modern}
 		c := demo.compile()
 		if got := c.askFor(c.decide(caller, m).needs, caller, m); got != want {
 			t.Errorf("modern: %t: %q, want %q", modern, got, want)
@@ -225,7 +230,7 @@ func TestWA10_ChallengeKeepsWhatTheTokenHas(t *testing.T) {
 func TestRS11_AllScopesInOneChallenge(t *testing.T) {
 	t.Parallel()
 	c := Policy{Rules: Rules{"tools/call create_order": {AllOf: "orders:write stock:read", AnyOf: "pay:card pay:invoice"}}}.compile()
-	m := &mcpendpoint.Message{Method: "tools/call", Name: "create_order", Modern: true}
+	m := &mcpmessage.Message{Method: "tools/call", Name: "create_order", Modern: true}
 	for has, want := range map[string]string{
 		"":                                    "orders:write stock:read pay:card",
 		"orders:write":                        "orders:write stock:read pay:card",
@@ -263,6 +268,95 @@ func TestPolicyMistakes(t *testing.T) {
 	}
 }
 
+// A line opens operations that the steps don't have, each for whom it says.
+func TestPolicyOpensMore(t *testing.T) {
+	t.Parallel()
+	c := Policy{Roles: "clerk", Rules: Rules{
+		"resources/list": {}, "completion/complete": {}, "tasks/get": {},
+		"resources/read orders://open orders://done": {AnyOf: "orders:read"},
+		"resources/read *":                           {AllOf: "orders:read", Roles: "clerk"},
+		"resources/subscribe *":                      {AllOf: "orders:watch"},
+		mcpmessage.Stream:                            {},
+	}}.compile()
+	for _, test := range []struct {
+		method, name, scopes, roles string
+		allowed                     bool
+		needs                       string
+	}{
+		{method: "resources/list", allowed: true},
+		{method: "completion/complete", allowed: true},
+		{method: "tasks/get", allowed: true},
+		{method: "GET", allowed: true},
+		{method: "DELETE"},
+		{method: "tasks/cancel"},
+		{method: "notifications/initialized"},
+		{method: "resources/templates/list"},
+		{method: "resources/read", name: "orders://open", needs: "orders:read"},
+		{method: "resources/read", name: "orders://open", scopes: "orders:read", allowed: true},
+		{method: "resources/read", name: "orders://OPEN", scopes: "orders:read"},
+		{method: "resources/read", name: "orders://OPEN", scopes: "orders:read", roles: "clerk", allowed: true},
+		{method: "resources/subscribe", name: "orders://open", scopes: "orders:read", needs: "orders:watch"},
+		{method: "resources/unsubscribe", name: "orders://open", scopes: "orders:read"},
+	} {
+		caller := &principal.Principal{Scopes: strings.Fields(test.scopes), Roles: strings.Fields(test.roles)}
+		d := c.decide(caller, &mcpmessage.Message{Method: test.method, Name: test.name})
+		if d.allowed != test.allowed || strings.Join(d.needs, " ") != test.needs {
+			t.Errorf("%+v: allowed %t, needs %q", test, d.allowed, d.needs)
+		}
+	}
+}
+
+// The policy hides a tool by a word, and refuses it whether hidden or not.
+func TestPolicyHides(t *testing.T) {
+	t.Parallel()
+	policy := Policy{Roles: "manager", Rules: Rules{
+		"tools/call list":   {AllOf: "orders:read"},
+		"tools/call create": {AllOf: "orders:write", Hidden: true},
+		"tools/call delete": {AllOf: "orders:write", Roles: "manager", Hidden: true},
+		"resources/read *":  {AllOf: "orders:read", Hidden: true},
+	}}
+	shows, c := policy.Shows(), policy.compile()
+	for _, test := range []struct{ scopes, roles, shown, allowed string }{
+		{"", "", "list other", ""},
+		{"", "manager", "list other", ""},
+		{"orders:read", "", "list other orders://1", "list orders://1"},
+		{"orders:write", "", "list other create", "create"},
+		{"orders:read orders:write", "manager", "list other create delete orders://1", "list create delete orders://1"},
+	} {
+		caller := &principal.Principal{Scopes: strings.Fields(test.scopes), Roles: strings.Fields(test.roles)}
+		var shown, allowed []string
+		for _, name := range strings.Fields("list other create delete orders://1") {
+			method := "tools/call"
+			if strings.Contains(name, ":") {
+				method = "resources/read"
+			}
+			if shows(caller, method, name) {
+				shown = append(shown, name)
+			}
+			if c.decide(caller, &mcpmessage.Message{Method: method, Name: name}).allowed {
+				allowed = append(allowed, name)
+			}
+		}
+		if strings.Join(shown, " ") != test.shown || strings.Join(allowed, " ") != test.allowed {
+			t.Errorf("%+v: shown %q, allowed %q", test, shown, allowed)
+		}
+	}
+}
+
+// What belongs to streams and sessions needs no more than a token, and is open
+// where a policy says so.
+func TestPolicyOpensSessions(t *testing.T) {
+	t.Parallel()
+	nobody := &principal.Principal{}
+	open, closed := Policy{Rules: Session}.compile(), demo.compile()
+	for method := range Session {
+		m := &mcpmessage.Message{Method: method}
+		if !open.decide(nobody, m).allowed || closed.decide(nobody, m).allowed {
+			t.Errorf("%s: open %+v, closed %+v", method, open.decide(nobody, m), closed.decide(nobody, m))
+		}
+	}
+}
+
 // E03: a scope is a word, compared whole and in its case.
 func TestE03_LookAlikeScopes(t *testing.T) {
 	for _, scope := range []string{
@@ -271,10 +365,10 @@ func TestE03_LookAlikeScopes(t *testing.T) {
 		"mcp:tools\u200b", "mcp:tools\x00", "mcp\uff1atools", "mcp:tool\u017f", "mcp.tools", "tools", "admin", `["mcp:tools"]`, `"mcp:tools"`, "mcp:tools;mcp:read",
 	} {
 		caller := &principal.Principal{Scopes: []string{scope, scope}, Roles: []string{"user", "admin"}}
-		if needs := demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}).needs; !slices.Equal(needs, []string{"mcp:tools"}) {
+		if needs := demo.compile().decide(caller, &mcpmessage.Message{Method: "tools/call", Name: "echo"}).needs; !slices.Equal(needs, []string{"mcp:tools"}) {
 			t.Errorf("%q is taken for mcp:tools (needs: %q)", scope, needs)
 		}
-		if needs := demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/list"}).needs; !slices.Equal(needs, []string{"mcp:read"}) {
+		if needs := demo.compile().decide(caller, &mcpmessage.Message{Method: "tools/list"}).needs; !slices.Equal(needs, []string{"mcp:read"}) {
 			t.Errorf("%q is taken for mcp:read or mcp:tools (needs: %q)", scope, needs)
 		}
 	}
@@ -284,11 +378,11 @@ func TestE03_LookAlikeScopes(t *testing.T) {
 func TestE05_LookAlikeAdmins(t *testing.T) {
 	for _, role := range []string{"", "*", "Admin", "ADMIN", "admin ", " admin", "admins", "administrator", "root", "user,admin", "user admin", "realm:admin", "admin\x00", "аdmin" /* Cyrillic */} {
 		caller := &principal.Principal{Issuer: "admin", Subject: "admin", Username: "admin", ClientID: "admin", Scopes: []string{"mcp:tools", "admin", "audit"}, Roles: []string{"user", role}}
-		if demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: auditlog.Tool}).allowed {
+		if demo.compile().decide(caller, &mcpmessage.Message{Method: "tools/call", Name: "audit"}).allowed {
 			t.Errorf("the role %q is taken for admin", role)
 		}
 		caller.Roles = []string{"guest", role}
-		if demo.compile().decide(caller, &mcpendpoint.Message{Method: "tools/call", Name: "echo"}).allowed {
+		if demo.compile().decide(caller, &mcpmessage.Message{Method: "tools/call", Name: "echo"}).allowed {
 			t.Errorf("the role %q is taken for one that allows calls", role)
 		}
 	}
@@ -298,7 +392,7 @@ func TestE05_LookAlikeAdmins(t *testing.T) {
 // through.
 func TestRequireNeedsTheLayersBefore(t *testing.T) {
 	inside := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("let through") })
-	guarded := Require(demo, challenge, auditlog.New(1), inside)
+	guarded := Require(demo, challenge, nil, inside)
 	r := request("ping", "")
 	for name, call := range map[string]func(){
 		"no caller": func() { mcpendpoint.Decode(guarded).ServeHTTP(httptest.NewRecorder(), r) },
