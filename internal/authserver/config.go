@@ -90,7 +90,8 @@ func (c *Config) fill() (err error) {
 // Limits bound what unknown callers can cost. The zero value of a field means
 // what the realm file says, or else the default in brackets.
 type Limits struct {
-	UserTries            int           // wrong passwords in a row for one user name, or secrets for one client (10)
+	UserTries            int           // wrong passwords in a row for one user name, or secrets for one client, from one address (10)
+	UserTriesFromAll     int           // wrong passwords in a row for one user name from all addresses where that user hasn't logged in (100)
 	AddressTries         int           // wrong passwords in a row from one address (100)
 	TryInterval          time.Duration // until one more try is allowed (30 s)
 	Registrations        int           // registrations in a row from one address (60)
@@ -119,6 +120,7 @@ const (
 func (l Limits) withDefaults(r *realm.Realm) Limits {
 	return Limits{
 		UserTries:            cmp.Or(l.UserTries, r.LoginTries, 10),
+		UserTriesFromAll:     cmp.Or(l.UserTriesFromAll, 100),
 		AddressTries:         cmp.Or(l.AddressTries, 100),
 		TryInterval:          cmp.Or(l.TryInterval, 30*time.Second),
 		Registrations:        cmp.Or(l.Registrations, 60),

@@ -191,6 +191,58 @@ func TestWD7_PasswordHashesAreBoundedAndEndWithTheirRequest(t *testing.T) {
 	}
 }
 
+func TestWD2_WD7_WhoGuessesLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	r := start(t, manyAddresses, func(c *Config) { c.Limits.UserTriesFromAll = 50 })
+	try := func(address, password string) int {
+		return r.tokens(passwordForm("mcp-user", "password="+password), fromHeader, address).status
+	}
+	if status := try("home", "user123"); status != http.StatusOK {
+		t.Fatalf("at first: %d", status)
+	}
+	for range 100 {
+		try("guesser", "wrong")
+	}
+	if status := try("elsewhere", "user123"); status != http.StatusOK {
+		t.Errorf("while somebody guesses from one address: %d", status)
+	}
+	looked := 0
+	for i := range 200 {
+		if try(fmt.Sprintf("guesser %d", i), "wrong") == http.StatusBadRequest {
+			looked++
+		}
+	}
+	if want := 50 - r.limits.UserTries; looked != want {
+		t.Errorf("%d guesses from many addresses were looked at, want %d", looked, want)
+	}
+	// The user is locked out only where nobody has seen that user yet.
+	for _, address := range []string{"home", "elsewhere"} {
+		if status := try(address, "user123"); status != http.StatusOK {
+			t.Errorf("%s, while somebody guesses from many addresses: %d", address, status)
+		}
+	}
+	if status := try("new", "user123"); status != http.StatusTooManyRequests {
+		t.Errorf("from a new address: %d", status)
+	}
+	r.clock.advance(r.limits.TryInterval)
+	if status := try("new", "user123"); status != http.StatusOK {
+		t.Errorf("from a new address, later: %d", status)
+	}
+}
+
+func TestWD7_FamiliarAddressesAreBounded(t *testing.T) {
+	t.Parallel()
+	c := &clock{at: time.Unix(0, 0)}
+	f := newFamiliar(c.now)
+	f.add("other", "other home")
+	for i := range 2 * addressesPerUser {
+		f.add("user", fmt.Sprint("user ", i))
+	}
+	if len(f.known) != addressesPerUser+1 || f.has("user 0") || !f.has(fmt.Sprint("user ", 2*addressesPerUser-1)) || !f.has("other home") {
+		t.Errorf("%d are known", len(f.known))
+	}
+}
+
 func TestWD7_AWaitForALimitEndsWithItsRequest(t *testing.T) {
 	t.Parallel()
 	limit := newLimiter(1, time.Minute, time.Now)

@@ -113,12 +113,19 @@ func (b *bucket) fill(l *limiter, now time.Time) {
 	b.at = now
 }
 
+// sample is how many keys makeRoom looks at.
+const sample = 16
+
 // makeRoom forgets the keys that have all their tries, and if there are none,
-// the one with the most.
+// the one with the most, among a few: where there are many, looking at all of
+// them would make every new key cost more than the try that it stands for.
 func (l *limiter) makeRoom(now time.Time) {
 	var fullest string
-	most := -1.0
-	for key, b := range l.buckets {
+	most, seen := -1.0, 0
+	for key, b := range l.buckets { // each time from another one on
+		if seen++; seen > sample {
+			break
+		}
 		switch b.fill(l, now); {
 		case b.running > 0: // at most as many as there are connections
 		case b.left >= l.burst:

@@ -34,11 +34,14 @@ func (c PasswordCost) withDefaults() PasswordCost {
 // directory holds the users, their passwords as hashes, and bounds how often
 // passwords are tried.
 type directory struct {
-	users               map[string]*account // by user name
-	dummySalt           []byte              // for user names that don't exist
-	queue, running      chan struct{}       // one entry for each hash that is waited for, or is being computed
-	derive              func(ctx context.Context, password string, salt []byte) ([]byte, error)
-	byName, fromAddress *limiter
+	users          map[string]*account // by user name
+	dummySalt      []byte              // for user names that don't exist
+	queue, running chan struct{}       // one entry for each hash that is waited for, or is being computed
+	derive         func(ctx context.Context, password string, salt []byte) ([]byte, error)
+	// Wrong passwords are limited by address, by user and address, and by user
+	// from all addresses but those from which that user has logged in.
+	fromAddress, byBoth, byName *limiter
+	familiar                    *familiar
 }
 
 type account struct {
@@ -53,8 +56,10 @@ func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() t
 		dummySalt:   newSalt(),
 		queue:       make(chan struct{}, hashQueue),
 		running:     make(chan struct{}, runtime.GOMAXPROCS(0)),
-		byName:      newLimiter(limits.UserTries, limits.TryInterval, now),
 		fromAddress: newLimiter(limits.AddressTries, limits.TryInterval/10, now),
+		byBoth:      newLimiter(limits.UserTries, limits.TryInterval, now),
+		byName:      newLimiter(limits.UserTriesFromAll, limits.TryInterval, now),
+		familiar:    newFamiliar(now),
 	}
 	d.derive = d.argon2(cost.withDefaults())
 	for _, user := range r.Users {
@@ -110,19 +115,30 @@ var (
 // whether it exists or not, and by address. Beyond the limit even the right
 // password isn't checked, so that it can't be told from a wrong one (RFC 6819,
 // section 5.1.4.2).
-func (d *directory) logIn(ctx context.Context, username, password, address string) (*account, error) {
+//
+// Whoever guesses from other addresses doesn't lock a user out of those from which
+// the user has logged in.
+func (d *directory) logIn(ctx context.Context, username, password, address string) (user *account, err error) {
 	name := digest(strings.ToLower(username))
-	if err := d.fromAddress.begin(ctx, address); err != nil {
-		return nil, loginLimited(err)
+	both := name + " " + address
+	tries := []struct {
+		limit *limiter
+		key   string
+	}{{d.fromAddress, address}, {d.byBoth, both}, {d.byName, name}}
+	if d.familiar.has(both) {
+		tries = tries[:2]
 	}
-	if err := d.byName.begin(ctx, name); err != nil {
-		d.fromAddress.end(address, true)
-		return nil, loginLimited(err)
+	wrong := true // until it is known
+	for _, try := range tries {
+		if err := try.limit.begin(ctx, try.key); err != nil {
+			return nil, loginLimited(err)
+		}
+		defer func() { try.limit.end(try.key, wrong) }()
 	}
-	user, err := d.check(ctx, username, password)
-	wrong := errors.Is(err, errPassword)
-	d.byName.end(name, wrong)
-	d.fromAddress.end(address, wrong)
+	user, err = d.check(ctx, username, password)
+	if wrong = errors.Is(err, errPassword); err == nil {
+		d.familiar.add(name, both)
+	}
 	return user, err
 }
 
