@@ -100,6 +100,49 @@ func TestA14SlowClients(t *testing.T) {
 	}
 }
 
+// WD7: who opens too many connections loses the oldest, and nobody else one.
+func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
+	limits := tight
+	limits.ReadHeader, limits.Idle = patience, patience
+	limits.Connections, limits.ConnectionsPerAddress = 12, 8
+	r := start(t, limits, ok)
+	from := func(address string) net.Conn {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).Dial("tcp", r.Addr.String())
+		if err != nil {
+			t.Skipf("this system has no address %s: %v", address, err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	answered := func(c net.Conn) bool {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err := http.ReadResponse(bufio.NewReader(c), nil)
+		return err == nil
+	}
+	honest := from("127.0.0.1")
+	var flood []net.Conn
+	for range 20 {
+		flood = append(flood, from("127.0.0.2"))
+	}
+	for i := range 2 {
+		from("127.0.0." + string(rune('3'+i)))
+	}
+	late := from("127.0.0.5")
+	if !answered(honest) || !answered(late) {
+		t.Error("a connection of another address was closed")
+	}
+	if !answered(flood[19]) || answered(flood[0]) || answered(flood[11]) {
+		t.Error("of one address's connections, not the oldest were closed")
+	}
+	// A connection that was closed makes room.
+	for range 30 {
+		if c := from("127.0.0.1"); !answered(c) || c.Close() != nil {
+			t.Fatal("a connection was refused after others were closed")
+		}
+	}
+}
+
 // A client that reads nothing can't keep a handler writing.
 func TestA14SlowReader(t *testing.T) {
 	ended := make(chan error, 1)

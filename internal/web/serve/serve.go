@@ -30,6 +30,9 @@ type Limits struct {
 	Idle       time.Duration // between two requests on one connection
 	Header     int           // bytes of the request's header; Go adds 4 KiB of slack
 	Body       int64         // bytes of the request's body
+
+	// Connections that are open at a time, and those of them from one address.
+	Connections, ConnectionsPerAddress int
 }
 
 // DefaultLimits are the limits of every step.
@@ -40,6 +43,9 @@ var DefaultLimits = Limits{
 	Idle:       60 * time.Second,
 	Header:     32 << 10,
 	Body:       1 << 20,
+
+	Connections:           2048,
+	ConnectionsPerAddress: 512,
 }
 
 // Options say where and how to serve.
@@ -169,7 +175,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 		failed: make(chan error, 1),
 		stop:   stop,
 	}
-	go func() { r.failed <- r.server.Serve(listener) }()
+	go func() { r.failed <- r.server.Serve(limitConnections(listener, opts.Limits)) }()
 	return r, nil
 }
 
