@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance
+.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance abuse
 
 ## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
 demo:
@@ -49,6 +49,11 @@ fuzz:
 mutation:
 	MUTATION=$${MUTATION:-all} $(GO) test ./internal/tutorial/manifest -run '^TestEveryLineOfALayerIsMissed$$' -count=1 -timeout 3h
 	MUTATION=$${MUTATION:-all} $(GO) test ./internal/tutorial/mutation -count=1 -v -timeout 3h
+
+## abuse: every flood of docs/limits.md against real servers, recorded for the page; run make docs after it.
+##   It takes six minutes, and with ABUSE=short one
+abuse:
+	ABUSE=$${ABUSE:-all} $(GO) test ./internal/tutorial/abuse -count=1 -v -timeout 30m
 
 ## interop: MCP Inspector, Chromium and servers of other SDKs, which need npm
 interop:

@@ -46,50 +46,64 @@ type User struct{ Name, Password string }
 // which the server then sends the browser: the client's redirect URI with the
 // authorization response in its query. It does not open that URL.
 func Run(ctx context.Context, authorizationURL, redirectURI string, user User) (*url.URL, error) {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return nil, err
-	}
-	b := &browser{user: user, redirectURI: redirectURI, client: &http.Client{
-		Jar: jar, Timeout: timeout,
-		Transport:     &http.Transport{DialContext: (&net.Dialer{ControlContext: loopback.Control}).DialContext},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-	defer b.client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizationURL, nil)
-	if err != nil {
-		return nil, err
-	}
-	for range maxPages {
-		var back *url.URL
-		if request, back, err = b.step(request); err != nil || back != nil {
-			return back, err
-		}
-	}
-	return nil, fmt.Errorf("after %d pages the server has not sent the browser back", maxPages)
+	return Browser{}.Run(ctx, authorizationURL, redirectURI, user)
 }
 
-// browser is one visit.
-type browser struct {
+// Browser is the browser of a user. The zero value is a new one.
+type Browser struct {
+	Jar  http.CookieJar // keeps the cookies; nil: they are forgotten after each run
+	From net.Addr       // from which address of this machine it connects; nil: any
+}
+
+// Run is the function [Run] in this browser.
+func (b Browser) Run(ctx context.Context, authorizationURL, redirectURI string, user User) (*url.URL, error) {
+	if b.Jar == nil {
+		b.Jar, _ = cookiejar.New(nil) // never fails without options
+	}
+	dialer := &net.Dialer{ControlContext: loopback.Control, LocalAddr: b.From}
+	return (&visit{user: user, redirectURI: redirectURI, client: &http.Client{
+		Jar: b.Jar, Timeout: timeout,
+		Transport:     &http.Transport{DialContext: dialer.DialContext},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}).run(ctx, authorizationURL)
+}
+
+// visit is one way through the pages.
+type visit struct {
 	client      *http.Client
 	user        User
 	redirectURI string
 	loggedIn    bool // the login form has been sent
 }
 
+func (v *visit) run(ctx context.Context, authorizationURL string) (*url.URL, error) {
+	defer v.client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizationURL, nil)
+	if err != nil {
+		return nil, err
+	}
+	for range maxPages {
+		var back *url.URL
+		if request, back, err = v.step(request); err != nil || back != nil {
+			return back, err
+		}
+	}
+	return nil, fmt.Errorf("after %d pages the server has not sent the browser back", maxPages)
+}
+
 // step sends a request and makes the next one from the answer, or returns the
 // redirect to the client.
-func (b *browser) step(request *http.Request) (next *http.Request, back *url.URL, err error) {
+func (v *visit) step(request *http.Request) (next *http.Request, back *url.URL, err error) {
 	if !loopback.URL(request.URL) {
 		return nil, nil, fmt.Errorf("%w: %s", ErrNotLoopback, request.URL.Host)
 	}
-	response, err := b.client.Do(request)
+	response, err := v.client.Do(request)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	if location, err := response.Location(); err == nil && response.StatusCode/100 == 3 {
-		if b.isBack(location) {
+		if v.isBack(location) {
 			return nil, location, nil
 		}
 		next, err = http.NewRequestWithContext(request.Context(), http.MethodGet, location.String(), nil)
@@ -104,27 +118,27 @@ func (b *browser) step(request *http.Request) (next *http.Request, back *url.URL
 		return nil, nil, fmt.Errorf("%s (status %d, title %q) has no form to fill in; log in with a browser",
 			request.URL.Path, response.StatusCode, title(page))
 	}
-	next, err = b.fill(request, form)
+	next, err = v.fill(request, form)
 	return next, nil, err
 }
 
-func (b *browser) isBack(location *url.URL) bool {
+func (v *visit) isBack(location *url.URL) bool {
 	bare := *location
 	bare.RawQuery, bare.Fragment = "", ""
-	want, _, _ := strings.Cut(b.redirectURI, "?")
+	want, _, _ := strings.Cut(v.redirectURI, "?")
 	return bare.String() == want
 }
 
 // fill makes the request that a form sends: user and password where it asks
 // for them, otherwise the button that accepts.
-func (b *browser) fill(from *http.Request, form *form) (*http.Request, error) {
+func (v *visit) fill(from *http.Request, form *form) (*http.Request, error) {
 	if _, login := form.fields["password"]; login {
-		if b.loggedIn {
+		if v.loggedIn {
 			return nil, ErrRefused
 		}
-		b.loggedIn = true
-		form.fields.Set("username", b.user.Name)
-		form.fields.Set("password", b.user.Password)
+		v.loggedIn = true
+		form.fields.Set("username", v.user.Name)
+		form.fields.Set("password", v.user.Password)
 	} else {
 		form.fields.Set("accept", form.accept)
 	}

@@ -24,13 +24,14 @@ import (
 )
 
 // Build compiles a command of cmd/ into a folder and returns the path of the
-// binary. root is the folder of the repository.
-func Build(ctx context.Context, root, folder, name string) (string, error) {
+// binary. root is the folder of the repository; flags are for go build.
+func Build(ctx context.Context, root, folder, name string, flags ...string) (string, error) {
 	binary := filepath.Join(folder, name)
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/"+name)
+	arguments := append([]string{"build", "-o", binary}, flags...)
+	build := exec.CommandContext(ctx, "go", append(arguments, "./cmd/"+name)...)
 	build.Dir = root
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, output)
