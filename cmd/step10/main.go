@@ -66,7 +66,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		// step 10: as the provider writes them
 		Audience:   settings.Audience,
 		Algorithms: settings.Algorithms,
-		Dialect:    accesstoken.Dialect{PlainJWT: settings.PlainJWT, RolesOf: settings.RolesClient},
+		Dialect:    settings.Dialect,
 	}
 	challenge := bearerauth.Challenge{
 		Realm: "mcp",

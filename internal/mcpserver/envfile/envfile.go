@@ -21,6 +21,7 @@ import (
 	"github.com/joho/godotenv"
 
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/syntax"
 	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/serve"
@@ -31,12 +32,13 @@ const Default = "keycloak_direct.env"
 
 // Settings are what a server needs to know of its identity provider.
 type Settings struct {
-	ServerURL   string   // MCP_SERVER_URL: base of what the server states about itself
-	Issuer      string   // JWT_ISSUER, or KEYCLOAK_URL and KEYCLOAK_REALM: who signs tokens, to the letter
-	Audience    string   // JWT_AUDIENCE: what tokens must be meant for
-	Algorithms  []string // JWT_ALGORITHMS: signatures that are allowed
-	PlainJWT    bool     // JWT_TYPES: whether access tokens may say "JWT" for their type
-	RolesClient string   // JWT_ROLES_CLIENT: whose client roles are the user's roles here
+	ServerURL  string   // MCP_SERVER_URL: base of what the server states about itself
+	Issuer     string   // JWT_ISSUER, or KEYCLOAK_URL and KEYCLOAK_REALM: who signs tokens, to the letter
+	Audience   string   // JWT_AUDIENCE: what tokens must be meant for
+	Algorithms []string // JWT_ALGORITHMS: signatures that are allowed
+	// Dialect is how the issuer writes tokens: JWT_TYPES, and JWT_ROLES_CLIENT, whose
+	// client roles are the user's roles here.
+	Dialect dialect.Dialect
 	// Keys are whose keys to fetch: also JWKS_MIN_INTERVAL, and JWT_ISSUER_ADDRESS.
 	Keys        issuerkeys.Config
 	FirstScopes string // MCP_CHALLENGE_SCOPES: what clients are told to ask for first, with blanks between
@@ -68,7 +70,7 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 	if err != nil {
 		return nil, err
 	}
-	s := &Settings{RolesClient: v.get("JWT_ROLES_CLIENT")}
+	s := &Settings{}
 	for _, read := range []func(*variables) error{
 		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readKeys, s.readFirstScopes,
 	} {
@@ -78,7 +80,7 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 	}
 	v.sayDefaults()
 	site.Log.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms,
-		"roles_of", s.RolesClient, "url", s.ServerURL)
+		"dialect", s.Dialect.Name, "roles", s.Dialect.Roles, "url", s.ServerURL)
 	return s, nil
 }
 
@@ -159,7 +161,10 @@ func (s *Settings) readTokens(v *variables) (err error) {
 	if !slices.Contains(given, types[0]) {
 		return v.wrong("JWT_TYPES", errors.New("it must include at+jwt, the type of RFC 9068"))
 	}
-	s.PlainJWT = slices.Contains(given, "JWT")
+	if s.Dialect, err = dialect.Named("keycloak"); err != nil {
+		return err
+	}
+	s.Dialect.Types, s.Dialect.Roles = given, dialect.ClientRoles(v.get("JWT_ROLES_CLIENT"))
 	return nil
 }
 

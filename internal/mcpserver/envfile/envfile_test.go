@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
@@ -34,9 +35,18 @@ func try(t *testing.T, text string, environment map[string]string, site serve.Si
 	return s, log.String(), err
 }
 
+// keycloak is the preset.
+var keycloak = func() dialect.Dialect {
+	d, err := dialect.Named("keycloak")
+	if err != nil {
+		panic(err)
+	}
+	return d
+}()
+
 var byDefault = Settings{
 	ServerURL: "http://localhost:9000", Issuer: "http://localhost:8080/realms/mcp-realm", Audience: "http://localhost:9000/mcp",
-	Algorithms: []string{"RS256"}, PlainJWT: true, RolesClient: "echo-mcp-server", Keys: issuerkeys.Config{MinInterval: 5 * time.Second}, FirstScopes: "mcp:read",
+	Algorithms: []string{"RS256"}, Dialect: keycloak, Keys: issuerkeys.Config{MinInterval: 5 * time.Second}, FirstScopes: "mcp:read",
 }
 
 // filled has in Keys what follows from other settings.
@@ -111,9 +121,9 @@ func TestRead(t *testing.T) {
 		"flag agrees":       {"MCP_SERVER_URL=https://flag.example", nil, stated, func(s *Settings) { s.ServerURL, s.Audience = "https://flag.example", "https://flag.example/mcp" }, ""},
 		"other port":        {"MCP_SERVER_URL=http://localhost:9001", nil, site, func(s *Settings) { s.ServerURL, s.Audience = "http://localhost:9001", "http://localhost:9001/mcp" }, "another port than -addr"},
 		"algorithms":        {"JWT_ALGORITHMS=ES256, EdDSA,ES256", nil, site, func(s *Settings) { s.Algorithms = []string{"ES256", "EdDSA"} }, ""},
-		"strict types":      {"JWT_TYPES=at+jwt", nil, site, func(s *Settings) { s.PlainJWT = false }, ""},
+		"strict types":      {"JWT_TYPES=at+jwt", nil, site, func(s *Settings) { s.Dialect.Types = []string{"at+jwt"} }, ""},
 		"interval":          {"JWKS_MIN_INTERVAL=1m30s", nil, site, func(s *Settings) { s.Keys.MinInterval = 90 * time.Second }, ""},
-		"roles":             {"export JWT_ROLES_CLIENT='mine'", nil, site, func(s *Settings) { s.RolesClient = "mine" }, ""},
+		"roles":             {"export JWT_ROLES_CLIENT='mine'", nil, site, func(s *Settings) { s.Dialect.Roles = dialect.ClientRoles("mine") }, ""},
 		"WA1 first scopes":  {"MCP_CHALLENGE_SCOPES='mcp:read  mcp:tools'", nil, site, func(s *Settings) { s.FirstScopes = "mcp:read mcp:tools" }, ""},
 		"unknown":           {"JWT_ISUER=https://id.example", nil, site, func(*Settings) {}, "variable=JWT_ISUER"},
 	} {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/tutorial/mint"
@@ -261,7 +262,7 @@ func TestWC4_NotBeforeZero(t *testing.T) {
 func TestWC5_NamesInTwoCases(t *testing.T) {
 	t.Parallel()
 	v := verifier()
-	v.Dialect.RolesOf = "portal"
+	v.Dialect.Roles = dialect.ClientRoles("portal")
 	clients := map[string]any{"Portal": map[string]any{"roles": []string{"admin"}}, "portal": map[string]any{"roles": []string{"user"}}}
 	who, err := v.Verify(t.Context(), token(with(draft(), claim("resource_access", clients))))
 	if err != nil || !slices.Equal(who.Roles, []string{"user"}) {
@@ -410,7 +411,11 @@ func TestC19Garbage(t *testing.T) {
 // in one way.
 func TestE03ScopesE05Roles(t *testing.T) {
 	for _, text := range []string{`["mcp:read"]`, `null`, `{}`, `1`, `true`} {
-		attack{"scope " + text, claim("scope", raw(text)), ErrMalformed}.run(t, verifier())
+		attack{"scope " + text, claim("scope", raw(text)), ErrScopes}.run(t, verifier())
+	}
+	// Taken for a token without scopes, it would lose them in silence.
+	for _, name := range []string{"scp", "permissions"} {
+		attack{name + " for scope", all(noClaim("scope"), claim(name, []string{"mcp:read"})), ErrScopes}.run(t, verifier())
 	}
 	for _, text := range []string{`"admin"`, `null`, `{}`, `{"admin":true}`, `["admin",1]`, `[["admin"]]`, `1`} {
 		attack{"roles " + text, claim("roles", raw(text)), ErrMalformed}.run(t, verifier())
@@ -438,7 +443,8 @@ func TestE03ScopesE05Roles(t *testing.T) {
 		"no-break space": {claim("scope", "a\u00a0b"), []string{"a\u00a0b"}},
 		"case":           {claim("scope", "MCP:TOOLS"), []string{"MCP:TOOLS"}},
 		"near miss":      {claim("scope", "mcp:toolsX not-mcp:tools"), []string{"mcp:toolsX", "not-mcp:tools"}},
-		"scp, scopes":    {all(noClaim("scope"), claim("scp", "a"), claim("scopes", []string{"b"})), []string{}},
+		"scopes":         {all(noClaim("scope"), claim("scopes", []string{"b"})), []string{}},
+		"scp beside":     {claim("scp", "a"), []string{"mcp:read", "mcp:tools"}},
 	} {
 		if got := said(t, c.says).Scopes; got == nil || !slices.Equal(got, c.want) {
 			t.Errorf("scope, %s: %q, want %q", name, got, c.want)

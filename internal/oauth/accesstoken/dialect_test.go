@@ -7,14 +7,19 @@ import (
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/tutorial/mint"
 )
 
-// keycloak is the dialect of Keycloak 26, for the server of step 10.
-var keycloak = Dialect{PlainJWT: true, RolesOf: "echo-mcp-server"}
+// keycloak is the dialect of Keycloak 26, for the server of step 10; plainJWT the
+// same with the roles of the RFC.
+var (
+	keycloak = must(dialect.Named("keycloak"))
+	plainJWT = func() dialect.Dialect { d := keycloak; d.Roles = nil; return d }()
+)
 
 // provider is a verifier that reads a dialect.
-func provider(d Dialect) *Verifier {
+func provider(d dialect.Dialect) *Verifier {
 	v := verifier()
 	v.Dialect = d
 	return v
@@ -69,13 +74,13 @@ func TestC12_C18_KeycloakTokens(t *testing.T) {
 	}
 	// Nobody else may write them so.
 	refuses(t, verifier(), token(with(draft(), written("JWT", keycloakAccess))), ErrType)
-	refuses(t, provider(Dialect{RolesOf: "echo-mcp-server"}), token(with(draft(), written("JWT", keycloakAccess))), ErrType)
+	refuses(t, provider(dialect.Dialect{Roles: dialect.ClientRoles("echo-mcp-server")}), token(with(draft(), written("JWT", keycloakAccess))), ErrType)
 }
 
 // C12: in an issuer that types everything JWT, the claims tell; whatever the
 // header says, what is marked as another token is refused.
 func TestC12_PlainJWT(t *testing.T) {
-	v := provider(Dialect{PlainJWT: true})
+	v := provider(plainJWT)
 	plain := all(header("typ", "JWT"), claim("typ", "Bearer"))
 	accepts(t, v, with(draft(), plain))
 	accepts(t, v, draft()) // as RFC 9068 says
@@ -117,7 +122,7 @@ func TestC12_PlainJWT(t *testing.T) {
 
 // C18: the client is named by client_id, or by azp where the issuer writes so.
 func TestC18_Party(t *testing.T) {
-	v := provider(Dialect{PlainJWT: true})
+	v := provider(plainJWT)
 	for name, c := range map[string]struct {
 		spoil change
 		want  error // nil: accepted, through the client "client"
@@ -152,7 +157,7 @@ func TestC18_Party(t *testing.T) {
 
 // E05: roles come from one place and no other.
 func TestE05_RolesOfOneClient(t *testing.T) {
-	v := provider(Dialect{RolesOf: "echo-mcp-server"})
+	v := provider(dialect.Dialect{Roles: dialect.ClientRoles("echo-mcp-server")})
 	for claims, want := range map[string][]string{
 		`{"resource_access":{"echo-mcp-server":{"roles":["user","admin"]}}}`:                     {"user", "admin"},
 		`{"resource_access":{"echo-mcp-server":{"roles":["user"]},"other":{"roles":["admin"]}}}`: {"user"},

@@ -13,7 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/tutorial/mint"
 )
 
@@ -136,7 +138,7 @@ func FuzzDialect(f *testing.F) {
 	}
 	f.Add([]byte(`{"aud":"","TYp":""}`), "At+jwt") // another claim, whatever encoding/json takes it for
 	f.Fuzz(func(t *testing.T, payload []byte, typ string) {
-		said, err := keycloak.read(payload, typ)
+		said, err := readAs(keycloak, payload, typ)
 		if err != nil {
 			return
 		}
@@ -146,7 +148,7 @@ func FuzzDialect(f *testing.F) {
 			t.Fatalf("accepted, and can't be read: %v", err)
 		}
 		kind, present := other["typ"]
-		if !present && !isAccessTokenType(typ) || present && text(kind) != "Bearer" || other["at_hash"] != nil {
+		if !present && !dialect.IsAccessTokenType(typ) || present && text(kind) != "Bearer" || other["at_hash"] != nil {
 			t.Errorf("%q is taken for an access token: %s", typ, payload)
 		}
 		var access, client map[string]json.RawMessage
@@ -154,10 +156,25 @@ func FuzzDialect(f *testing.F) {
 		_ = json.Unmarshal(other["resource_access"], &access)
 		_ = json.Unmarshal(access["echo-mcp-server"], &client)
 		_ = json.Unmarshal(client["roles"], &roles)
-		if !slices.Equal(said.roles, roles) {
-			t.Errorf("roles %q, another reader finds %q", said.roles, roles)
+		if !slices.Equal(said.Roles, roles) {
+			t.Errorf("roles %q, another reader finds %q", said.Roles, roles)
 		}
 	})
+}
+
+// readAs makes the checks by which a dialect tells what a token is and which roles
+// it has, without those that need a signature.
+func readAs(d dialect.Dialect, payload []byte, typ string) (*principal.Principal, error) {
+	header := encode(must(json.Marshal(map[string]string{"typ": typ})))
+	e := provider(d).examine(context.Background(), header+"."+encode(payload)+".")
+	for _, check := range checks {
+		if slices.Contains([]string{"form", "type", "claims", "kind", "roles"}, check.name) {
+			if err := check.run(e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return e.principal(), nil
 }
 
 // text is a JSON string, or empty.

@@ -91,37 +91,76 @@ func (t *Token) Has(name string) bool {
 
 // Authenticate tells who signed: it succeeds when the signature is by a key of
 // the source, with one of the algorithms. What the payload says is unknown
-// territory until then.
+// territory until then. It is the four checks below, in their order.
 func (t *Token) Authenticate(ctx context.Context, source KeySource, algorithms []string) error {
-	// The algorithm comes from our list; the token only says which of them
-	// it used (RFC 8725, section 3.1).
+	if err := t.CheckAlgorithm(algorithms); err != nil {
+		return err
+	}
+	if err := t.CheckHeader(); err != nil {
+		return err
+	}
+	key, err := t.FindKey(ctx, source)
+	if err != nil {
+		return err
+	}
+	return t.CheckSignature(key)
+}
+
+// CheckAlgorithm tells whether the header states one of the algorithms. It is our
+// list that decides; the token only says which of them it used (RFC 8725, section
+// 3.1).
+func (t *Token) CheckAlgorithm(algorithms []string) error {
 	algorithm, ok := t.Text("alg")
 	isIt := func(allowed string) bool { return jwks.Canonical(allowed) == jwks.Canonical(algorithm) }
 	if !ok || !slices.ContainsFunc(algorithms, isIt) {
 		return fmt.Errorf("%w: the header says %.32q, want one of %q", ErrAlgorithm, algorithm, algorithms)
 	}
-	// An extension that must be understood isn't (RFC 7515, section 4.1.11);
-	// unencoded payloads, compression and nesting are not for tokens like ours.
+	return nil
+}
+
+// CheckHeader refuses what asks for more than a signature. An extension that must
+// be understood isn't (RFC 7515, section 4.1.11); unencoded payloads, compression
+// and nesting are not for tokens like ours.
+func (t *Token) CheckHeader() error {
 	for _, name := range headerMembers[3:] {
 		if t.Has(name) {
 			return fmt.Errorf("%w: header member %q", ErrMalformed, name)
 		}
 	}
-	// The key is found by its id alone. What the header brings along or
-	// points to (jwk, x5c, jku, x5u) is the sender's word, and not read.
+	return nil
+}
+
+// KeyID is the id of the key, which the header must state.
+func (t *Token) KeyID() (string, error) {
 	id, ok := t.Text("kid")
 	if !ok || id == "" {
-		return fmt.Errorf("%w: the header has no kid; the issuer must name its key", ErrKey)
+		return "", fmt.Errorf("%w: the header has no kid; the issuer must name its key", ErrKey)
 	}
+	return id, nil
+}
+
+// FindKey finds the key by its id alone. What the header brings along or points to
+// (jwk, x5c, jku, x5u) is the sender's word, and not read.
+func (t *Token) FindKey(ctx context.Context, source KeySource) (jwks.Key, error) {
+	id, err := t.KeyID()
+	if err != nil {
+		return jwks.Key{}, err
+	}
+	algorithm, _ := t.Text("alg")
 	key, err := source.Key(ctx, id, algorithm)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrKey, err)
+		return jwks.Key{}, fmt.Errorf("%w: %w", ErrKey, err)
 	}
+	return key, nil
+}
+
+// CheckSignature checks the signature with a key, by the one algorithm that the
+// key is for.
+func (t *Token) CheckSignature(key jwks.Key) error {
+	algorithm, _ := t.Text("alg")
 	return t.verify(algorithm, key)
 }
 
-// verify checks the signature with a key, by the one algorithm that the key is
-// for.
 func (t *Token) verify(algorithm string, key jwks.Key) error {
 	if jwks.Canonical(algorithm) != key.Algorithm {
 		return fmt.Errorf("%w: the key is for %s, the token says %.32q", ErrAlgorithm, key.Algorithm, algorithm)
