@@ -7,7 +7,9 @@ import (
 )
 
 func rowsOfStep6() []Row {
-	missing := Want{Status: 401, Error: "missing_token", Lacks: []string{`error="`, "structuredContent"}}
+	missing := Want{
+		Status: 401, Error: "missing_token", Has: []string{`"error":{"code":-32010`}, Lacks: []string{`error="`, "structuredContent"},
+	}
 	invalid := Want{Status: 401, Error: "invalid_token", Lacks: []string{"structuredContent"}}
 	twice := Want{Status: 400, Error: "invalid_request", Lacks: []string{"structuredContent"}}
 	who := &Call{Method: "tools/call", Name: "whoami"}
