@@ -87,6 +87,15 @@ func rowsOfStep1() []Row {
 			Want: []Want{{From: 1, Text: "slow ones closed, others served"}},
 		},
 		{
+			ID: "two-lengths", Refs: []string{"WD14"}, Attack: true,
+			Title: "a request behind one that has both Content-Length and Transfer-Encoding",
+			Request: Request{
+				Method: "GET", Target: "/health", Headers: []string{"Content-Length: 5", "Transfer-Encoding: chunked"},
+				Body: "0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+			},
+			Want: []Want{{From: 1, Status: 200, Has: []string{"Connection: close\n"}}},
+		},
+		{
 			ID: "header-900k", Refs: []string{"A15"}, Attack: true, Title: "an Authorization header of 900 KB",
 			Request: get("/health", "Authorization: Bearer "+strings.Repeat("a", 900<<10)),
 			Want:    []Want{{From: 1, Status: 431}},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -263,10 +264,45 @@ func TestA13BodyCap(t *testing.T) {
 			switch {
 			case err != nil && !c.endless: // an endless sender may be reset before it reads
 				t.Error(err)
-			case err == nil && answer.Close != c.tooLarge:
+			case err == nil && answer.Close != (c.tooLarge || strings.HasPrefix(c.head, "Transfer")):
 				t.Errorf("the answer says Connection: close: %t", answer.Close)
 			}
 			within(t, "the end of the sender", hungUp)
 		})
+	}
+}
+
+// WD14: where two readers could see the end of a request in two places, what is
+// behind it isn't run.
+func TestWD14_RequestsWithTwoEnds(t *testing.T) {
+	var served atomic.Int32
+	r := start(t, DefaultLimits, func(w http.ResponseWriter, r *http.Request) {
+		served.Add(1)
+		ok(w, r)
+	})
+	const second = "GET /second HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	for name, c := range map[string]struct {
+		first string
+		runs  int32
+	}{
+		"length and chunks":   {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1},
+		"chunks and length":   {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 1},
+		"chunks":              {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1},
+		"chunks in HTTP/1.0":  {"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", 1},
+		"two lengths":         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 5\r\n\r\na", 0},
+		"an encoding besides": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0},
+		"a good request":      {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na", 2},
+	} {
+		served.Store(0)
+		conn := dial(t, r)
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(conn, c.first+second); err != nil {
+			t.Fatal(err)
+		}
+		// The server may reset the connection, since it hasn't read all.
+		_, _ = io.Copy(io.Discard, conn)
+		if served.Load() != c.runs {
+			t.Errorf("%s: %d requests were run, want %d", name, served.Load(), c.runs)
+		}
 	}
 }

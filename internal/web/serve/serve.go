@@ -162,7 +162,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 		server: &http.Server{
 			// Outermost, so that net/http itself learns of a body that is too
 			// large, and closes the connection.
-			Handler:           http.MaxBytesHandler(logRequests(handler), opts.Limits.Body),
+			Handler:           http.MaxBytesHandler(endConnections(logRequests(handler)), opts.Limits.Body),
 			ReadHeaderTimeout: opts.Limits.ReadHeader,
 			ReadTimeout:       opts.Limits.Read,
 			WriteTimeout:      opts.Limits.Write,
@@ -177,6 +177,20 @@ func Start(opts Options, build Builder) (*Running, error) {
 	}
 	go func() { r.failed <- r.server.Serve(limitConnections(listener, opts.Limits)) }()
 	return r, nil
+}
+
+// endConnections closes the connection after a request whose end two readers could
+// see in two places. Where a request has both Transfer-Encoding and Content-Length,
+// net/http has removed the second before a handler runs, so each request with
+// Transfer-Encoding counts; and in HTTP/1.0 it has removed the first (RFC 9112,
+// section 6.1). What is sent behind such a request is not run.
+func endConnections(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Shutdown stops accepting and waits until the requests in flight are
