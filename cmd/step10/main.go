@@ -129,6 +129,8 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mcp = scopepolicy.Require(policy, challenge, decisions, mcp)
 	// step 2: read one message, strictly
 	mcp = mcpendpoint.Decode(mcp)
+	// step 8: read large messages only from those who may send them
+	mcp = scopepolicy.SmallBodies(policy, mcp)
 	// step 6: ask for a token before anything is read
 	mcp = bearerauth.Require(verifier, challenge, mcp)
 	// step 10: without keys, let nobody in, and call no token bad

@@ -3,8 +3,12 @@
 package auditlog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +19,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 	"mcp-auth-step-by-step/internal/mcpserver/scopepolicy"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/quota"
 )
 
 // Tool is the name of the tool that reads the log.
@@ -23,33 +28,59 @@ const Tool = "audit"
 // Decision says who wanted what, and whether it was allowed.
 type Decision = scopepolicy.Decision
 
-// Log keeps the last decisions and forgets older ones.
+// Log keeps the last decisions and forgets older ones. A user who makes many
+// requests makes the log forget his own older ones, and of these no refusal for
+// what was allowed; only a log that is full forgets decisions about others, the
+// busiest user's first.
 type Log struct {
 	mu      sync.Mutex
-	entries []Decision // a ring once it is full
-	next    int
+	ledger  *quota.Ledger
+	entries map[string]entry
+	number  int // of the last entry
 }
 
+type entry struct {
+	number   int
+	decision Decision
+}
+
+// shares is into how many parts a log is divided: no user has more than one part
+// of it for allowed requests, and one for refused ones.
+const shares = 5
+
 // New returns a log that keeps size decisions, at least one.
-func New(size int) *Log { return &Log{entries: make([]Decision, 0, max(size, 1))} }
+func New(size int) *Log {
+	size = max(size, 1)
+	return &Log{ledger: quota.New(max(size/shares, 1), size), entries: map[string]entry{}}
+}
 
 // Add remembers a decision.
 func (l *Log) Add(d Decision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.entries) < cap(l.entries) {
-		l.entries = append(l.entries, d)
-		return
+	l.number++
+	key, account := strconv.Itoa(l.number), fmt.Sprint(d.Allowed, d.Subject)
+	gone, err := l.ledger.Add(account, key, d.Time.Add(never), d.Time)
+	for _, old := range gone {
+		delete(l.entries, old)
 	}
-	l.entries[l.next] = d
-	l.next = (l.next + 1) % len(l.entries)
+	if err == nil { // no decision is ever proven, so there is always one that can go
+		l.entries[key] = entry{l.number, d}
+	}
 }
+
+// never is longer than any log is kept.
+const never = 100 * 365 * 24 * time.Hour
 
 // Last returns the decisions, oldest first.
 func (l *Log) Last() []Decision {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append(append([]Decision{}, l.entries[l.next:]...), l.entries[:l.next]...)
+	last := make([]Decision, 0, len(l.entries))
+	for _, e := range slices.SortedFunc(maps.Values(l.entries), func(a, b entry) int { return cmp.Compare(a.number, b.number) }) {
+		last = append(last, e.decision)
+	}
+	return last
 }
 
 type auditResult struct {

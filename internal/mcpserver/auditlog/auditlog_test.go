@@ -33,7 +33,7 @@ func TestLogForgetsTheOldest(t *testing.T) {
 	} {
 		log := auditlog.New(c.size)
 		for i := range c.add {
-			log.Add(auditlog.Decision{Name: fmt.Sprint(i + 1)})
+			log.Add(auditlog.Decision{Subject: fmt.Sprint(i), Name: fmt.Sprint(i + 1)})
 		}
 		if got := names(log.Last()); got != c.want {
 			t.Errorf("%d of %d: %q, want %q", c.add, c.size, got, c.want)
@@ -145,5 +145,54 @@ func TestE04_ToolIsForOneRole(t *testing.T) {
 				t.Errorf("%q isn't in line %d of %q", word, i+1, lines)
 			}
 		}
+	}
+}
+
+// WD19: whoever makes many requests pushes out his own decisions alone, and no
+// refusal with what is allowed to everybody.
+func TestWD19_NobodyEmptiesTheLog(t *testing.T) {
+	log := auditlog.New(100)
+	log.Add(auditlog.Decision{Subject: "bob", Name: "echo", Allowed: true})
+	log.Add(auditlog.Decision{Subject: "eve", Name: "audit"})
+	for range 1000 {
+		log.Add(auditlog.Decision{Subject: "eve", Name: "ping", Allowed: true})
+	}
+	if got := names(log.Last()); !strings.HasPrefix(got, "echo audit ping") || len(log.Last()) != 22 {
+		t.Errorf("%d are kept: %s", len(log.Last()), got)
+	}
+	for range 1000 {
+		log.Add(auditlog.Decision{Subject: "eve", Name: "audit"})
+	}
+	for i := range 200 { // many users push out the busiest one's first
+		log.Add(auditlog.Decision{Subject: fmt.Sprint("user ", i%50), Name: "fine", Allowed: true})
+	}
+	last := log.Last()
+	if got := names(last); len(last) != 100 || strings.Count(got, "ping") > 2 || strings.Count(got, "audit") > 2 {
+		t.Errorf("%d are kept: %s", len(last), got)
+	}
+}
+
+// WD13: nothing that a caller chose can make a second record of one, in the text
+// for administrators or on a terminal.
+func TestWD13_NothingForgesARecord(t *testing.T) {
+	const forged = "x\n2026-01-01T00:00:00Z \"root\" through \"cli\": tools/call \"audit\": allowed, fine\r\x1b[2K\u2028\u202e"
+	log := auditlog.New(10)
+	log.Add(auditlog.Decision{Subject: forged, ClientID: forged, Operation: "tools/call", Name: forged, Reason: "the client lacks a scope"})
+	s := mcpendpoint.NewServer()
+	auditlog.AddTool(s, log, "keeper")
+	r := httptest.NewRequest("POST", "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"audit"}}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	mcpendpoint.Decode(mcpendpoint.Handler(s)).ServeHTTP(w,
+		r.WithContext(principal.NewContext(r.Context(), &principal.Principal{Subject: "s", Roles: []string{"keeper"}})))
+	var got struct {
+		Result struct{ Content []struct{ Text string } }
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	text := got.Result.Content[0].Text
+	if strings.Count(text, "\n") != 1 || strings.ContainsAny(text, "\r\x1b\u2028\u202e") || strings.Contains(text, `"root"`) {
+		t.Errorf("the text is %q", text)
 	}
 }

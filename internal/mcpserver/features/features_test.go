@@ -375,11 +375,11 @@ func TestA19_J02_Panics(t *testing.T) {
 
 	s := dispatching()
 	entered, goOn := make(chan struct{}), make(chan struct{})
-	for name, with := range map[string]any{"text": "SECRET", "error": fmt.Errorf("SECRET"), "value": struct{ SECRET int }{5}, "net/http's": http.ErrAbortHandler} {
-		s.AddTool(mcp.NewTool("panic with "+name), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) { panic(with) })
-		s.AddPrompt(mcp.NewPrompt("panic with "+name), func(context.Context, mcp.GetPromptRequest) (*mcp.GetPromptResult, error) { panic(with) })
+	for name, with := range map[string]any{"text": "SECRET", "error": fmt.Errorf("SECRET"), "value": struct{ SECRET int }{5}, "of net http": http.ErrAbortHandler} {
+		s.AddTool(mcp.NewTool("panic_with_"+strings.ReplaceAll(name, " ", "_")), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) { panic(with) })
+		s.AddPrompt(mcp.NewPrompt("panic_with_"+strings.ReplaceAll(name, " ", "_")), func(context.Context, mcp.GetPromptRequest) (*mcp.GetPromptResult, error) { panic(with) })
 	}
-	s.AddTool(mcp.NewTool("panic with nil pointer"), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	s.AddTool(mcp.NewTool("panic_with_nil_pointer"), func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		var p *principal.Principal
 		return mcp.NewToolResultText(p.Subject), nil
 	})
@@ -396,12 +396,12 @@ func TestA19_J02_Panics(t *testing.T) {
 	const told = "-32603 internal error; the server's log has the details"
 	var group sync.WaitGroup
 	for _, c := range [][2]string{
-		{"tools/call", "text"}, {"tools/call", "error"}, {"tools/call", "value"}, {"tools/call", "net/http's"}, {"tools/call", "nil pointer"},
-		{"prompts/get", "text"}, {"prompts/get", "error"}, {"prompts/get", "value"}, {"prompts/get", "net/http's"},
+		{"tools/call", "text"}, {"tools/call", "error"}, {"tools/call", "value"}, {"tools/call", "of net http"}, {"tools/call", "nil pointer"},
+		{"prompts/get", "text"}, {"prompts/get", "error"}, {"prompts/get", "value"}, {"prompts/get", "of net http"},
 	} {
 		for range 3 {
 			group.Go(func() {
-				body := ask(ctx, h, c[0], fmt.Sprintf(`{"name":"panic with %s"}`, c[1]))
+				body := ask(ctx, h, c[0], fmt.Sprintf(`{"name":"panic_with_%s"}`, strings.ReplaceAll(c[1], " ", "_")))
 				if got := read(t, body).String(); got != told || bytes.Contains(body, []byte("SECRET")) || bytes.Contains(body, []byte("goroutine")) {
 					t.Errorf("%s, panic with %s: %s", c[0], c[1], body)
 				}
@@ -416,7 +416,7 @@ func TestA19_J02_Panics(t *testing.T) {
 	if got := read(t, <-slow).String(); got != "still here" {
 		t.Errorf("the call that was running says %s", got)
 	}
-	for _, want := range []string{"SECRET", `in="tool panic with text"`, `in="prompt panic with error"`, "features_test.go"} {
+	for _, want := range []string{"SECRET", `in="tool panic_with_text"`, `in="prompt panic_with_error"`, "features_test.go"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%q is not in the log", want)
 		}

@@ -2,6 +2,7 @@ package mcpendpoint
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -56,14 +57,13 @@ func admit(m *mcpmessage.Message) error {
 		}
 	}
 	for _, name := range []string{"_meta", "arguments", "capabilities", "clientInfo"} {
-		if raw, ok := m.Params[name]; ok {
-			read := strictjson.Object
-			if name == "arguments" { // a tool's own names, which are exact (WC5)
-				read = func(data []byte) (map[string]json.RawMessage, error) { return strictjson.Members(data) }
-			}
-			if _, err := read(raw); err != nil {
-				return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: " + name + " must be an object"}
-			}
+		raw, ok := m.Params[name]
+		if !ok {
+			continue
+		}
+		// The names of arguments are a tool's own, and exact (WC5).
+		if _, err := strictjson.Inner(raw); err != nil && (name != "arguments" || errors.Is(err, strictjson.ErrNotObject)) {
+			return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: " + name + " must be an object"}
 		}
 	}
 	if err := m.ReadName(); err != nil {

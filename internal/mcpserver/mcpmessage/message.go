@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 
 	"mcp-auth-step-by-step/internal/web/strictjson"
@@ -114,7 +115,7 @@ func (m *Message) readParams(members map[string]json.RawMessage) (_ *Message, er
 	if !ok {
 		return m, nil
 	}
-	if m.Params, err = strictjson.Object(raw); errors.Is(err, strictjson.ErrAmbiguous) {
+	if m.Params, err = strictjson.Inner(raw); errors.Is(err, strictjson.ErrAmbiguous) {
 		return &Message{}, errAmbiguous
 	} else if err != nil {
 		return m, InvalidRequest(`"params" must be an object`)
@@ -149,9 +150,13 @@ func validID(raw json.RawMessage) bool {
 	return err == nil && -maxSafeInteger <= n && n <= maxSafeInteger
 }
 
-// longest are the longest names that are taken, in bytes: those of tools and
-// prompts (MCP 2025-11-25, tools, "Tool Names": up to 128 characters), and URIs.
-var longest = map[string]int{"name": 128, "uri": 4096}
+// forms are what names and URIs look like: those of tools (MCP 2025-11-25, tools,
+// "Tool Names"; SEP-986 has the slash), here of prompts too. Others are refused
+// before a log has them (WD13).
+var forms = map[string]*regexp.Regexp{
+	"name": regexp.MustCompile(`^[A-Za-z0-9_./-]{1,128}$`),
+	"uri":  regexp.MustCompile(`^[!-~]{1,4096}$`),
+}
 
 // ReadName reads what a message is about, for methods that say so in params.
 func (m *Message) ReadName() error {
@@ -159,9 +164,9 @@ func (m *Message) ReadName() error {
 	if member == "" || m.Response {
 		return nil
 	}
-	if json.Unmarshal(m.Params[member], &m.Name) != nil || m.Name == "" || len(m.Name) > longest[member] {
-		return &Error{Code: CodeInvalidParams,
-			Message: fmt.Sprintf("Invalid params: %s must be a string of 1 to %d bytes", member, longest[member])}
+	if json.Unmarshal(m.Params[member], &m.Name) != nil || !forms[member].MatchString(m.Name) {
+		m.Name = ""
+		return &Error{Code: CodeInvalidParams, Message: fmt.Sprintf("Invalid params: %s must match %s", member, forms[member])}
 	}
 	return nil
 }

@@ -129,6 +129,22 @@ func (c *compiled) decide(caller *principal.Principal, m *mcpmessage.Message) de
 	if !known {
 		return decision{reason: "no rule of the policy names the operation", final: noRule}
 	}
+	return c.check(needs, caller)
+}
+
+// allowsArguments reports whether a caller may send any operation that names a
+// tool or prompt, and so has arguments.
+func (c *compiled) allowsArguments(caller *principal.Principal) bool {
+	for operation, needs := range c.rules {
+		if strings.Contains(operation, " ") && c.check(needs, caller).allowed {
+			return true
+		}
+	}
+	return false
+}
+
+// check tells whether a caller has what an operation needs.
+func (c *compiled) check(needs requirement, caller *principal.Principal) decision {
 	scopes := needs.scopes(caller)
 	for _, scope := range scopes {
 		if !caller.HasScope(scope) {

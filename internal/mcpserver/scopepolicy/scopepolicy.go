@@ -11,6 +11,8 @@
 //		},
 //	}
 //	handler = scopepolicy.Require(policy, challenge, decisions, handler)
+//	handler = mcpendpoint.Decode(handler)
+//	handler = scopepolicy.SmallBodies(policy, handler)
 package scopepolicy
 
 import (
@@ -68,5 +70,23 @@ func Require(policy Policy, challenge bearerauth.Challenge, log Recorder, next h
 		}
 		challenge.InsufficientScope(w, r, rules.askFor(d.needs, caller, message),
 			"This needs the scope "+strings.Join(d.needs, " and ")+". Ask the user to grant it, and come back with the new token.")
+	})
+}
+
+// SmallBody is how much callers may send who may call no tool and get no prompt,
+// in bytes.
+const SmallBody = 16 << 10
+
+// SmallBodies lets callers send no more than [SmallBody] until their scopes and
+// roles allow an operation that takes arguments. It stands before
+// [mcpendpoint.Decode], which answers 413 to what is larger: to decode a message
+// costs more the larger it is, and what it asks for is known only then.
+func SmallBodies(policy Policy, next http.Handler) http.Handler {
+	rules := policy.compile()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !rules.allowsArguments(principal.FromContext(r.Context())) {
+			r.Body = http.MaxBytesReader(w, r.Body, SmallBody)
+		}
+		next.ServeHTTP(w, r)
 	})
 }

@@ -113,7 +113,7 @@ func TestRS11_RS12_E04_E05_Product(t *testing.T) {
 func product(t *testing.T, h http.Handler, log *last, optional bool) {
 	t.Helper()
 	cases := [][2]string{{"initialize", ""}, {"server/discover", ""}, {"ping", ""}, {"tools/list", ""}, {"prompts/list", ""}, {"prompts/get", "help"}, {"prompts/get", "audit"}}
-	for _, tool := range []string{"echo", "whoami", "audit", "Audit", "audit ", "nobody"} {
+	for _, tool := range []string{"echo", "whoami", "audit", "Audit", "audit.", "nobody"} {
 		cases = append(cases, [2]string{"tools/call", tool})
 	}
 	for _, scopes := range subsets("mcp:read", "mcp:tools", "mcp:prompts", "openid") {
@@ -409,4 +409,68 @@ func TestRequireNeedsTheLayersBefore(t *testing.T) {
 			call()
 		}()
 	}
+}
+
+// WD20: who may call nothing sends small messages, so that decoding them costs
+// little before it is known what they ask for.
+func TestWD20_SmallBodies(t *testing.T) {
+	done := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	h := SmallBodies(demo, mcpendpoint.Decode(Require(demo, challenge, auditlog.New(1), done)))
+	ask := func(length int, scopes, roles []string) int {
+		const begin, end = `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"a":"`, `"}}}`
+		body := begin + strings.Repeat("a", length-len(begin)-len(end)) + end
+		r := httptest.NewRequest("POST", "/mcp", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r.WithContext(principal.NewContext(r.Context(), &principal.Principal{Subject: "s", Scopes: scopes, Roles: roles})))
+		return w.Code
+	}
+	for _, c := range []struct {
+		scopes, roles []string
+		large         bool
+	}{
+		{nil, []string{"admin"}, false},
+		{[]string{"openid", "mcp:other"}, []string{"admin"}, false},
+		{[]string{"mcp:tools"}, []string{"guest"}, false}, // no tool for guests
+		{[]string{"mcp:tools"}, []string{"user"}, true},
+		{[]string{"mcp:prompts"}, []string{"guest"}, true},
+		{[]string{"mcp:read"}, nil, true}, // for prompts/get
+	} {
+		if got := ask(SmallBody, c.scopes, c.roles); got != http.StatusOK {
+			t.Errorf("%q, %q: a small body: %d", c.scopes, c.roles, got)
+		}
+		want := http.StatusRequestEntityTooLarge
+		if c.large {
+			want = http.StatusOK
+		}
+		if got := ask(SmallBody+1, c.scopes, c.roles); got != want {
+			t.Errorf("%q, %q: a large body: %d, want %d", c.scopes, c.roles, got, want)
+		}
+	}
+}
+
+// WD13: names that no tool or prompt can have are refused before a log has them.
+func TestWD13_NamesOutsideTheGrammar(t *testing.T) {
+	log := auditlog.New(10)
+	h := mcpendpoint.Decode(Require(demo, challenge, log, http.NotFoundHandler()))
+	for name, good := range map[string]bool{
+		"no_such.tool-1": true, strings.Repeat("a", 128): true,
+		strings.Repeat("a", 129): false, "": false, "a b": false, "a\nb": false, "a\x1b[2K": false, "a\"b": false, "écho": false, "echo\u202e": false,
+	} {
+		for _, method := range []string{"tools/call", "prompts/get"} {
+			before := len(log.Last())
+			w := httptest.NewRecorder()
+			r := request(method, "")
+			r.Body = io.NopCloser(strings.NewReader(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{"name":%s}}`, method, jsonText(name))))
+			h.ServeHTTP(w, r.WithContext(principal.NewContext(r.Context(), &principal.Principal{Subject: method + name})))
+			if logged := len(log.Last()) > before; logged != good || good == strings.Contains(w.Body.String(), "-32602") {
+				t.Errorf("%s %q: logged: %t, %s", method, name, logged, w.Body)
+			}
+		}
+	}
+}
+
+func jsonText(s string) string {
+	text, _ := json.Marshal(s)
+	return string(text)
 }

@@ -95,8 +95,13 @@ func rowsOfStep4() []Row {
 		},
 		{
 			ID: "unknown-tool", Refs: []string{"A18"}, Attack: true, Title: "a tool that does not exist",
-			Request: Request{Call: &Call{Method: "tools/call", Name: "../x"}, Token: alice},
+			Request: Request{Call: &Call{Method: "tools/call", Name: "no_such_tool"}, Token: alice},
 			Want:    append(notThere(), Want{From: 8, Status: 403, Error: "access_denied"}),
+		},
+		{
+			ID: "unknown-tool-form", Refs: []string{"A18", "WD13"}, Attack: true, Title: "a tool with a name that no tool can have",
+			Request: Request{Call: &Call{Method: "tools/call", Name: "no such tool"}, Token: alice},
+			Want:    absentUntil(2, Want{Status: 200, RPC: -32602}),
 		},
 		{
 			ID: "unknown-tool-proto", Refs: []string{"A18"}, Attack: true, Title: "a tool named __proto__",

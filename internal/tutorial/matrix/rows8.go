@@ -1,5 +1,7 @@
 package matrix
 
+import "strings"
+
 func rowsOfStep8() []Row {
 	only := func(scopes string) *Token { return &Token{Username: "alice", Scopes: scopes} }
 	odd := func(claims string) *Token { return aliceWith(Token{Claims: claims}) }
@@ -45,6 +47,14 @@ func rowsOfStep8() []Row {
 			ID: "scope-none-for-call", Refs: []string{"RS11", "E02"}, Attack: true, Title: "call echo with no scope",
 			Request: Request{Call: echoCall, Token: only("")},
 			Want:    refusedFrom(8, workOf(echoed), lacks("mcp:tools")),
+		},
+		{
+			ID: "large-without-scope", Refs: []string{"WD20"}, Attack: true, Title: "a large message by a client that may call nothing",
+			Request: Request{
+				Body:    `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"a":[0` + strings.Repeat(",0", 20<<10) + `]}}}`,
+				Headers: []string{jsonType}, Token: only(""),
+			},
+			Want: absentUntil(2, Want{Status: 200}, Want{From: 8, Status: 413, RPC: -32600}),
 		},
 		{
 			ID: "scope-read-for-tools", Refs: []string{"RS11"}, Title: "list the tools with mcp:read",

@@ -6,7 +6,8 @@
 //   - A caller at its limit loses its own oldest unproven entry. Where all its
 //     entries are proven, it is refused.
 //   - Where everything is full, the caller with the most unproven entries loses
-//     its oldest one. Where nothing is unproven, the newcomer is refused.
+//     its oldest one; of several with as many, the one whose entry is older.
+//     Where nothing is unproven, the newcomer is refused.
 //   - A proven entry never goes for somebody else's: a person has logged in for
 //     it, or a secret was proved.
 //
@@ -32,6 +33,7 @@ var (
 // it stands under the lock of what it counts.
 type Ledger struct {
 	perCaller, total int
+	added            uint64 // entries so far
 	entries          map[string]*entry
 	callers          map[string]*account
 	expiring         byExpiry
@@ -46,6 +48,7 @@ func New(perCaller, total int) *Ledger {
 
 type entry struct {
 	key     string
+	number  uint64 // a later entry has a larger one
 	expires time.Time
 	owner   *account
 	place   *list.Element // in the owner's unproven; nil once it is proven
@@ -86,7 +89,8 @@ func (l *Ledger) Add(caller, key string, expires, now time.Time) (gone []string,
 		l.callers[caller] = a
 		heap.Push(&l.unproven, a)
 	}
-	e := &entry{key: key, expires: expires, owner: a}
+	l.added++
+	e := &entry{key: key, number: l.added, expires: expires, owner: a}
 	e.place = a.unproven.PushBack(e)
 	a.count++
 	l.entries[key] = e
@@ -189,11 +193,18 @@ func (h *byExpiry) Pop() any {
 	return last
 }
 
-// byUnproven has the account first that has the most unproven entries.
+// byUnproven has the account first that has the most unproven entries, and of
+// several with as many the one whose first is the oldest.
 type byUnproven []*account
 
-func (h byUnproven) Len() int           { return len(h) }
-func (h byUnproven) Less(i, j int) bool { return h[i].unproven.Len() > h[j].unproven.Len() }
+func (h byUnproven) Len() int { return len(h) }
+func (h byUnproven) Less(i, j int) bool {
+	a, b := &h[i].unproven, &h[j].unproven
+	if a.Len() != b.Len() || a.Len() == 0 {
+		return a.Len() > b.Len()
+	}
+	return a.Front().Value.(*entry).number < b.Front().Value.(*entry).number
+}
 func (h byUnproven) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

@@ -36,6 +36,24 @@ func Object(data []byte) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
+	return unfolded(members)
+}
+
+// Inner is [Object] for a value inside a document that was read here: what was
+// checked with the document isn't checked again.
+func Inner(raw json.RawMessage) (map[string]json.RawMessage, error) {
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil, ErrNotObject
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
+	}
+	return unfolded(members)
+}
+
+// unfolded refuses members whose names differ only in case.
+func unfolded(members map[string]json.RawMessage) (map[string]json.RawMessage, error) {
 	folded := make(map[string]bool, len(members))
 	for name := range members {
 		if folded[Fold(name)] {
