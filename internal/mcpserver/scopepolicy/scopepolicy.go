@@ -79,7 +79,7 @@ const SmallBody = 16 << 10
 
 // SmallBodies lets callers send no more than [SmallBody] until their scopes and
 // roles allow an operation that takes arguments. It stands before
-// [mcpendpoint.Decode], which answers 413 to what is larger: to decode a message
+// what reads messages, which answers 413 to what is larger: to decode a message
 // costs more the larger it is, and what it asks for is known only then.
 func SmallBodies(policy Policy, next http.Handler) http.Handler {
 	rules := policy.compile()
