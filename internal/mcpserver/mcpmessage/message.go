@@ -155,7 +155,7 @@ func validID(raw json.RawMessage) bool {
 // before a log has them (WD13).
 var forms = map[string]*regexp.Regexp{
 	"name": regexp.MustCompile(`^[A-Za-z0-9_./-]{1,128}$`),
-	"uri":  regexp.MustCompile(`^[!-~]{1,4096}$`),
+	"uri":  regexp.MustCompile(`^[!-~]{1,1000}$`),
 }
 
 // ReadName reads what a message is about, for methods that say so in params.
