@@ -18,15 +18,16 @@ import (
 // rings are the names of what wraps requests, by the call in main.go. A new layer
 // needs a line here.
 var rings = map[string]string{
-	"originguard.Protect": "Which Host, which Origin?",
-	"cors.Expose":         "May this page read the answer?",
-	"report.Need":         "Are the provider's keys here?",
-	"bearerauth.Require":  "Whose token is it? Is it good?",
-	"mcpendpoint.Decode":  "One message, read in one way",
-	"scopepolicy.Require": "Do scope and role allow it?",
-	"mcpendpoint.Handler": "MCP endpoint",
-	"features.List":       "tools and prompts: listed",
-	"features.Dispatch":   "tools and prompts: listed and run",
+	"originguard.Protect":     "Which Host, which Origin?",
+	"scopepolicy.SmallBodies": "May it be a large message?",
+	"cors.Expose":             "May this page read the answer?",
+	"report.Need":             "Are the provider's keys here?",
+	"bearerauth.Require":      "Whose token is it? Is it good?",
+	"mcpendpoint.Decode":      "One message, read in one way",
+	"scopepolicy.Require":     "Do scope and role allow it?",
+	"mcpendpoint.Handler":     "MCP endpoint",
+	"features.List":           "tools and prompts: listed",
+	"features.Dispatch":       "tools and prompts: listed and run",
 }
 
 // ring is one thing that a request passes.
