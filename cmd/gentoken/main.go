@@ -5,9 +5,10 @@
 //
 // It prints the token alone on standard output, and what the token says on
 // standard error. It uses the private key that steps 5 to 8 verify with, and
-// makes the pair if there is none. In production an authorization server does
-// this, after it has made sure who the user is; whoever holds the private key
-// can be anybody.
+// makes the pair if there is none. With --as-provider it uses the private key of
+// step 9, and so makes tokens that step 10 takes. In production an authorization
+// server does this, after it has made sure who the user is; whoever holds the
+// private key can be anybody.
 package main
 
 import (
@@ -53,8 +54,14 @@ func main() {
 
 type options struct {
 	username, scopes, role, audience, issuer, expires, keys, out, flaw string
-	generate, demo, asJSON, version                                    bool
+	header, claims, attacker                                           string
+	generate, demo, asJSON, asProvider, version                        bool
 	roleGiven                                                          bool
+}
+
+// provider is step 9 with its demo realm, whose place --as-provider takes.
+var provider = struct{ issuer, keys, audience, rolesClient string }{
+	"http://localhost:8080/realms/mcp-realm", "keys/authorization-server", "http://localhost:9000/mcp", "echo-mcp-server",
 }
 
 func run(args []string, stdout, stderr io.Writer) error {
@@ -104,11 +111,15 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.role, "role", "", "roles, with commas between "+
 		"(default by name: admin and administrator are user and admin, guest is guest, all others are user)")
 	flags.StringVar(&o.audience, "audience", "", "resource identifier of the `server` that the token is for (default: the issuer with /mcp)")
-	flags.StringVar(&o.issuer, "issuer", "http://localhost:9000", "issuer that the servers trust: their -url")
+	flags.StringVar(&o.issuer, "issuer", "", "issuer that the servers trust: their -url (default http://localhost:9000)")
 	flags.StringVar(&o.expires, "expires", "1", "lifetime: hours, or a duration such as 90s; at most 24h")
-	flags.StringVar(&o.keys, "keys", "keys", "`folder` of the key pair, which is made on first use")
+	flags.StringVar(&o.keys, "keys", "", "`folder` of the key pair, which is made on first use (default keys)")
 	flags.StringVar(&o.out, "out", "", "write the token to a `file` (mode 0600) instead of standard output")
 	flags.StringVar(&o.flaw, "flaw", "", "make the token wrong in one way, by `name`; 'list' explains them all")
+	flags.StringVar(&o.header, "header", "", "members of the token's header to set, as a `JSON` object; null takes one away")
+	flags.StringVar(&o.claims, "claims", "", "the same for its claims; in both, {issuer} and {resource} stand for these `URLs`")
+	flags.StringVar(&o.attacker, "attacker", mint.Attacker, "base `URL` of the site of an attacker, for the flaw key-url")
+	flags.BoolVar(&o.asProvider, "as-provider", false, "sign with the key of step 9, for step 10, with the roles where Keycloak writes them")
 	flags.BoolVar(&o.generate, "generate-keys", false, "make a new key pair and keep the old one beside it")
 	flags.BoolVar(&o.demo, "demo", false, "tokens of alice, bob, admin and guest, as a table")
 	flags.BoolVar(&o.asJSON, "json", false, "with --demo: as JSON")
@@ -130,6 +141,11 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 			return nil, usage("unknown flaw %q: --flaw list prints all of them", o.flaw)
 		}
 	}
+	if o.asProvider {
+		o.issuer, o.keys = cmp.Or(o.issuer, provider.issuer), cmp.Or(o.keys, provider.keys)
+		o.audience = cmp.Or(o.audience, provider.audience)
+	}
+	o.issuer, o.keys = cmp.Or(o.issuer, "http://localhost:9000"), cmp.Or(o.keys, "keys")
 	o.audience = cmp.Or(o.audience, o.issuer+"/mcp")
 	if o.asJSON && !o.demo {
 		return nil, usage("--json goes with --demo")
@@ -166,14 +182,21 @@ func (o *options) mint(username, scopes string, lifetime time.Duration) (string,
 	if err != nil {
 		return "", err
 	}
-	draft := mint.New(private, public.ID, mint.Grant{
+	grant := mint.Grant{
 		Issuer: o.issuer, Audience: o.audience, Username: username, ClientID: "gentoken",
-		Scopes: split(scopes), Roles: o.roles(username), Lifetime: lifetime, Now: time.Now(),
-	})
+		Scopes: split(scopes), Roles: o.roles(username), Lifetime: lifetime, Now: time.Now(), Attacker: o.attacker,
+	}
+	if o.asProvider {
+		grant.RolesClient = provider.rolesClient
+	}
+	draft := mint.New(private, public.ID, grant)
 	if flaw, ok := mint.FlawByName(o.flaw); ok {
 		if err := flaw.Spoil(draft); err != nil {
 			return "", err
 		}
+	}
+	if err := draft.Replace(o.header, o.claims); err != nil {
+		return "", usage("%w", err)
 	}
 	return draft.Token()
 }

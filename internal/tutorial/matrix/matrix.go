@@ -108,17 +108,39 @@ func (t Token) Plain() bool {
 	return t.Flaw == "" && t.Roles == nil && t.Key == "" && t.Header == "" && t.Claims == ""
 }
 
-// Command is how a person makes the token.
-func (t Token) Command() string {
+// RolesClient is the client of the provider whose roles count at step 10.
+const RolesClient = "echo-mcp-server"
+
+// Command is how a person makes the token: for the steps that trust themselves, or
+// in the place of the provider of step 9. It is empty where gentoken can't: the key
+// is one that only a stub of a provider has.
+func (t Token) Command(asProvider bool) string {
+	if t.Key != "" {
+		return ""
+	}
 	command := "go run ./cmd/gentoken --username " + t.Username
+	if asProvider {
+		command = "go run ./cmd/gentoken --as-provider --username " + t.Username
+	}
 	if t.Scopes != "mcp:read,mcp:tools" {
 		command += fmt.Sprintf(" --scopes %q", t.Scopes)
+	}
+	if t.Roles != nil {
+		command += fmt.Sprintf(" --role %q", strings.Join(t.Roles, ","))
 	}
 	if t.Flaw != "" {
 		command += " --flaw " + t.Flaw
 	}
+	for _, change := range []struct{ flag, text string }{{"--header", t.Header}, {"--claims", t.Claims}} {
+		if change.text != "" {
+			command += " " + change.flag + " " + quoted(change.text)
+		}
+	}
 	return command
 }
+
+// quoted is a text as a word of a shell.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 const (
 	metaKeys = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
@@ -203,7 +225,7 @@ func (q Request) Curl(base string, era Era) string {
 		}
 	}
 	if q.Body != "" {
-		b.WriteString(" \\\n  -d '" + strings.ReplaceAll(shorten(q.Body), "'", `'\''`) + "'")
+		b.WriteString(" \\\n  -d " + quoted(shorten(q.Body)))
 	}
 	return b.String()
 }

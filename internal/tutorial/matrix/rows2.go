@@ -127,7 +127,17 @@ func rowsOfStep2() []Row {
 			Want:    absentUntil(2, invalid),
 		},
 		{
+			ID: "method-two-readers", Refs: []string{"RS03", "A11"}, Attack: true,
+
+			Title: "a harmless method for the check, and another one for the server",
+			Request: post(
+				`{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call","params":{"name":"audit"}}`,
+			),
+			Want: absentUntil(2, invalid),
+		},
+		{
 			ID: "name-only-other-case", Refs: []string{"RS03", "A11"}, Attack: true,
+
 			Title:   "a method, spelled METHOD",
 			Request: post(`{"jsonrpc":"2.0","id":1,"METHOD":"ping"}`),
 			Want:    absentUntil(2, invalid),

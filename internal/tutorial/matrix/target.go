@@ -3,12 +3,10 @@ package matrix
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -35,6 +33,9 @@ type Target struct {
 	// Provider is whose tokens it takes instead; nil for a step that has keys
 	// of its own, or none.
 	Provider *stubprovider.Provider
+	// Attacker is the base URL of the attacker's site, for tokens that name a key
+	// there; empty: that of cmd/naive.
+	Attacker string
 
 	// again starts the same server once more, with changes; nil where it was
 	// started by somebody else.
@@ -139,13 +140,8 @@ func (t *Target) mint(wanted Token) (string, error) {
 			return "", err
 		}
 	}
-	for _, change := range []struct {
-		text    string
-		members map[string]any
-	}{{wanted.Header, draft.Header}, {wanted.Claims, draft.Claims}} {
-		if err := t.replace(change.members, change.text); err != nil {
-			return "", err
-		}
+	if err := draft.Replace(wanted.Header, wanted.Claims); err != nil {
+		return "", err
 	}
 	token, err := draft.Token()
 	t.mu.Lock()
@@ -161,7 +157,7 @@ func (t *Target) draft(wanted Token) (*mint.Draft, error) {
 		Issuer: t.issuer(), Audience: t.URL + "/mcp", Username: wanted.Username, ClientID: "gentoken",
 		Scopes:   strings.FieldsFunc(wanted.Scopes, func(r rune) bool { return r == ',' }),
 		Roles:    wanted.Roles,
-		Lifetime: time.Hour, Now: time.Now(),
+		Lifetime: time.Hour, Now: time.Now(), Attacker: t.Attacker,
 	}
 	if grant.Roles == nil {
 		grant.Roles = mint.RolesOf(wanted.Username)
@@ -170,11 +166,9 @@ func (t *Target) draft(wanted Token) (*mint.Draft, error) {
 		// Before the server asked for the provider's keys. An unknown key of a later
 		// token may be a new one, so its answer depends on the time (WC7).
 		grant.Now = grant.Now.Add(-2 * time.Minute)
+		grant.RolesClient = RolesClient
 		key := stubprovider.Keys()["rs256"]
-		draft := mint.New(key.RSA, key.ID, grant)
-		delete(draft.Claims, "roles")
-		draft.Claims["resource_access"] = map[string]any{"echo-mcp-server": map[string]any{"roles": grant.Roles}}
-		return draft, nil
+		return mint.New(key.RSA, key.ID, grant), nil
 	}
 	private, err := keys.Private(t.Keys)
 	if err != nil {
@@ -193,17 +187,6 @@ func (t *Target) issuer() string {
 		return t.Provider.Issuer()
 	}
 	return t.URL
-}
-
-// replace sets members to what a text says, and takes away those of null.
-func (t *Target) replace(members map[string]any, text string) error {
-	if text == "" {
-		return nil
-	}
-	text = strings.NewReplacer("{resource}", t.URL+"/mcp", "{issuer}", t.issuer()).Replace(text)
-	err := json.Unmarshal([]byte(text), &members)
-	maps.DeleteFunc(members, func(_ string, value any) bool { return value == nil })
-	return err
 }
 
 // Options say how a step is started.

@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/hmac"
 	"crypto/rand"
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -88,8 +90,12 @@ var Flaws = []Flaw{
 		return err
 	}},
 	{"key-url", "C07", "is signed by an unknown key, whose address stands in its header (jku)", func(d *Draft) error {
-		d.Header["jku"] = "http://127.0.0.1:1/jwks.json"
-		_, err := d.unknownKeySigns()
+		unknown, err := d.unknownKeySigns()
+		if err == nil {
+			// The attacker's site shows the key that stands in the URL.
+			key := url.Values{"kid": {fmt.Sprint(d.Header["kid"])}, "n": {encode(unknown.N.Bytes())}}
+			d.Header["jku"] = cmp.Or(d.grant.Attacker, Attacker) + "/jwks.json?" + key.Encode()
+		}
 		return err
 	}},
 	{"kid-path", "C08", "has a file path as its key id, for a verifier that opens it", header("kid", "../../../../dev/null")},
@@ -138,8 +144,8 @@ var Flaws = []Flaw{
 	{"issuer-slash", "C15", "has an issuer that differs by a slash at the end", changed("iss", func(s string) string { return s + "/" })},
 	{"no-issuer", "C15", "has no issuer", claim("iss", nil)},
 	{"expired", "C16", "expired an hour ago", func(d *Draft) error {
-		d.Claims["iat"] = d.now.Add(-2 * time.Hour).Unix()
-		d.Claims["exp"] = d.now.Add(-time.Hour).Unix()
+		d.Claims["iat"] = d.grant.Now.Add(-2 * time.Hour).Unix()
+		d.Claims["exp"] = d.grant.Now.Add(-time.Hour).Unix()
 		return nil
 	}},
 	{"no-expiry", "C16", "has no expiry", claim("exp", nil)},
@@ -154,7 +160,7 @@ var Flaws = []Flaw{
 	}},
 	{"expiry-case", "C16", "is expired, and has an EXP in the future, which some readers take for exp", func(d *Draft) error {
 		d.Claims["EXP"] = d.Claims["exp"]
-		d.Claims["exp"] = d.now.Add(-time.Hour).Unix()
+		d.Claims["exp"] = d.grant.Now.Add(-time.Hour).Unix()
 		return nil
 	}},
 	{"not-yet-valid", "C17", "is not valid before an hour from now", later("nbf")},
@@ -198,7 +204,7 @@ func put(members map[string]any, name string, value any) error {
 
 // later puts a date an hour ahead.
 func later(name string) func(*Draft) error {
-	return func(d *Draft) error { return put(d.Claims, name, d.now.Add(time.Hour).Unix()) }
+	return func(d *Draft) error { return put(d.Claims, name, d.grant.Now.Add(time.Hour).Unix()) }
 }
 
 // elsewhere is a URL with another host.

@@ -10,6 +10,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -24,7 +26,16 @@ type Grant struct {
 	Roles    []string
 	Lifetime time.Duration
 	Now      time.Time
+	// RolesClient, where it is set, is the client of a provider that the roles belong
+	// to: they then stand where Keycloak writes them, in resource_access.
+	RolesClient string
+	// Attacker is the base URL of the site at which flaws let keys be fetched; empty:
+	// [Attacker].
+	Attacker string
 }
+
+// Attacker is where the attacker's site of cmd/naive listens.
+const Attacker = "http://localhost:9666"
 
 // RolesOf are the roles that a demo user has by name. Servers never decide by
 // the name; they read the roles that the token states.
@@ -47,8 +58,8 @@ type Draft struct {
 	// Sign computes the signature over the input. By default: RS256 by the key.
 	Sign func(input []byte) ([]byte, error)
 
-	key *rsa.PrivateKey
-	now time.Time
+	key   *rsa.PrivateKey
+	grant Grant
 }
 
 // New drafts a token of RFC 9068 for a grant, to be signed by key, whose id is
@@ -68,11 +79,35 @@ func New(key *rsa.PrivateKey, kid string, g Grant) *Draft {
 			"scope":              strings.Join(g.Scopes, " "),
 			"roles":              append([]string{}, g.Roles...),
 		},
-		key: key,
-		now: g.Now,
+		key:   key,
+		grant: g,
+	}
+	if g.RolesClient != "" {
+		d.Claims["resource_access"] = map[string]any{g.RolesClient: map[string]any{"roles": d.Claims["roles"]}}
+		delete(d.Claims, "roles")
 	}
 	d.Sign = func(input []byte) ([]byte, error) { return rs256(key, input) }
 	return d
+}
+
+// Replace sets members of the header and of the claims to what two JSON objects
+// say, and takes away those of null. An empty text changes nothing. {issuer} and
+// {resource} stand for the issuer and the audience of the grant.
+func (d *Draft) Replace(header, claims string) error {
+	for _, change := range []struct {
+		what, text string
+		members    map[string]any
+	}{{"header", header, d.Header}, {"claims", claims, d.Claims}} {
+		if change.text == "" {
+			continue
+		}
+		text := strings.NewReplacer("{issuer}", d.grant.Issuer, "{resource}", d.grant.Audience).Replace(change.text)
+		if err := json.Unmarshal([]byte(text), &change.members); err != nil {
+			return fmt.Errorf("%s %q is not a JSON object: %w", change.what, change.text, err)
+		}
+		maps.DeleteFunc(change.members, func(_ string, value any) bool { return value == nil })
+	}
+	return nil
 }
 
 // Token signs the draft and writes it in its compact form (RFC 7515, section

@@ -70,7 +70,7 @@ var flaws = map[string]struct {
 	"ps256":               {`header.alg="PS256" signature:other`, accesstoken.ErrAlgorithm},
 	"alg-twice":           {`header.alg="none","RS256"`, accesstoken.ErrMalformed},
 	"embedded-key":        {`header.jwk signature:other`, accesstoken.ErrSignature},
-	"key-url":             {`header.jku="http://127.0.0.1:1/jwks.json" signature:other`, accesstoken.ErrSignature},
+	"key-url":             {`header.jku signature:other`, accesstoken.ErrSignature},
 	"kid-path":            {`header.kid="../../../../dev/null"`, accesstoken.ErrKey},
 	"kid-sql":             {`header.kid="'`, accesstoken.ErrKey},
 	"kid-number":          {`header.kid=1`, accesstoken.ErrKey},

@@ -53,7 +53,7 @@ func (l *Lab) resource(mux *http.ServeMux, path, resource, issuer string) {
 			jsonreply.Error(w, http.StatusUnauthorized, "invalid_token", "Send a token.")
 			return
 		}
-		l.boast(fmt.Sprintf("%s was sent a token %s", path, l.worth(r, bearer)))
+		l.note(fmt.Sprintf("%s was sent a token %s", path, l.worth(r, bearer)))
 		jsonreply.Write(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "result": map[string]any{
 			"content": []any{map[string]string{"type": "text", "text": "Thank you for the token."}},
 		}})
@@ -70,7 +70,7 @@ func (l *Lab) mixup(w http.ResponseWriter, r *http.Request) {
 		jsonreply.Error(w, http.StatusBadRequest, "invalid_grant", "The honest server refused the code.")
 		return
 	}
-	l.boast("/mixup was sent the code of another authorization server, and has a token " + l.worth(r, answer.Token))
+	l.note("/mixup was sent the code of another authorization server, and has a token " + l.worth(r, answer.Token))
 	jsonreply.Write(w, http.StatusOK, map[string]any{"access_token": "worthless", "token_type": "Bearer"})
 }
 
@@ -83,5 +83,5 @@ func (l *Lab) worth(r *http.Request, bearer string) string {
 	return fmt.Sprintf("of %s that is good at %s", plaintext.Line(who.Subject), l.Server)
 }
 
-// boast says in the log what the attacker has got.
-func (l *Lab) boast(text string) { fmt.Fprintln(l.options.Log, "attacker:", text) }
+// note says in the log what the attacker has got.
+func (l *Lab) note(text string) { fmt.Fprintln(l.options.Log, "attacker:", text) }

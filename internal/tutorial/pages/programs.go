@@ -125,14 +125,11 @@ func (w *Writer) compare(id string, era matrix.Era, steps ...int) (string, error
 	}
 	var command strings.Builder
 	if token := row.Request.Token; token != nil && strings.Contains(row.Request.Curl(base, era), "$TOKEN") {
-		switch {
-		case steps[len(steps)-1] < provided:
-			command.WriteString("TOKEN=$(" + token.Command() + ")\n")
-		case token.Plain():
-			command.WriteString("# TOKEN: one that the provider gave to " + token.Username + "\n")
-		default: // nobody can make it by a command
-			command.WriteString("# TOKEN: " + row.Title + "\n")
+		made := token.Command(steps[len(steps)-1] >= provided)
+		if made == "" {
+			return "", errors.New("no command makes the token of this row")
 		}
+		command.WriteString("TOKEN=$(" + made + ")\n")
 	}
 	command.WriteString(row.Request.Curl(base, era))
 	shown := fence("sh", command.String())
