@@ -481,3 +481,45 @@ func TestExitStatus(t *testing.T) {
 		}
 	}
 }
+
+// --as-provider stands in for step 9, and --header and --claims change what no flaw
+// does.
+func TestAsProviderAndChanges(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	var out, said strings.Builder
+	err := run([]string{"--as-provider", "--username", "alice", "--header", `{"typ":"JWT"}`,
+		"--claims", `{"typ":"Bearer","client_id":null,"iss":"{issuer}-2","aud":["{resource}"]}`}, &out, &said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(strings.TrimSpace(out.String()), ".")
+	var texts [2]string
+	for i := range texts {
+		text, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[i] = string(text)
+	}
+	for i, wants := range [][]string{
+		{`"typ":"JWT"`},
+		{`"iss":"http://localhost:8080/realms/mcp-realm-2"`, `"aud":["http://localhost:9000/mcp"]`, `"typ":"Bearer"`,
+			`"resource_access":{"echo-mcp-server":{"roles":["user"]}}`},
+	} {
+		for _, want := range wants {
+			if !strings.Contains(texts[i], want) {
+				t.Errorf("%s lacks %s", texts[i], want)
+			}
+		}
+	}
+	if strings.Contains(texts[1], "client_id") {
+		t.Errorf("null doesn't take a claim away: %s", texts[1])
+	}
+	if _, err := os.Stat(filepath.Join(dir, "keys", "authorization-server", keys.PrivateFile)); err != nil {
+		t.Error(err)
+	}
+	if err := run([]string{"--username", "alice", "--claims", "{"}, &out, &said); err == nil || !strings.Contains(err.Error(), "not a JSON object") {
+		t.Errorf("broken JSON: %v", err)
+	}
+}

@@ -30,6 +30,7 @@ var Attacks = []Attack{
 		Why: "The page's own name resolves to 127.0.0.1 by now. Origin and Host are equal, so the naive server takes the page for one of its own, " +
 			"and nobody asks whether it has that name.",
 		Stops: "The step has a list of the names by which it may be called (MCP, Streamable HTTP, \"Security\").",
+		Also:  "To see it in your browser, open [lab/rebind.html](lab/rebind.html).",
 		Gets:  ran(),
 	},
 	{
@@ -157,7 +158,7 @@ var Attacks = []Attack{
 	hostile("impostor", "no-resource-check", "An MCP server that says it is another",
 		"The metadata of the attacker's server name the honest server. The naive client gets a token for that one, and sends it to the attacker.",
 		"Step 11 compares the resource in the metadata with the URL that it called (RFC 9728, section 3.3).",
-		"Thank you for the token", "describes"),
+		"Now the attacker has a token of alice that is good at http://localhost:9001", "describes"),
 	hostile("mixup", "no-iss-check", "An answer of another authorization server (mix-up)",
 		"The attacker's authorization server sends the user to the honest one. The code is the honest one's, and the naive client sends it to the attacker.",
 		"Step 11 wants iss in the answer to be the issuer that it asked (RFC 9207, section 2.4).",

@@ -116,12 +116,11 @@ func TestFlowsWorkAtTheNaiveServer(t *testing.T) {
 func TestTheNaiveClientIsRobbed(t *testing.T) {
 	var log program.Buffer
 	servers := startNaive(t, naive.Options{Log: &log})
-	for path, wants := range map[string]string{
-		"/impostor/mcp": "/impostor was sent a token of alice that is good at " + servers.Server,
-		"/mixup/mcp":    "has a token of alice that is good at " + servers.Server,
-	} {
-		if err := naive.Call(t.Context(), servers.Attacker+path, &program.Buffer{}); err != nil {
-			t.Errorf("%s: %v", path, err)
+	for _, path := range []string{"/impostor/mcp", "/mixup/mcp"} {
+		var out program.Buffer
+		wants := "Now the attacker has a token of alice that is good at " + servers.Server + "."
+		if err := naive.Call(t.Context(), servers.Attacker+path, &out); err != nil || !strings.Contains(out.String(), wants) {
+			t.Errorf("%s: %v: the answer is %q, want %q", path, err, out.String(), wants)
 		}
 		if !strings.Contains(log.String(), wants) {
 			t.Errorf("%s: the attacker says %q, want %q", path, log.String(), wants)

@@ -181,7 +181,10 @@ func (s *shell) attackStep(t *testing.T, step int) {
 		t.Run(attack.Name, func(t *testing.T) {
 			atNaive, atStep := s.run(t, attack.AtNaive()), s.run(t, attack.AtStep())
 			if attack.Program != nil {
-				says := strings.ReplaceAll(attack.Program.NaiveSays, "localhost:9666", "localhost:"+s.ports["9666"])
+				says := attack.Program.NaiveSays
+				for page, here := range s.ports {
+					says = strings.ReplaceAll(says, "localhost:"+page, "localhost:"+here)
+				}
 				if !strings.Contains(atNaive, says) || !strings.Contains(atStep, attack.Program.StepSays) || strings.Contains(atStep, Worked) {
 					t.Errorf("%s\n%s\n%s\n%s", attack.AtNaive(), atNaive, attack.AtStep(), atStep)
 				}

@@ -46,6 +46,7 @@ type Attack struct {
 	Why   string // why it works at the naive server
 	Stops string // what stops it at the step, and which standard demands that
 	Fault string // of package naive
+	Also  string // Markdown: another way to carry it out, relative to docs/; may be empty
 	// Era in which the row is sent.
 	Era matrix.Era
 	// Gets is what the naive server must answer to the row, and in words.

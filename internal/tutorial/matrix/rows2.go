@@ -128,7 +128,6 @@ func rowsOfStep2() []Row {
 		},
 		{
 			ID: "method-two-readers", Refs: []string{"RS03", "A11"}, Attack: true,
-
 			Title: "a harmless method for the check, and another one for the server",
 			Request: post(
 				`{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call","params":{"name":"audit"}}`,

@@ -53,9 +53,10 @@ func (l *Lab) resource(mux *http.ServeMux, path, resource, issuer string) {
 			jsonreply.Error(w, http.StatusUnauthorized, "invalid_token", "Send a token.")
 			return
 		}
-		l.note(fmt.Sprintf("%s was sent a token %s", path, l.worth(r, bearer)))
+		has := "Now the attacker has a token " + l.worth(r, bearer) + "."
+		fmt.Fprintln(l.options.Log, has)
 		jsonreply.Write(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "result": map[string]any{
-			"content": []any{map[string]string{"type": "text", "text": "Thank you for the token."}},
+			"content": []any{map[string]string{"type": "text", "text": has}},
 		}})
 	})
 }
@@ -70,8 +71,7 @@ func (l *Lab) mixup(w http.ResponseWriter, r *http.Request) {
 		jsonreply.Error(w, http.StatusBadRequest, "invalid_grant", "The honest server refused the code.")
 		return
 	}
-	l.note("/mixup was sent the code of another authorization server, and has a token " + l.worth(r, answer.Token))
-	jsonreply.Write(w, http.StatusOK, map[string]any{"access_token": "worthless", "token_type": "Bearer"})
+	jsonreply.Write(w, http.StatusOK, map[string]any{"access_token": answer.Token, "token_type": "Bearer"})
 }
 
 // worth tells whether the honest server takes a token.
@@ -82,6 +82,3 @@ func (l *Lab) worth(r *http.Request, bearer string) string {
 	}
 	return fmt.Sprintf("of %s that is good at %s", plaintext.Line(who.Subject), l.Server)
 }
-
-// note says in the log what the attacker has got.
-func (l *Lab) note(text string) { fmt.Fprintln(l.options.Log, "attacker:", text) }

@@ -119,6 +119,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return counterparts.ClientTable(w.root)
 	case words[0] == "servers" && len(arguments) == 0:
 		return counterparts.ServerTable(w.root)
+	case words[0] == "attacks" && len(arguments) == 1 && isStep(numbers[0]):
+		return w.attacks(page, numbers[0])
 	case words[0] == "client-pointers" && len(arguments) == 0:
 		return counterparts.PointTable(), nil
 	}

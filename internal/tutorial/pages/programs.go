@@ -2,7 +2,6 @@ package pages
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,14 +66,7 @@ func (p *programs) target(number int) (*matrix.Target, error) {
 	if running, ok := p.running[number]; ok {
 		return running.target, nil
 	}
-	if p.dir == "" {
-		dir, err := os.MkdirTemp("", "pages")
-		if err != nil {
-			return nil, err
-		}
-		p.dir = dir
-	}
-	binary, err := program.Build(context.Background(), p.root, p.dir, fmt.Sprintf("step%d", number))
+	binary, err := p.build(fmt.Sprintf("step%d", number))
 	if err != nil {
 		return nil, err
 	}
