@@ -26,6 +26,7 @@ internal/mcpclient/mcpauth FuzzMetadata 100000
 internal/mcpclient/mcpauth FuzzParseChallenges 200000
 internal/mcpclient/mcpauth FuzzTokenResponse 100000
 internal/web/cors FuzzRS15_Preflight 100000
+internal/mcpserver/introspection FuzzRead 20000
 internal/mcpserver/issuerkeys FuzzDiscover 20000
 internal/mcpserver/issuerkeys FuzzLifetime 200000
 internal/mcpserver/mcpendpoint FuzzJ03_DecodeAndServerAgree 20000

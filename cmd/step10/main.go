@@ -17,6 +17,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/envfile"
 	"mcp-auth-step-by-step/internal/mcpserver/features"
 	"mcp-auth-step-by-step/internal/mcpserver/health"
+	"mcp-auth-step-by-step/internal/mcpserver/introspection"
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 	"mcp-auth-step-by-step/internal/mcpserver/originguard"
@@ -43,11 +44,10 @@ func main() { serve.Main(source, newHandler) }
 // newHandler puts the layers together. The one that wraps last is met first.
 func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	// step 10: learn whom to trust, and what to be called
-	settings, err := envfile.Read(*envFile, site)
+	settings, err := envfile.Read(*envFile, &site)
 	if err != nil {
 		return nil, err
 	}
-	site.URL = settings.ServerURL
 
 	// step 1: say that the server lives
 	mux := http.NewServeMux()
@@ -64,9 +64,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		Issuer: issuer,
 		Keys:   keySet,
 		// step 10: as the provider writes them
-		Audience:   settings.Audience,
-		Algorithms: settings.Algorithms,
-		Dialect:    settings.Dialect,
+		Audience: settings.Audience, Algorithms: settings.Algorithms, Dialect: settings.Dialect,
 	}
 	challenge := bearerauth.Challenge{
 		Realm: "mcp",
@@ -131,9 +129,8 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mcp = mcpendpoint.Decode(mcp)
 	// step 8: read large messages only from those who may send them
 	mcp = scopepolicy.SmallBodies(policy, mcp)
-	// step 6: ask for a token before anything is read
-	mcp = bearerauth.Require(verifier, challenge, mcp)
-	// step 10: without keys, let nobody in, and call no token bad
+	// step 10: verify each token or ask about it; without keys, let nobody in, and call no token bad
+	mcp = bearerauth.Require(introspection.Instead(settings.Introspection, verifier, keySet.IntrospectionEndpoint), challenge, mcp)
 	mcp = report.Need("jwks_available", keySet.Ready, mcp)
 	// step 7: answer the preflight requests of pages
 	mux.Handle("OPTIONS /mcp", cors.Preflight(site.Origins, "POST"))

@@ -82,14 +82,22 @@ func (as *authorizationServer) logIn(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	token, ok := decode(t, response)["access_token"].(string)
+	if !ok {
+		t.Fatalf("no token: status %d", response.StatusCode)
+	}
+	return token
+}
+
+// decode reads the object in a response.
+func decode(t *testing.T, response *http.Response) map[string]any {
+	t.Helper()
 	defer func() { _ = response.Body.Close() }()
-	var answer struct {
-		AccessToken string `json:"access_token"`
+	answer := map[string]any{}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		t.Fatalf("status %d: %v", response.StatusCode, err)
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.AccessToken == "" {
-		t.Fatalf("no token: status %d, %v", response.StatusCode, err)
-	}
-	return answer.AccessToken
+	return answer
 }
 
 // call calls echo and returns the status.

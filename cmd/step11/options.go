@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto"
-	"crypto/x509"
 	_ "embed"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 	"mcp-auth-step-by-step/internal/web/baseurl"
 )
@@ -278,27 +277,7 @@ func readKey(path string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("%s is not a PEM file; make a key with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256", path)
-	}
-	var parsed any
-	switch block.Type {
-	case "RSA PRIVATE KEY":
-		parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "EC PRIVATE KEY":
-		parsed, err = x509.ParseECPrivateKey(block.Bytes)
-	default:
-		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the private key in %s can't be read: %w", path, err)
-	}
-	key, ok := parsed.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("the key in %s can't sign; want RSA, ECDSA P-256 or Ed25519", path)
-	}
-	return key, nil
+	return clientauth.ParseKey(path, text)
 }
 
 func (o *options) grantOf() (mcpauth.Grant, error) {

@@ -29,6 +29,8 @@ type accessClaims struct {
 	Username string `json:"preferred_username"`
 	Issued   int64  `json:"iat"`
 	Expires  int64  `json:"exp"`
+	// Roles are those at each client, in Keycloak's form.
+	Roles json.RawMessage `json:"resource_access"`
 }
 
 // errNotActive says that a token isn't an access token of this server, or has
@@ -74,8 +76,9 @@ func (g *grants) checkRevoked(id string) error {
 	})
 }
 
-// introspection is RFC 7662, section 2.2. Of a token that isn't active it says
-// nothing else.
+// introspection is RFC 7662, section 2.2, and the roles, as Keycloak adds them: a
+// server that asks must not take a guest for somebody without a role. Of a token
+// that isn't active it says nothing else.
 type introspection struct {
 	Active    bool   `json:"active"`
 	Scope     string `json:"scope,omitempty"`
@@ -88,6 +91,8 @@ type introspection struct {
 	Audience  string `json:"aud,omitempty"`
 	Issuer    string `json:"iss,omitempty"`
 	ID        string `json:"jti,omitempty"`
+
+	Roles json.RawMessage `json:"resource_access,omitempty"`
 }
 
 // introspect tells a resource server whether an access token is active (RFC
@@ -110,7 +115,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 		answer = introspection{
 			Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Username: claims.Username, TokenType: "Bearer",
 			Expires: claims.Expires, Issued: claims.Issued, Subject: claims.Subject, Audience: claims.Audience,
-			Issuer: claims.Issuer, ID: claims.ID,
+			Issuer: claims.Issuer, ID: claims.ID, Roles: claims.Roles,
 		}
 	}
 	logging.FromContext(r.Context()).Info("token introspected", "client_id", c.id, "active", answer.Active, logging.Error(err))

@@ -20,7 +20,9 @@ import (
 
 	"github.com/joho/godotenv"
 
+	"mcp-auth-step-by-step/internal/mcpserver/introspection"
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/syntax"
 	"mcp-auth-step-by-step/internal/web/baseurl"
@@ -42,6 +44,9 @@ type Settings struct {
 	// Keys are whose keys to fetch: also JWKS_MIN_INTERVAL, and JWT_ISSUER_ADDRESS.
 	Keys        issuerkeys.Config
 	FirstScopes string // MCP_CHALLENGE_SCOPES: what clients are told to ask for first, with blanks between
+	// Introspection is how the issuer is asked about each token (RFC 7662), by the
+	// variables that begin with INTROSPECTION_; nil: it isn't asked.
+	Introspection *introspection.Config
 }
 
 // defaults are the values of variables that are nowhere set. Two more follow
@@ -55,15 +60,27 @@ var defaults = map[string]string{
 	"JWKS_MIN_INTERVAL": issuerkeys.DefaultMinInterval.String(),
 	// The least. Clients ask the user for more when they need it.
 	"MCP_CHALLENGE_SCOPES": "mcp:read",
+	"INTROSPECTION_METHOD": clientauth.Basic,
+	"INTROSPECTION_KEEP":   introspection.DefaultKeep.String(),
 }
 
-// derived are the variables whose defaults follow from others.
-var derived = []string{"JWT_AUDIENCE", "JWT_ISSUER", "JWT_ISSUER_ADDRESS", "MCP_SERVER_URL"}
+// derived are the variables that have no default, or one that follows from others.
+var derived = []string{
+	"JWT_AUDIENCE", "JWT_ISSUER", "JWT_ISSUER_ADDRESS", "MCP_SERVER_URL",
+	"INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY", "INTROSPECTION_KEY_ID",
+	"INTROSPECTION_ENDPOINT", "INTROSPECTION_MAY_OMIT",
+}
 
-// Read reads the settings of a site. file is what the user named, or empty for
-// [Default], which may be missing. The error names the file or the environment,
-// the variable, and what to do.
-func Read(file string, site serve.Site) (*Settings, error) { return read(file, os.Getenv, site) }
+// Read reads the settings of a site, and gives the site its URL. file is what the
+// user named, or empty for [Default], which may be missing. The error names the
+// file or the environment, the variable, and what to do.
+func Read(file string, site *serve.Site) (*Settings, error) {
+	s, err := read(file, os.Getenv, *site)
+	if err == nil {
+		site.URL = s.ServerURL
+	}
+	return s, err
+}
 
 func read(file string, getenv func(string) string, site serve.Site) (*Settings, error) {
 	v, err := load(file, getenv, site.Log)
@@ -73,6 +90,7 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 	s := &Settings{}
 	for _, read := range []func(*variables) error{
 		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readKeys, s.readFirstScopes,
+		s.readIntrospection,
 	} {
 		if err := read(v); err != nil {
 			return nil, err
@@ -80,7 +98,7 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 	}
 	v.sayDefaults()
 	site.Log.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms,
-		"dialect", s.Dialect.Name, "roles", s.Dialect.Roles, "url", s.ServerURL)
+		"dialect", s.Dialect.Name, "roles", s.Dialect.Roles, "url", s.ServerURL, "introspection", s.Introspection != nil)
 	return s, nil
 }
 
@@ -305,9 +323,11 @@ func (v *variables) subset(name string, allowed []string) ([]string, error) {
 // sayDefaults tells which variables nobody has set, of those that matter.
 func (v *variables) sayDefaults() {
 	_, issuer := v.find("JWT_ISSUER")
+	_, asked := v.find("INTROSPECTION_CLIENT_ID")
 	var left []string
 	for _, name := range slices.Sorted(maps.Keys(defaults)) {
-		if _, where := v.find(name); where == "" && (issuer == "" || !strings.HasPrefix(name, "KEYCLOAK_")) {
+		idle := issuer != "" && strings.HasPrefix(name, "KEYCLOAK_") || asked == "" && strings.HasPrefix(name, introspectionPrefix)
+		if _, where := v.find(name); where == "" && !idle {
 			left = append(left, name+"="+defaults[name])
 		}
 	}

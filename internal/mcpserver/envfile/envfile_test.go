@@ -206,11 +206,11 @@ func TestBrokenFile(t *testing.T) {
 }
 
 func TestNamedFileMustBeThere(t *testing.T) {
-	_, err := Read("no.env", site)
+	_, err := Read("no.env", &site)
 	if err == nil || !strings.Contains(err.Error(), "-env no.env") || !strings.Contains(err.Error(), Default) {
 		t.Error(err)
 	}
-	if _, err := Read(".", site); err == nil || !strings.Contains(err.Error(), "can't be read") {
+	if _, err := Read(".", &site); err == nil || !strings.Contains(err.Error(), "can't be read") {
 		t.Error(err)
 	}
 }

@@ -20,14 +20,20 @@ import (
 )
 
 const (
-	// answerTime is how long one answer may take, to its last byte.
-	answerTime = 5 * time.Second
+	// AnswerTime is how long one answer of an issuer may take, to its last byte.
+	AnswerTime = 5 * time.Second
 	// maxDocument is the longest document that is read, in bytes.
 	maxDocument = 256 << 10
 )
 
-// errNoDocument says that an address has no document, so that another may.
-var errNoDocument = errors.New("no document there")
+var (
+	// ErrNoDocument says that an address has no metadata, so that another may.
+	ErrNoDocument = errors.New("no document there")
+	// ErrIssuer says that metadata is that of another issuer.
+	ErrIssuer = errors.New("names the issuer")
+
+	errNoIssuer = errors.New("it has no issuer")
+)
 
 func newTransport() http.RoundTripper {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -35,14 +41,40 @@ func newTransport() http.RoundTripper {
 	return transport
 }
 
+// NewClient makes a client for an issuer that the operator named; see [newClient].
+func NewClient() *http.Client { return newClient(newTransport()) }
+
 // newClient makes a client that goes where it is sent and no further: a
 // redirect would lead it to an address that nobody has checked.
 func newClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     transport,
-		Timeout:       answerTime,
+		Timeout:       AnswerTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// Reader reads the documents of an issuer, once and without keeping them.
+type Reader struct {
+	config Config
+	client *http.Client
+}
+
+// NewReader returns a reader that uses a client, which must not follow
+// redirects: they would lead it to an address that nobody has checked.
+func NewReader(config Config, client *http.Client) *Reader {
+	config.Address = cmp.Or(config.Address, config.Issuer)
+	return &Reader{config, client}
+}
+
+// Metadata is what an issuer says about itself (RFC 8414, section 2; OpenID
+// Connect Discovery 1.0, section 3), as far as this server uses it. Its URLs are
+// as they can be reached from here.
+type Metadata struct {
+	Address       string // where it was found
+	Keys          string // jwks_uri
+	Introspection string // introspection_endpoint; empty where there is none
+	Body          []byte // all of the document
 }
 
 // found is what a fetch brings.
@@ -50,73 +82,95 @@ type found struct {
 	keys     jwks.Set
 	leftOut  []error       // why keys of the set can't be used
 	lifetime time.Duration // how long the keys may be kept
-	metadata string        // address of the issuer's metadata
+	metadata *Metadata
 }
 
 // fetch discovers where the issuer's keys are, and reads them.
-func (s *Source) fetch(ctx context.Context) (*found, error) {
-	metadata, address, err := s.discover(ctx)
+func (r *Reader) fetch(ctx context.Context) (*found, error) {
+	metadata, err := r.discover(ctx)
+	if err != nil || r.config.NoKeys {
+		return &found{lifetime: usual, metadata: metadata}, err
+	}
+	body, header, err := r.get(ctx, metadata.Keys)
 	if err != nil {
 		return nil, err
 	}
-	body, header, err := s.get(ctx, address)
+	keys, leftOut, err := jwks.ParseFor(body, r.config.Algorithms)
 	if err != nil {
-		return nil, err
-	}
-	keys, leftOut, err := jwks.ParseFor(body, s.config.Algorithms)
-	if err != nil {
-		return nil, fmt.Errorf("the key set of %s: %w", address, err)
+		return nil, fmt.Errorf("the key set of %s: %w", metadata.Keys, err)
 	}
 	return &found{keys, leftOut, lifetimeOf(header), metadata}, nil
 }
 
-// discover returns where the issuer's metadata is, and its jwks_uri. Where one
-// address has no metadata, the next is tried: a page for all addresses, an empty
-// object or an error of a gateway says nothing about the others (WB5). Metadata
-// of another issuer ends the search (RFC 8414, section 3.3: it must not be used).
-func (s *Source) discover(ctx context.Context) (metadata, keys string, err error) {
-	var missed []error
-	for _, address := range wellKnown(s.config.Address) {
-		body, _, err := s.get(ctx, address)
-		if errors.Is(err, errNoDocument) {
-			missed = append(missed, err)
-			continue
-		}
-		if err != nil {
-			return "", "", err
-		}
-		members, err := strictjson.Members(body, "issuer", "jwks_uri")
-		issuer, stated := strictjson.String(members["issuer"])
-		if err != nil || !stated {
-			missed = append(missed, fmt.Errorf("%s is not the metadata of an issuer: %w", address, cmp.Or(err, errNoIssuer)))
-			continue
-		}
-		if issuer != s.config.Issuer {
-			return "", "", fmt.Errorf("%s names the issuer %.200q, want %q: set JWT_ISSUER to the issuer to the letter",
-				address, issuer, s.config.Issuer)
-		}
-		keys, _ := strictjson.String(members["jwks_uri"])
-		if keys, err = s.inside(keys); err != nil {
-			return "", "", fmt.Errorf("%s: jwks_uri: %w", address, err)
-		}
-		return address, keys, nil
+// Keys reads the key set of metadata. Beside the usable keys it returns why the
+// others are left out.
+func (r *Reader) Keys(ctx context.Context, metadata *Metadata) (keys jwks.Set, leftOut []error, err error) {
+	body, _, err := r.get(ctx, metadata.Keys)
+	if err != nil {
+		return nil, nil, err
 	}
-	return "", "", errors.Join(missed...)
+	return jwks.ParseFor(body, r.config.Algorithms)
 }
 
-var errNoIssuer = errors.New("it has no issuer")
+// discover returns the issuer's metadata. Where one address has none, the next is
+// tried: a page for all addresses, an empty object or an error of a gateway says
+// nothing about the others (WB5). Metadata of another issuer ends the search (RFC
+// 8414, section 3.3: it must not be used).
+func (r *Reader) discover(ctx context.Context) (*Metadata, error) {
+	var missed []error
+	for _, address := range r.Locations() {
+		metadata, err := r.Metadata(ctx, address)
+		if !errors.Is(err, ErrNoDocument) {
+			return metadata, err
+		}
+		missed = append(missed, err)
+	}
+	return nil, errors.Join(missed...)
+}
+
+// Metadata reads the metadata at one address. The error is [ErrNoDocument] where
+// something else is there, or nothing, and [ErrIssuer] where it is that of another
+// issuer.
+func (r *Reader) Metadata(ctx context.Context, address string) (*Metadata, error) {
+	body, _, err := r.get(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	members, err := strictjson.Members(body, "issuer", "jwks_uri", "introspection_endpoint")
+	issuer, stated := strictjson.String(members["issuer"])
+	if err != nil || !stated {
+		return nil, fmt.Errorf("%s is not the metadata of an issuer: %w: %w", address, ErrNoDocument, cmp.Or(err, errNoIssuer))
+	}
+	if issuer != r.config.Issuer {
+		return nil, fmt.Errorf("%s %w %.200q, want %q: set JWT_ISSUER to the issuer to the letter", address, ErrIssuer, issuer, r.config.Issuer)
+	}
+	metadata := &Metadata{Address: address, Body: body}
+	keys, _ := strictjson.String(members["jwks_uri"])
+	if metadata.Keys, err = r.inside(keys); err != nil && !r.config.NoKeys {
+		return nil, fmt.Errorf("%s: jwks_uri: %w", address, err)
+	}
+	if endpoint, stated := strictjson.String(members["introspection_endpoint"]); stated {
+		if metadata.Introspection, err = r.inside(endpoint); err != nil && r.config.NoKeys {
+			return nil, fmt.Errorf("%s: introspection_endpoint: %w", address, err)
+		}
+	}
+	return metadata, nil
+}
+
+// Locations lists the addresses at which the issuer's metadata may be.
+func (r *Reader) Locations() []string { return wellKnown(r.config.Address) }
 
 // inside is a URL as it can be reached from here: below the configured address
 // where it is the issuer's own.
-func (s *Source) inside(raw string) (string, error) {
-	if s.config.Address == s.config.Issuer {
+func (r *Reader) inside(raw string) (string, error) {
+	if r.config.Address == r.config.Issuer {
 		return raw, CheckURL(raw)
 	}
-	if rest, ok := strings.CutPrefix(raw, s.config.Issuer+"/"); ok {
-		return s.config.Address + "/" + rest, nil
+	if rest, ok := strings.CutPrefix(raw, r.config.Issuer+"/"); ok {
+		return r.config.Address + "/" + rest, nil
 	}
 	u, err := url.Parse(raw)
-	address, addressErr := url.Parse(s.config.Address)
+	address, addressErr := url.Parse(r.config.Address)
 	if err == nil && addressErr == nil && baseurl.SameOrigin(u, address) {
 		return raw, nil
 	}
@@ -150,19 +204,19 @@ func CheckURL(raw string) error {
 
 // get reads a document. It sends nothing that a caller of this server sent,
 // least of all a token (MCP, "Token Handling").
-func (s *Source) get(ctx context.Context, address string) ([]byte, http.Header, error) {
+func (r *Reader) get(ctx context.Context, address string) ([]byte, http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	request.Header.Set("Accept", "application/json")
-	response, err := s.client.Do(request)
+	response, err := r.client.Do(request)
 	if err != nil {
 		return nil, nil, withoutPort(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("%s: status %d: %w", address, response.StatusCode, errNoDocument)
+		return nil, nil, fmt.Errorf("%s: status %d: %w", address, response.StatusCode, ErrNoDocument)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
 	if err != nil {

@@ -57,7 +57,7 @@ func TestMC03_Discovery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
-			s := &Source{config: Config{Issuer: issuer, Address: issuer}, client: newClient(roundTrip(func(w http.ResponseWriter, r *http.Request) {
+			s := &Reader{config: Config{Issuer: issuer, Address: issuer}, client: newClient(roundTrip(func(w http.ResponseWriter, r *http.Request) {
 				asked++
 				document, ok := c.documents[r.URL.Path]
 				switch {
@@ -71,7 +71,7 @@ func TestMC03_Discovery(t *testing.T) {
 					_, _ = w.Write([]byte(document))
 				}
 			}))}
-			_, address, err := s.discover(t.Context())
+			address, err := keysOf(s.discover(t.Context()))
 			if (err == nil) != c.ok || c.ok && address != "http://localhost:8080/keys" || asked != c.asked {
 				t.Errorf("%q, %v after %d requests, want %d", address, err, asked, c.asked)
 			}
@@ -90,21 +90,29 @@ func TestWC10_WA15_Address(t *testing.T) {
 		"https://cdn.example/keys":    "https://cdn.example/keys",
 		"http://elsewhere:8080/certs": "",
 	} {
-		s := &Source{config: Config{Issuer: issuer, Address: address}, client: newClient(roundTrip(func(w http.ResponseWriter, r *http.Request) {
+		s := &Reader{config: Config{Issuer: issuer, Address: address}, client: newClient(roundTrip(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Host != "keycloak:8080" || r.URL.Path != "/realms/test/.well-known/openid-configuration" {
 				http.NotFound(w, r)
 				return
 			}
 			_, _ = w.Write([]byte(`{"issuer":"` + issuer + `","jwks_uri":"` + keys + `"}`))
 		}))}
-		metadata, got, err := s.discover(t.Context())
-		if (err == nil) != (want != "") || err == nil && (got != want || metadata != address+"/.well-known/openid-configuration") {
-			t.Errorf("%s: %q at %q, %v", keys, got, metadata, err)
+		metadata, err := s.discover(t.Context())
+		if (err == nil) != (want != "") || err == nil && (metadata.Keys != want || metadata.Address != address+"/.well-known/openid-configuration") {
+			t.Errorf("%s: %+v, %v", keys, metadata, err)
 		}
 	}
-	if got := (&Source{config: Config{Issuer: issuer}}).MetadataURL(); got != "http://localhost:8080/.well-known/oauth-authorization-server/realms/test" {
+	if got := (&Source{Reader: Reader{config: Config{Issuer: issuer}}}).MetadataURL(); got != "http://localhost:8080/.well-known/oauth-authorization-server/realms/test" {
 		t.Errorf("before it is found: %s", got)
 	}
+}
+
+// keysOf is the jwks_uri that discovery found.
+func keysOf(metadata *Metadata, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	return metadata.Keys, nil
 }
 
 type roundTrip http.HandlerFunc
@@ -181,8 +189,8 @@ func FuzzDiscover(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
-		s := &Source{config: Config{Issuer: issuer, Address: issuer}, client: newClient(roundTrip(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) }))}
-		_, address, err := s.discover(t.Context())
+		s := &Reader{config: Config{Issuer: issuer, Address: issuer}, client: newClient(roundTrip(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) }))}
+		address, err := keysOf(s.discover(t.Context()))
 		if err != nil {
 			return
 		}

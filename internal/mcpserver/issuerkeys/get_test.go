@@ -17,7 +17,7 @@ import (
 // asking is a source that fetches nothing by itself.
 func asking(log *bytes.Buffer) *Source {
 	return &Source{
-		config: Config{Issuer: "http://localhost:1", Address: "http://localhost:1"}, client: newClient(newTransport()), log: slog.New(slog.NewTextHandler(log, nil)),
+		Reader: *NewReader(Config{Issuer: "http://localhost:1"}, newClient(newTransport())), log: slog.New(slog.NewTextHandler(log, nil)),
 	}
 }
 

@@ -8,7 +8,6 @@
 package issuerkeys
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +46,7 @@ var ErrNoKeys = errors.New("the issuer's keys have not been fetched yet")
 // Source finds keys of one issuer. It says who can have signed, and nothing
 // about what was signed.
 type Source struct {
-	config  Config
-	client  *http.Client
+	Reader
 	log     *slog.Logger
 	asked   chan struct{} // asks keepFresh for a fetch before it is due
 	stopped chan struct{} // closed when keepFresh has ended
@@ -56,7 +54,7 @@ type Source struct {
 	mu      sync.Mutex
 	keys    jwks.Set      // the last good ones; nil until there were some
 	asOf    time.Time     // when the fetch that brought them began
-	where   string        // address of the issuer's metadata; empty until it was found
+	where   *Metadata     // nil until it was found
 	failed  int           // fetches in a row
 	running chan struct{} // closed when the fetch that was asked for ends; nil: there is none
 	ended   time.Time     // of the last fetch
@@ -73,6 +71,9 @@ type Config struct {
 	Address     string
 	MinInterval time.Duration // least time between two fetches, once there are keys
 	Algorithms  []string      // allowed ones; a key that states none is for the first that fits
+	// NoKeys reads the metadata alone, for an issuer that is asked about each token
+	// (RFC 7662). Its access tokens may be opaque, and its keys missing.
+	NoKeys bool
 }
 
 // Start begins to fetch the keys of an issuer, and goes on in the background
@@ -83,9 +84,8 @@ type Config struct {
 func Start(ctx context.Context, config Config) *Source { return start(ctx, config, newTransport()) }
 
 func start(ctx context.Context, config Config, transport http.RoundTripper) *Source {
-	config.Address = cmp.Or(config.Address, config.Issuer)
 	s := &Source{
-		config: config, client: newClient(transport), log: logging.FromContext(ctx),
+		Reader: *NewReader(config, newClient(transport)), log: logging.FromContext(ctx),
 		asked: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	go s.keepFresh(ctx)
@@ -95,19 +95,35 @@ func start(ctx context.Context, config Config, transport http.RoundTripper) *Sou
 	return s
 }
 
-// Ready reports whether there are keys, however old.
+// Ready reports whether there are keys, however old; with NoKeys, metadata.
 func (s *Source) Ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keys != nil
+	return s.ready()
 }
+
+func (s *Source) ready() bool { return s.keys != nil || s.config.NoKeys && s.where != nil }
 
 // MetadataURL is where the issuer's metadata was found, or else where it is looked
 // for first (RFC 8414, section 3.1; OpenID Connect Discovery 1.0, section 4).
 func (s *Source) MetadataURL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return cmp.Or(s.where, oauthmetadata.ServerURL(s.config.Issuer))
+	if s.where == nil {
+		return oauthmetadata.ServerURL(s.config.Issuer)
+	}
+	return s.where.Address
+}
+
+// IntrospectionEndpoint is where the issuer can be asked about a token, as its
+// metadata says; empty while that isn't known, or has none.
+func (s *Source) IntrospectionEndpoint() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.where == nil {
+		return ""
+	}
+	return s.where.Introspection
 }
 
 // Key returns the key with an id, for an algorithm. An id that isn't known may be
@@ -159,7 +175,7 @@ func (e staleError) NextFetch() time.Duration { return e.wait }
 // pause is the least time between two fetches. Before the first keys are there it
 // is short and grows, for an issuer that starts a little later than this server.
 func (s *Source) pause() time.Duration {
-	if s.keys != nil {
+	if s.ready() {
 		return s.config.MinInterval
 	}
 	return min(s.config.MinInterval, firstPause<<min(s.failed, 16))
@@ -238,7 +254,7 @@ func (s *Source) keep(found *found, begun time.Time, err error) {
 		}
 		return
 	}
-	if s.keys == nil || s.trouble != "" {
+	if !s.ready() || s.trouble != "" {
 		s.log.Info("the issuer's keys were fetched", "issuer", s.config.Issuer, "keys", len(found.keys))
 	}
 	s.sayOddKeys(found)

@@ -166,7 +166,7 @@ func TestD02_HangingProvider(t *testing.T) {
 			t.Errorf("took %s", took)
 		}
 		w.set(p, 0)
-		time.Sleep(answerTime + interval)
+		time.Sleep(AnswerTime + interval)
 		synctest.Wait()
 		if !s.Ready() {
 			t.Error("not ready once it answers")

@@ -95,7 +95,7 @@ func (c Challenge) later(w http.ResponseWriter, r *http.Request, wait time.Durat
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 	c.body(w, r, jsonreply.Refusal{
 		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
-		Description: "The issuer's newest keys are not known yet. Keep the token and try again in a few seconds.",
+		Description: "It is not known yet whether the access token is valid. Keep it and try again in a few seconds.",
 	})
 }
 

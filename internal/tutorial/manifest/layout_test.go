@@ -140,8 +140,9 @@ func TestLayoutFails(t *testing.T) {
 // test that no token of a caller is in them. A package without a test is a
 // tool of those that have one, and nobody else may use it.
 var callers = map[string]string{
-	"internal/mcpserver/issuerkeys": "TestE07_",
-	"internal/web/safefetch":        "",
+	"internal/mcpserver/introspection": "TestE07_",
+	"internal/mcpserver/issuerkeys":    "TestE07_",
+	"internal/web/safefetch":           "",
 }
 
 var makesRequests = regexp.MustCompile(`\b(http\.(Get|Post|PostForm|Head|Client|DefaultClient|DefaultTransport|Transport|NewRequest\w*)|` +

@@ -60,13 +60,16 @@ var Steps = []Step{
 	{Number: 8, Name: "scopes and roles", Server: true, After: 7, Brings: []string{"mcpserver/auditlog", "mcpserver/scopepolicy"}},
 	{Number: 9, Name: "an authorization server"},
 	{
-		Number: 10, Name: "an identity provider", Server: true, After: 8, Brings: []string{"mcpserver/envfile", "mcpserver/issuerkeys"},
+		Number: 10, Name: "an identity provider", Server: true, After: 8,
+		Brings: []string{"mcpserver/envfile", "mcpserver/introspection", "mcpserver/issuerkeys"},
 		Replaces: []string{
 			"keySet := jwks.Set{key}",
 			`report.Add("jwks_available", true)`,
 			"issuer := site.URL",
 			"Audience: site.Resource(),",
 			"Algorithms: []string{keys.Algorithm},",
+			"// step 6: ask for a token before anything is read",
+			"mcp = bearerauth.Require(verifier, challenge, mcp)",
 		},
 		// It vouches for nothing any more: no key pair, no key set, no document
 		// of an authorization server.

@@ -1,0 +1,117 @@
+package envfile
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"mcp-auth-step-by-step/internal/localfile"
+	"mcp-auth-step-by-step/internal/mcpserver/introspection"
+	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
+)
+
+// introspectionPrefix begins the names of the variables that matter only where
+// the issuer is asked about tokens.
+const introspectionPrefix = "INTROSPECTION_"
+
+// readIntrospection reads whether and how the issuer is asked about each token.
+// INTROSPECTION_CLIENT_ID switches it on.
+func (s *Settings) readIntrospection(v *variables) error {
+	id := v.get("INTROSPECTION_CLIENT_ID")
+	if id == "" {
+		for _, name := range []string{"INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY", "INTROSPECTION_ENDPOINT"} {
+			if _, where := v.find(name); where != "" {
+				return v.wrong(name, errors.New("it has no effect without INTROSPECTION_CLIENT_ID; set that, or remove this"))
+			}
+		}
+		return nil
+	}
+	c := &introspection.Config{
+		Endpoint: v.get("INTROSPECTION_ENDPOINT"), Method: v.get("INTROSPECTION_METHOD"), Credentials: clientauth.Credentials{ID: id},
+	}
+	if c.Endpoint != "" {
+		if err := issuerkeys.CheckURL(c.Endpoint); err != nil {
+			return v.wrong("INTROSPECTION_ENDPOINT", err)
+		}
+	}
+	var err error
+	if c.Keep, err = time.ParseDuration(v.get("INTROSPECTION_KEEP")); err != nil || c.Keep < 0 || c.Keep > introspection.MaxKeep {
+		return v.wrong("INTROSPECTION_KEEP", fmt.Errorf("%q is not a duration from 0s to %s: write it like 30s",
+			v.get("INTROSPECTION_KEEP"), introspection.MaxKeep))
+	}
+	if v.get("INTROSPECTION_MAY_OMIT") != "" {
+		if c.MayOmit, err = v.subset("INTROSPECTION_MAY_OMIT", introspection.Optional); err != nil {
+			return err
+		}
+	}
+	if err := v.readCredentials(c); err != nil {
+		return err
+	}
+	s.Introspection, s.Keys.NoKeys = c, true
+	return nil
+}
+
+// readCredentials reads the secret or the key, whichever the method needs.
+func (v *variables) readCredentials(c *introspection.Config) (err error) {
+	needed, other := "INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY"
+	switch c.Method {
+	case clientauth.Basic, clientauth.Post:
+	case clientauth.PrivateKeyJWT:
+		needed, other = other, needed
+	default:
+		return v.wrong("INTROSPECTION_METHOD", fmt.Errorf("%q is not one of %s, %s, %s",
+			c.Method, clientauth.Basic, clientauth.Post, clientauth.PrivateKeyJWT))
+	}
+	value := v.get(needed)
+	if value == "" {
+		return v.wrong("INTROSPECTION_METHOD", fmt.Errorf("%s needs %s, which is not set", c.Method, needed))
+	}
+	if _, where := v.find(other); where != "" {
+		return v.wrong(other, fmt.Errorf("it has no effect with INTROSPECTION_METHOD=%s; remove it", c.Method))
+	}
+	if c.Method != clientauth.PrivateKeyJWT {
+		c.Credentials.Secret = value
+		return v.checkSecrets()
+	}
+	c.Credentials.KeyID = v.get("INTROSPECTION_KEY_ID")
+	c.Credentials.Key, err = readKey(value)
+	if err != nil {
+		return v.wrong(needed, err)
+	}
+	return nil
+}
+
+// checkSecrets refuses a file with a secret that other users can read.
+func (v *variables) checkSecrets() error {
+	const name = "INTROSPECTION_CLIENT_SECRET"
+	if strings.TrimSpace(v.set[name]) == "" {
+		return nil
+	}
+	info, err := os.Lstat(v.file)
+	if err == nil {
+		err = localfile.CheckSecret(v.file, info)
+	}
+	if err != nil {
+		return fmt.Errorf("%s has a secret, %s: %w, or set %s in the environment", v.file, name, err, name)
+	}
+	return nil
+}
+
+func readKey(path string) (key crypto.Signer, err error) {
+	info, err := os.Lstat(path)
+	if err == nil {
+		err = localfile.CheckSecret(path, info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return clientauth.ParseKey(path, text)
+}
