@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance abuse
+.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance bench abuse
 
 ## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
 demo:
@@ -17,7 +17,7 @@ tools:
 	done
 
 check: tools
-	@unformatted=$$(gofmt -l agentgateway cmd internal interop keycloak); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted" >&2; exit 1; fi
+	@unformatted=$$(gofmt -l agentgateway bench cmd internal interop keycloak); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted" >&2; exit 1; fi
 	@bash scripts/fuzz.sh --check
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
@@ -67,3 +67,8 @@ interop:
 ## conformance: the official suite alone: servers, client and authorization server
 conformance:
 	bash interop/conformance_all.sh
+
+## bench: the steps beside servers of other libraries, and docs/performance.json anew; with BENCH=-short a
+##   few seconds that only see that all of it runs
+bench:
+	cd bench && $(GO) run ./run $(BENCH)
