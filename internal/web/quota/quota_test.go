@@ -50,7 +50,18 @@ func TestAFullTableTakesFromWhoHasMost(t *testing.T) {
 	if gone := add(t, l, "newcomer", "n1"); !slices.Equal(gone, []string{"f0"}) {
 		t.Errorf("%q went", gone)
 	}
-	for _, key := range []string{"h1", "f1", "f2", "f3", "o1", "n1"} {
+	for range 3 { // of those with one each, the oldest goes
+		l.Remove(fmt.Sprint("f", l.Of("flood")))
+	}
+	for i, want := range []string{"", "", "", "h1"} {
+		if gone := add(t, l, fmt.Sprint("one ", i), fmt.Sprint("one ", i)); (len(gone) > 0) != (want != "") || len(gone) == 1 && gone[0] != want {
+			t.Errorf("%d: %q went, want %q", i, gone, want)
+		}
+	}
+	for i := range 4 {
+		l.Prove(fmt.Sprint("one ", i))
+	}
+	for _, key := range []string{"o1", "n1"} {
 		l.Prove(key)
 	}
 	if _, err := l.Add("late", "l1", start.Add(time.Hour), start); !errors.Is(err, ErrFull) {

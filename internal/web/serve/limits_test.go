@@ -106,7 +106,15 @@ func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
 	limits := tight
 	limits.ReadHeader, limits.Idle = patience, patience
 	limits.Connections, limits.ConnectionsPerAddress = 12, 8
-	r := start(t, limits, ok)
+	entered, leave := make(chan bool, 1), make(chan bool)
+	r := start(t, limits, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = io.ReadAll(r.Body)
+			entered <- true
+			<-leave
+		}
+		ok(w, r)
+	})
 	from := func(address string) net.Conn {
 		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).Dial("tcp", r.Addr.String())
 		if err != nil {
@@ -122,6 +130,9 @@ func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
 		return err == nil
 	}
 	honest := from("127.0.0.1")
+	busy := from("127.0.0.2")
+	_, _ = io.WriteString(busy, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na")
+	<-entered
 	var flood []net.Conn
 	for range 20 {
 		flood = append(flood, from("127.0.0.2"))
@@ -133,6 +144,10 @@ func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
 	if !answered(honest) || !answered(late) {
 		t.Error("a connection of another address was closed")
 	}
+	leave <- true
+	if _, err := http.ReadResponse(bufio.NewReader(busy), nil); err != nil {
+		t.Errorf("a connection whose request had come was closed: %v", err)
+	}
 	if !answered(flood[19]) || answered(flood[0]) || answered(flood[11]) {
 		t.Error("of one address's connections, not the oldest were closed")
 	}
@@ -141,6 +156,42 @@ func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
 		if c := from("127.0.0.1"); !answered(c) || c.Close() != nil {
 			t.Fatal("a connection was refused after others were closed")
 		}
+	}
+}
+
+// WD7: an address that opens connections without end gets so many in a second.
+func TestWD7_NewConnectionsAreBoundedByAddress(t *testing.T) {
+	c := limitConnections(&net.TCPListener{}, DefaultLimits).(*connections)
+	c.second = time.Now().Add(time.Hour) // it doesn't end during the test
+	count := func(caller string) bool { return c.count(&connection{TCPConn: &net.TCPConn{}, of: c, caller: caller, end: func() {}}) }
+	for i := range perSecond + 10 {
+		if got := count("flood"); got != (i < perSecond) {
+			t.Fatalf("connection %d: %v", i, got)
+		}
+	}
+	if !count("other") {
+		t.Error("another address has to wait")
+	}
+	if c.second = (time.Time{}); !count("flood") {
+		t.Error("in the next second it is still refused")
+	}
+}
+
+// WD7: a request doesn't outlive a connection that had to go.
+func TestWD7_RequestsEndWithTheirConnection(t *testing.T) {
+	limits := tight
+	limits.Read, limits.Connections, limits.ConnectionsPerAddress = patience, 2, 1
+	entered, ended := make(chan bool, 1), make(chan error, 1)
+	r := start(t, limits, func(_ http.ResponseWriter, r *http.Request) {
+		entered <- true
+		<-r.Context().Done()
+		ended <- r.Context().Err()
+	})
+	_, _ = io.WriteString(dial(t, r), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
+	<-entered
+	dial(t, r)
+	if err := within(t, "the end of the request", ended); err == nil {
+		t.Error("the request goes on")
 	}
 }
 

@@ -162,7 +162,8 @@ func Start(opts Options, build Builder) (*Running, error) {
 		server: &http.Server{
 			// Outermost, so that net/http itself learns of a body that is too
 			// large, and closes the connection.
-			Handler:           http.MaxBytesHandler(endConnections(logRequests(handler)), opts.Limits.Body),
+			Handler:           http.MaxBytesHandler(endConnections(logRequests(proveConnections(handler))), opts.Limits.Body),
+			ConnContext:       rememberConnection,
 			ReadHeaderTimeout: opts.Limits.ReadHeader,
 			ReadTimeout:       opts.Limits.Read,
 			WriteTimeout:      opts.Limits.Write,
