@@ -14,9 +14,11 @@ package authserver
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientassertion"
@@ -26,6 +28,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/web/caller"
 	"mcp-auth-step-by-step/internal/web/loopback"
+	"mcp-auth-step-by-step/internal/web/quota"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 )
 
@@ -42,6 +45,8 @@ type Server struct {
 	pages              pages
 	registrations      *limiter
 	remote             func(*http.Request) string
+	turns              *quota.Turns // by address
+	pause              time.Duration
 	advertiseDocuments bool
 	now                func() time.Time
 	handler            http.Handler
@@ -102,7 +107,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, remote: c.ClientAddress, now: c.Now,
+		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, remote: c.ClientAddress, now: c.Now, turns: quota.NewTurns(atATime), pause: c.Limits.Pause,
 		advertiseDocuments: beyondLoopback(c.Realm.Documents) || c.AdvertiseDocuments && c.Realm.Documents != nil,
 		registrations:      newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
 		pages:              pages{c.Realm, where.base()},
@@ -167,8 +172,47 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			description: "This server does not have the name in the Host header. Use the address of its issuer."}).write(w)
 		return
 	}
-	s.handler.ServeHTTP(w, r.WithContext(clientmetadata.WithCaller(r.Context(), s.remote(r))))
+	caller := s.remote(r)
+	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	defer cancel()
+	done, err := s.turns.Take(ctx, caller)
+	if err != nil {
+		(&oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
+			description: "Too many requests come from your address. Try again in a moment."}).write(w)
+		return
+	}
+	seen := &statusWriter{w, http.StatusOK}
+	defer func() { done(s.keepTurn(r, seen.status)) }()
+	s.handler.ServeHTTP(seen, r.WithContext(clientmetadata.WithCaller(r.Context(), caller)))
 }
+
+// keepTurn is how long a request keeps its turn after the answer. One that proved
+// nothing does so for a while, so that no address has more than some of them a
+// second.
+func (s *Server) keepTurn(r *http.Request, status int) time.Duration {
+	path, _ := strings.CutPrefix(r.URL.Path, s.base())
+	if status < 400 && path != pathAuthorize && path != pathRegister {
+		return 0
+	}
+	return s.pause
+}
+
+// statusWriter remembers the status.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader remembers the status.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+const (
+	atATime = 8                // requests of one address that are answered
+	maxWait = 10 * time.Second // for the others of that address
+)
 
 // peer is the address of the other end of the connection, as limits know it.
 func peer(r *http.Request) string { return caller.Group(caller.Proxies{}.Address(r)) }

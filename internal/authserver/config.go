@@ -105,6 +105,10 @@ type Limits struct {
 	// those of them from one address before somebody has logged in (200).
 	Interactions, InteractionsPerAddress int
 	Grants                               int // codes, refresh token families, consents and revocations, of each (100000)
+
+	// Pause is how long a request that proved nothing keeps one of the eight turns
+	// that its address has at a time (50 ms).
+	Pause time.Duration
 }
 
 // What one user or client may keep, beyond which its own oldest goes; of
@@ -132,6 +136,7 @@ func (l Limits) withDefaults(r *realm.Realm) Limits {
 		Interactions:         cmp.Or(l.Interactions, 10_000),
 
 		InteractionsPerAddress: cmp.Or(l.InteractionsPerAddress, 200),
+		Pause:                  cmp.Or(l.Pause, 50*time.Millisecond),
 		Grants:                 cmp.Or(l.Grants, 100_000),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -255,6 +256,35 @@ func TestWD7_AWaitForALimitEndsWithItsRequest(t *testing.T) {
 	hangUp()
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// WD1, WD7: requests that prove nothing keep their turns; others of the same
+// address and those of other addresses don't wait.
+func TestWD1_WD7_RequestsThatProveNothingWait(t *testing.T) {
+	t.Parallel()
+	r := start(t, manyAddresses, func(c *Config) { c.Limits.Pause = time.Hour })
+	honest := r.code("mcp-user") // one page, which proves nothing; the rest does
+	for range atATime - 1 {
+		r.authorizeFrom("flood")
+	}
+	for range atATime {
+		if got := r.tokens(url.Values{"grant_type": {"client_credentials"}}, "Authorization", basic(serverClient, serverSecret)); got.status != http.StatusOK {
+			t.Fatalf("%d", got.status)
+		}
+	}
+	if got := r.tokens(redeemForm(honest)); got.status != http.StatusOK {
+		t.Errorf("%d", got.status)
+	}
+	r.tokens(url.Values{"grant_type": {"none"}}, fromHeader, "flood") // the last turn
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, r.absolute(r.ask()), nil)
+	request.Header.Set(fromHeader, "flood")
+	answer := httptest.NewRecorder()
+	r.Server.ServeHTTP(answer, request)
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("without a turn: %d", answer.Code)
 	}
 }
 

@@ -113,7 +113,7 @@ func serveLoad(t testing.TB, cost PasswordCost, state store.Store) (s *Server, h
 		t.Fatal(err)
 	}
 	web := httptest.NewUnstartedServer(nil)
-	s, err = New(Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, PasswordCost: cost, Store: state})
+	s, err = New(Config{Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, PasswordCost: cost, Store: state, Limits: Limits{Pause: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

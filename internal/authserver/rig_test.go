@@ -85,7 +85,7 @@ func startLogged(t *testing.T, log *slog.Logger, options ...func(*Config)) *rig 
 	c := &clock{at: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 	config := Config{
 		Issuer: "http://" + web.Listener.Addr().String() + "/realms/mcp-realm", Keys: keys, Now: c.now, PasswordCost: cheap,
-		Realm: realm.Demo(),
+		Realm: realm.Demo(), Limits: Limits{Pause: 1},
 	}
 	for _, option := range options {
 		option(&config)

@@ -65,7 +65,7 @@ func TestFloods(t *testing.T) {
 			for _, wrong := range run.Wrong() {
 				t.Error(wrong)
 			}
-			t.Logf("login ×%.1f, %d sent, %v, step 9 %d MB, step 10 %d MB", record.Ratio(&run, login), run.Sent.Requests, run.Sent.Answers,
+			t.Logf("login ×%.1f, %v, %d sent, %v, step 9 %d MB, step 10 %d MB", record.Ratio(&run, login), run.Honest, run.Sent.Requests, run.Sent.Answers,
 				run.Step9>>20, run.Step10>>20)
 		})
 	}

@@ -100,6 +100,8 @@ var Floods = []Flood{
 		atMCP: true, addresses: 1, connections: 16, prepare: garbage},
 	{ID: "slow-bodies", Rows: []string{"WD7"}, Sends: "2,000 forms at a time, a byte a second",
 		addresses: 1, connections: 2000, hold: dripBody, prepare: slowBodies},
+	{ID: "slow-bodies-many", Rows: []string{"WD7"}, Sends: "the same from 2,000 addresses",
+		addresses: 2000, connections: 4000, hold: dripBody, prepare: slowBodies},
 	{ID: "silent", Rows: []string{"WD7"}, Sends: "8,000 connections that say nothing",
 		addresses: 1, connections: 8000, hold: sayNothing, prepare: silence},
 	{ID: "silent-many", Rows: []string{"WD7"}, Sends: "8,000 connections from 2,000 addresses, with half a header",

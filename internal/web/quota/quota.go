@@ -11,7 +11,8 @@
 //   - A proven entry never goes for somebody else's: a person has logged in for
 //     it, or a secret was proved.
 //
-// A [Ledger] holds keys alone; what they stand for is in the caller's own map
+// [Turns] says the same of what is computed: requests of one caller wait for one
+// another. A [Ledger] holds keys alone; what they stand for is in the caller's own map
 // or file. No call looks at more than a few entries, however many there are:
 // nothing is swept on a request's path.
 package quota

@@ -163,7 +163,9 @@ func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
 func TestWD7_NewConnectionsAreBoundedByAddress(t *testing.T) {
 	c := limitConnections(&net.TCPListener{}, DefaultLimits).(*connections)
 	c.second = time.Now().Add(time.Hour) // it doesn't end during the test
-	count := func(caller string) bool { return c.count(&connection{TCPConn: &net.TCPConn{}, of: c, caller: caller, end: func() {}}) }
+	count := func(caller string) bool {
+		return c.count(&connection{TCPConn: &net.TCPConn{}, of: c, caller: caller, end: func() {}})
+	}
 	for i := range perSecond + 10 {
 		if got := count("flood"); got != (i < perSecond) {
 			t.Fatalf("connection %d: %v", i, got)
