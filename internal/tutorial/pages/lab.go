@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,9 @@ type shown struct {
 	verdict string // a few words
 	output  string // all of it, in a fence
 }
+
+// unfolded is how many attacks of a page a reader sees without a click.
+const unfolded = 2
 
 // attacks shows the attacks of a step: the command, and how it ends at the naive
 // server and at the step.
@@ -40,21 +44,26 @@ func (w *Writer) attacks(page string, step int) (string, error) {
 	for _, command := range lab.StepPrograms(step) {
 		fmt.Fprintf(&b, "And in another one:\n\n%s\n", fence("sh", command))
 	}
-	for _, attack := range lab.Of(step) {
+	for i, attack := range lab.Of(step) {
 		atNaive, atStep, err := s.carryOut(attack)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", attack.Name, err)
 		}
-		fmt.Fprintf(&b, "### ⚔ %s\n\n%s\n\n%s\n`naive`: %s\n\nStep %d: %s %s\n\n", attack.Title, attack.Why,
-			fence("sh", attack.AtNaive()), atNaive.verdict, step, atStep.verdict, strings.TrimSpace(attack.Stops+" "+attack.Also))
-		b.WriteString("<details><summary>Both answers, and who made this mistake</summary>\n\n")
+		whole := fmt.Sprintf("%s\n\n%s\n`naive`: %s Step %d: %s %s\n\n", attack.Why, fence("sh", attack.AtNaive()),
+			atNaive.verdict, step, atStep.verdict, strings.TrimSpace(attack.Stops+" "+attack.Also))
+		whole += "<details><summary>Both answers, and who made this mistake</summary>\n\n"
 		for _, fault := range faults {
 			if fault.Name == attack.Fault {
-				fmt.Fprintf(&b, "[%s](%s): %s\n\n", fault.Name, link(page, "internal/tutorial/naive/"+fault.File), cell(fault.Says))
+				whole += fmt.Sprintf("[%s](%s): %s\n\n", fault.Name, link(page, "internal/tutorial/naive/"+fault.File), cell(fault.Says))
 			}
 		}
-		fmt.Fprintf(&b, "At <code>naive</code>:\n\n%s\nThe same at step %d:\n\n%s\n%s\n</details>\n\n",
+		whole += fmt.Sprintf("At <code>naive</code>:\n\n%s\nThe same at step %d:\n\n%s\n%s\n</details>\n\n",
 			atNaive.output, step, fence("sh", attack.AtStep()), atStep.output)
+		if i < unfolded {
+			fmt.Fprintf(&b, "### ⚔ %s\n\n%s", attack.Title, whole)
+		} else {
+			fmt.Fprintf(&b, "<details><summary><b>⚔ %s</b></summary>\n\n%s</details>\n\n", html.EscapeString(attack.Title), whole)
+		}
 	}
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }

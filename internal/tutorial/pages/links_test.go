@@ -39,7 +39,7 @@ func documents(t *testing.T, root string) []string {
 }
 
 var (
-	linked   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	linked   = regexp.MustCompile(`(?:\]\(|(?:href|src|srcset)=")([^)"\s]+)[)"]`)
 	anchored = regexp.MustCompile(`<a id="([^"]+)">`)
 	heading  = regexp.MustCompile(`(?m)^#{1,6} +(.*)$`)
 	fenced   = regexp.MustCompile("(?ms)^```.*?^```")
@@ -142,6 +142,9 @@ func TestBrokenLinksAreFound(t *testing.T) {
 		if got := broken(root, "a.md", "see [it]("+link+")"); (len(got) == 0) != ok {
 			t.Errorf("%s: %q", link, got)
 		}
+	}
+	if got := broken(root, "a.md", `<img src="c.svg" alt="x"> <a href="b.md">`); len(got) != 1 {
+		t.Errorf("an image that is not there: %q", got)
 	}
 	if got := broken(root, "a.md", "```\n[it](c.md)\n```\n"); got != nil {
 		t.Errorf("got %q", got)

@@ -100,13 +100,19 @@ func (w *Writer) make(page string, words []string) (string, error) {
 	case words[0] == "picture" && len(arguments) == 1:
 		return w.picture(page, arguments[0])
 	case words[0] == "code" && len(arguments) == 2:
-		return w.code(page, arguments[0], arguments[1])
+		return w.code(page, arguments[0], arguments[1], folded)
+	case words[0] == "code" && len(arguments) == 3 && arguments[2] == "open":
+		return w.code(page, arguments[0], arguments[1], open)
 	case words[0] == "before-and-now" && len(arguments) == 4 && isStep(numbers[2]) && isStep(numbers[3]):
 		return w.compare(arguments[0], era(arguments[1]), numbers[2], numbers[3])
 	case words[0] == "answer" && len(arguments) == 3 && isStep(numbers[2]):
 		return w.compare(arguments[0], era(arguments[1]), numbers[2])
-	case words[0] == "rows" && len(arguments) == 1 && isStep(numbers[0]):
-		return rowTable(numbers[0]), nil
+	case words[0] == "rows" && len(arguments) > 1 && isStep(numbers[0]):
+		return telling(page, numbers[0], arguments[1:])
+	case words[0] == "course" && len(arguments) == 0:
+		return w.course(page)
+	case words[0] == "neighbours" && len(arguments) == 1 && isStep(numbers[0]):
+		return neighbours(page, numbers[0]), nil
 	case words[0] == "matrix" && len(arguments) == 0:
 		return wholeTable(), nil
 	case words[0] == "packages" && len(arguments) == 0:

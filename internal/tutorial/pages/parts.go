@@ -10,6 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
@@ -45,7 +48,7 @@ func (w *Writer) diff(number int) (string, error) {
 	}
 	if step := manifest.Steps[number-1]; step.After == 0 {
 		source, err := step.Source(w.root)
-		return fence("go", strings.Join(source, "\n")), err
+		return folded("go", strings.Join(source, "\n"), step.Folder()+"/main.go"), err
 	}
 	near := func(i int) bool {
 		for j := max(0, i-around); j <= min(len(lines)-1, i+around); j++ {
@@ -68,15 +71,30 @@ func (w *Writer) diff(number int) (string, error) {
 		}
 		b.WriteString(strings.TrimRight(string(line.Op)+line.Text, " \t") + "\n")
 	}
-	return fence("diff", b.String()), nil
+	return folded("diff", b.String(), fmt.Sprintf("What <code>%s/main.go</code> adds", manifest.Steps[number-1].Folder())), nil
 }
 
 func fence(language, text string) string {
 	return "```" + language + "\n" + strings.TrimSuffix(text, "\n") + "\n```\n"
 }
 
-// code shows a declaration with its comment. name is Function or Type.Method.
-func (w *Writer) code(page, folder, name string) (string, error) {
+// longest is how many lines of code or of an answer a page shows unfolded.
+const longest = 16
+
+// folded is a fence that a reader opens by its summary, where it is long.
+func folded(language, text, summary string) string {
+	if strings.Count(strings.TrimSuffix(text, "\n"), "\n") < longest {
+		return open(language, text, summary)
+	}
+	return "<details><summary>" + summary + "</summary>\n\n" + fence(language, text) + "\n</details>\n"
+}
+
+// open is a fence below a line that says what it is.
+func open(language, text, summary string) string { return summary + "\n\n" + fence(language, text) }
+
+// code shows a declaration with its comment. name is Function or Type.Method; show
+// is folded, or open for what every reader should see.
+func (w *Writer) code(page, folder, name string, show func(language, text, summary string) string) (string, error) {
 	files := token.NewFileSet()
 	var found string
 	err := filepath.WalkDir(filepath.Join(w.root, folder), func(file string, entry fs.DirEntry, err error) error {
@@ -100,8 +118,8 @@ func (w *Writer) code(page, folder, name string) (string, error) {
 				begin = doc.Pos()
 			}
 			where := path.Join(folder, filepath.Base(file))
-			found = fmt.Sprintf("[%s](%s)\n\n", where, link(page, where)) +
-				fence("go", string(text[files.Position(begin).Offset:files.Position(end).Offset]))
+			found = show("go", string(text[files.Position(begin).Offset:files.Position(end).Offset]),
+				fmt.Sprintf("<a href=%q><code>%s</code></a> in %s", link(page, where), name, where))
 		}
 		return nil
 	})
@@ -150,6 +168,91 @@ func docOf(declaration ast.Decl) *ast.CommentGroup {
 	return nil
 }
 
+var breakable = regexp.MustCompile(`[_/@.:]+`)
+
+// narrow is a cell whose long words may be broken, so that the columns fit on a
+// phone.
+func narrow(text string) string {
+	words := strings.Fields(text)
+	for i, word := range words {
+		if words[i] = cell(word); len(word) > 12 {
+			words[i] = cell(breakable.ReplaceAllString(word, "$0\x00"))
+		}
+	}
+	return strings.ReplaceAll(strings.Join(words, " "), "\x00", "<wbr>")
+}
+
+var minutes = regexp.MustCompile(`\*\*Time:\*\* (\d+) minutes`)
+
+// course lists the steps with the time that their pages say they take.
+func (w *Writer) course(page string) (string, error) {
+	var b strings.Builder
+	b.WriteString("| | step | minutes |\n|---|---|---|\n")
+	total := 0
+	for _, s := range manifest.Steps {
+		text, err := os.ReadFile(filepath.Join(w.root, s.Page()))
+		if err != nil {
+			return "", err
+		}
+		match := minutes.FindSubmatch(text)
+		if match == nil {
+			return "", fmt.Errorf("%s doesn't say how long it takes: **Time:** 20 minutes", s.Page())
+		}
+		n, _ := strconv.Atoi(string(match[1]))
+		total += n
+		fmt.Fprintf(&b, "| %d | [%s](%s) | %d |\n", s.Number, s.Name, link(page, s.Page()), n)
+	}
+	fmt.Fprintf(&b, "\nTogether about %d hours.\n", (total+30)/60)
+	return b.String(), nil
+}
+
+// most is how many rows of the table a page shows.
+const most = 6
+
+// telling shows some rows of a layer: what the step before answers, and what this
+// one does. The first step has none before it.
+func telling(page string, number int, ids []string) (string, error) {
+	if len(ids) > most {
+		return "", fmt.Errorf("at most %d rows; all are in docs/matrix.md", most)
+	}
+	step := manifest.Steps[number-1]
+	var b strings.Builder
+	b.WriteString("| what is tried |")
+	if step.After > 0 {
+		fmt.Fprintf(&b, " before, at step %d |", step.After)
+	}
+	fmt.Fprintf(&b, " now, at step %d |\n|---|", number)
+	b.WriteString(strings.Repeat("---|", min(step.After, 1)+1) + "\n")
+	for _, id := range ids {
+		index := slices.IndexFunc(matrix.Rows, func(r matrix.Row) bool { return r.ID == id })
+		if index < 0 || matrix.Rows[index].Layer != number {
+			return "", fmt.Errorf("layer %d has no row %s", number, id)
+		}
+		row := matrix.Rows[index]
+		fmt.Fprintf(&b, "| [%s](%s#%s) |", narrow(row.Title), link(page, "docs/matrix.md"), id)
+		if step.After > 0 {
+			b.WriteString(" " + narrow(firstOutcome(row, step.After)) + " |")
+		}
+		b.WriteString(" " + narrow(firstOutcome(row, number)) + " |\n")
+	}
+	return b.String(), nil
+}
+
+// neighbours link to the pages before and after, and to the course.
+func neighbours(page string, number int) string {
+	var links []string
+	if number > 1 {
+		before := manifest.Steps[number-2]
+		links = append(links, fmt.Sprintf("← [Step %d: %s](%s)", before.Number, before.Name, link(page, before.Page())))
+	}
+	links = append(links, fmt.Sprintf("[All steps](%s)", link(page, "docs/README.md")))
+	if number < len(manifest.Steps) {
+		after := manifest.Steps[number]
+		links = append(links, fmt.Sprintf("[Step %d: %s](%s) →", after.Number, after.Name, link(page, after.Page())))
+	}
+	return strings.Join(links, " · ") + "\n"
+}
+
 // rowTable shows the rows of one layer, wholeTable all of them.
 func rowTable(layer int) string {
 	var b bytes.Buffer
@@ -192,15 +295,22 @@ func refs(ids []string) string {
 	return strings.Join(links, " ")
 }
 
+// firstOutcome is what a step answers, in the era that the pages of the steps show.
+func firstOutcome(row matrix.Row, step int) string { return outcomeIn(row, step, row.Eras()[0]) }
+
+func outcomeIn(row matrix.Row, step int, era matrix.Era) string {
+	want := row.At(step, era)
+	if want.Works {
+		return "**works** " + want.Says()
+	}
+	return want.Says()
+}
+
 // outcome is what a step answers, in both eras where they differ.
 func outcome(row matrix.Row, step int) string {
 	var words []string
 	for _, era := range row.Eras() {
-		want := row.At(step, era)
-		word := want.Says()
-		if want.Works {
-			word = "**works** " + word
-		}
+		word := outcomeIn(row, step, era)
 		if len(words) == 0 || words[0] != word {
 			words = append(words, word)
 		}

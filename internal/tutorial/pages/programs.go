@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"os"
@@ -137,18 +138,18 @@ func (w *Writer) compare(id string, era matrix.Era, steps ...int) (string, error
 		if err := row.At(step, era).Check(answer); err != nil {
 			return "", err
 		}
-		if len(steps) > 1 {
-			word := "now"
-			if i < len(steps)-1 {
-				word = "before"
-			}
-			shown += fmt.Sprintf("\nStep %d, %s:\n\n", step, word)
-		}
 		page := text(answer)
 		if target.Provider != nil {
 			page = strings.ReplaceAll(page, target.Provider.Issuer(), issuer)
 		}
-		shown += fence("http", page)
+		caption := fmt.Sprintf("Step %d answers:", step)
+		if len(steps) > 1 {
+			caption = fmt.Sprintf("Step %d, now:", step)
+			if i < len(steps)-1 {
+				caption = fmt.Sprintf("Step %d, before:", step)
+			}
+		}
+		shown += "\n" + folded("http", page, caption+" <code>"+html.EscapeString(row.At(step, era).Says())+"</code>")
 	}
 	return shown, nil
 }

@@ -43,12 +43,12 @@ var codeFlow = description{
 }
 
 var refreshFamily = description{
-	name: "refresh-family", title: "A refresh family, and a thief",
+	name: "refresh-family", title: "A refresh family, and an attacker",
 	says: "Each refresh token is used once and replaced by the next one of its family. " +
-		"A thief copies the first and uses it after the client did. A token that comes a second time has leaked, " +
+		"An attacker copies the first and uses it after the client did. A token that comes a second time has leaked, " +
 		"so the authorization server revokes the whole family, and the user logs in again.",
 	draw: drawSequence(sequence{
-		parties: []string{"Client", "Authorization\nserver", "Thief"},
+		parties: []string{"Client", "Authorization\nserver", "Attacker"},
 		turns: []turn{
 			{1, 0, "after login: token 1", "good"},
 			{0, 2, "a copy of token 1 leaks", "bad"},
@@ -59,7 +59,7 @@ var refreshFamily = description{
 			{1, 2, "`invalid_grant`", "bad"},
 			{0, 1, "token 2", "plain"},
 			{1, 0, "`invalid_grant`", "bad"},
-			{0, 0, "The user logs in again.\nThe thief has nothing.", "accent"},
+			{0, 0, "The user logs in again.\nThe copy is worthless.", "accent"},
 		},
 	}),
 }
