@@ -27,7 +27,7 @@ import (
 	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 	"mcp-auth-step-by-step/internal/web/version"
 )
 

@@ -19,8 +19,8 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 	"mcp-auth-step-by-step/internal/oauth/principal"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
 	"mcp-auth-step-by-step/internal/web/version"
 )
 

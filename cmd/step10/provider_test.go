@@ -17,9 +17,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/program"
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 

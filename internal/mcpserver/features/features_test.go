@@ -19,7 +19,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/features"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 	"mcp-auth-step-by-step/internal/oauth/principal"
-	"mcp-auth-step-by-step/internal/tutorial/program"
+	"mcp-auth-step-by-step/internal/web/logbuffer"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
 
@@ -370,7 +370,7 @@ func compile(t *testing.T, schema []byte) *jsonschema.Schema {
 // other calls go on, and the operator finds it in the log.
 func TestA19_J02_Panics(t *testing.T) {
 	t.Parallel()
-	var log program.Buffer
+	var log logbuffer.Buffer
 	ctx := logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
 
 	s := dispatching()

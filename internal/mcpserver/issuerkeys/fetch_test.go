@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 )
 
 func TestMC03_WellKnown(t *testing.T) {

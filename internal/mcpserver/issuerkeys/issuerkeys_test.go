@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
 

@@ -11,7 +11,7 @@
 //		},
 //	}
 //	handler = scopepolicy.Require(policy, challenge, decisions, handler)
-//	handler = mcpendpoint.Decode(handler)
+//	handler = mcpmessage.Inspect(handler)
 //	handler = scopepolicy.SmallBodies(policy, handler)
 package scopepolicy
 

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/principal"
@@ -93,7 +92,7 @@ var demo = Policy{
 	},
 }
 
-var challenge = bearerauth.Challenge{Realm: "mcp", Body: mcpendpoint.Refuse, ResourceMetadata: "http://localhost:9000/.well-known/oauth-protected-resource/mcp", Scope: "mcp:read"}
+var challenge = bearerauth.Challenge{Realm: "mcp", Body: mcpmessage.Refuse, ResourceMetadata: "http://localhost:9000/.well-known/oauth-protected-resource/mcp", Scope: "mcp:read"}
 
 // Every set of scopes × every set of roles × every operation × every tool, on
 // the wire and in the log; and all of it where roles are optional.
@@ -104,7 +103,7 @@ func TestRS11_RS12_E04_E05_Product(t *testing.T) {
 		if optional {
 			policy.DefaultRole = "user"
 		}
-		product(t, mcpendpoint.Decode(Require(policy, challenge, log, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		product(t, mcpmessage.Inspect(Require(policy, challenge, log, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "inside")
 		}))), log, optional)
 	}
@@ -395,7 +394,7 @@ func TestRequireNeedsTheLayersBefore(t *testing.T) {
 	guarded := Require(demo, challenge, nil, inside)
 	r := request("ping", "")
 	for name, call := range map[string]func(){
-		"no caller": func() { mcpendpoint.Decode(guarded).ServeHTTP(httptest.NewRecorder(), r) },
+		"no caller": func() { mcpmessage.Inspect(guarded).ServeHTTP(httptest.NewRecorder(), r) },
 		"no message": func() {
 			guarded.ServeHTTP(httptest.NewRecorder(), r.WithContext(principal.NewContext(r.Context(), &principal.Principal{})))
 		},
@@ -415,7 +414,7 @@ func TestRequireNeedsTheLayersBefore(t *testing.T) {
 // little before it is known what they ask for.
 func TestWD20_SmallBodies(t *testing.T) {
 	done := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	h := SmallBodies(demo, mcpendpoint.Decode(Require(demo, challenge, nil, done)))
+	h := SmallBodies(demo, mcpmessage.Inspect(Require(demo, challenge, nil, done)))
 	ask := func(length int, scopes, roles []string) int {
 		const begin, end = `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"a":"`, `"}}}`
 		body := begin + strings.Repeat("a", length-len(begin)-len(end)) + end
@@ -452,7 +451,7 @@ func TestWD20_SmallBodies(t *testing.T) {
 // WD13: names that no tool or prompt can have are refused before a log has them.
 func TestWD13_NamesOutsideTheGrammar(t *testing.T) {
 	log := &last{}
-	h := mcpendpoint.Decode(Require(demo, challenge, log, http.NotFoundHandler()))
+	h := mcpmessage.Inspect(Require(demo, challenge, log, http.NotFoundHandler()))
 	for name, good := range map[string]bool{
 		"no_such.tool-1": true, strings.Repeat("a", 128): true,
 		strings.Repeat("a", 129): false, "": false, "a b": false, "a\nb": false, "a\x1b[2K": false, "a\"b": false, "écho": false, "echo\u202e": false,

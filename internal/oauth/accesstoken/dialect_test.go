@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/dialect"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 // keycloak is the dialect of Keycloak 26, for the server of step 10; plainJWT the

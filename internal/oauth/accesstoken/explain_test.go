@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 // outcomes are the names of the checks with an outcome.

@@ -15,8 +15,8 @@ import (
 
 	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 	"mcp-auth-step-by-step/internal/oauth/principal"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
 )
 
 // FuzzVerify signs any header and payload, most often with the right key, and

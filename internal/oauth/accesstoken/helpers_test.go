@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 const (

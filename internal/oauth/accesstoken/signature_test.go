@@ -25,7 +25,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/jws"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 func TestC01NoAlgorithm(t *testing.T) {

@@ -15,16 +15,16 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 	"mcp-auth-step-by-step/internal/oauth/principal"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
-	"mcp-auth-step-by-step/internal/tutorial/program"
+	"mcp-auth-step-by-step/internal/web/logbuffer"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 // J01, RS14: whatever becomes of a token, no part of it is in the log.
 func TestJ01_NoTokenInTheLog(t *testing.T) {
 	t.Parallel()
-	var log program.Buffer
+	var log logbuffer.Buffer
 	options := serve.Options{
 		Addr: "localhost:0", Limits: serve.DefaultLimits,
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),

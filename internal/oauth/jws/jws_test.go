@@ -14,6 +14,15 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 )
 
+var implemented = []string{"RS256", "PS256", "ES256", "EdDSA"}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
 // signed is a token with a header, signed with ES256.
 func signed(t *testing.T, private *ecdsa.PrivateKey, header string) string {
 	t.Helper()

@@ -14,15 +14,6 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/vectors"
 )
 
-var implemented = []string{"RS256", "PS256", "ES256", "EdDSA"}
-
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
 // tally counts how tokens ended, so that a run without vectors can't pass.
 type tally map[string]int
 

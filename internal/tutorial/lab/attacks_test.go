@@ -10,11 +10,11 @@ import (
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/naive"
 	"mcp-auth-step-by-step/internal/tutorial/program"
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
 	"mcp-auth-step-by-step/internal/web/loopback"
 )
 

@@ -47,3 +47,8 @@ var Folders = []Folder{
 		MayUse: []string{"mcpserver", "authserver", "mcpclient", "oauth", "web", "localfile"},
 	},
 }
+
+// ForTests are packages that tests of the parts use, and that stand beside them so
+// that the tests can be taken along with a part. No other code of the parts and of
+// steps 1–10 depends on them.
+var ForTests = []string{"internal/oauth/mint", "internal/oauth/stubprovider", "internal/web/logbuffer"}

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 )
 
 // What servers do when their identity provider does something.

@@ -3,7 +3,7 @@ package matrix
 import (
 	"strings"
 
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 func rowsOfStep6() []Row {

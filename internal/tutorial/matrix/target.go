@@ -17,8 +17,8 @@ import (
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+	"mcp-auth-step-by-step/internal/oauth/mint"
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 

@@ -15,9 +15,9 @@ import (
 	"slices"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/program"
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
 )
 
 // What the programs state about themselves on the pages, wherever they really

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 // meaning explains the members of a token, in the order in which they are shown.

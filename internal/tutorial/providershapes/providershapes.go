@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 //go:embed testdata/tokens.json

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"mcp-auth-step-by-step/internal/tutorial/program"
+	"mcp-auth-step-by-step/internal/web/logbuffer"
 )
 
 // patience bounds every wait. It is long because machines can be slow; a
@@ -291,7 +291,7 @@ func teapot(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusT
 
 // RS14, J01: the query is where people put tokens, so it isn't logged.
 func TestLogLine(t *testing.T) {
-	log := &program.Buffer{}
+	log := &logbuffer.Buffer{}
 	r, err := Start(Options{Addr: "localhost:0", Limits: DefaultLimits, Log: slog.New(slog.NewTextHandler(log, nil))},
 		func(context.Context, Site) (http.Handler, error) { return http.HandlerFunc(teapot), nil })
 	if err != nil {

@@ -8,17 +8,17 @@ import (
 	"strings"
 	"testing"
 
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
-	"mcp-auth-step-by-step/internal/tutorial/program"
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+	"mcp-auth-step-by-step/internal/web/logbuffer"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 // Run runs every row against a step. It is all that a step's own test does.
 // The names of the tests say the layer that a failing row belongs to.
 func Run(t *testing.T, step int, build serve.Builder) {
-	log := &program.Buffer{}
+	log := &logbuffer.Buffer{}
 	dir := t.TempDir()
 	if flag.Lookup("keys") != nil {
 		if err := flag.Set("keys", dir); err != nil {

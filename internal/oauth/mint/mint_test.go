@@ -21,7 +21,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
-	"mcp-auth-step-by-step/internal/tutorial/mint"
+	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
 // signer is made once: that takes a second under the race detector.
