@@ -10,7 +10,7 @@ import (
 // welcome prints what a user needs next. The passwords of the demo users are
 // public, since they are in this repository, so they are shown; others never.
 func welcome(out io.Writer, issuer, state string, r *realm.Realm) {
-	fmt.Fprintf(out, "issuer  %s\n", issuer)
+	fmt.Fprintf(out, "issuer  %s\naccount %s/account/applications, where users see and take back what they allowed\n", issuer, issuer)
 	if state == "" {
 		fmt.Fprint(out, "state   in memory. Registered clients are forgotten when this program ends, and many clients then wait for ever:\n"+
 			"        keep them with -state FILE, or let the client forget its registration and register again\n")

@@ -144,7 +144,7 @@ func (s *Server) keep(c Config) error {
 		resource: c.Resource, lifetimes: lifetimesOf(c.Realm), now: c.Now,
 		codes:    newTable[codeGrant]("codes", codesPerUser, c.Limits.Grants),
 		families: newTable[family]("grants", familiesPerUser, c.Limits.Grants),
-		consents: newTable[[]string]("consents", consentsPerUser, c.Limits.Grants),
+		consents: newTable[consentGiven]("consents", consentsPerUser, c.Limits.Grants),
 		revoked:  newTable[bool]("revoked", revokedPerClient, c.Limits.Grants),
 	}
 	kept.loads = []func(store.Tx, time.Time) error{

@@ -137,11 +137,16 @@ var errUnknownClient = errors.New("unknown client")
 // find returns the client with an id: from the realm file, from the
 // registrations, or from the document at the URL that the id is.
 func (c *clients) find(ctx context.Context, id string) (*client, error) {
-	if known := c.inFile[id]; known != nil {
-		return known, nil
-	}
 	if clientmetadata.IsURL(id) {
 		return c.fetch(ctx, id)
+	}
+	return c.here(id)
+}
+
+// here is find without fetching anything.
+func (c *clients) here(id string) (*client, error) {
+	if known := c.inFile[id]; known != nil {
+		return known, nil
 	}
 	var found registration
 	err := c.store.View(func(tx store.Tx) error {

@@ -19,6 +19,8 @@ type codeGrant struct {
 	Family   string        `json:"family,omitempty"` // key of what it gave, once used
 }
 
+func (c codeGrant) owner() string { return c.Subject }
+
 // issueCode stores a code, and the consent if it is to be remembered.
 func (g *grants) issueCode(ask authorization, who session, remember bool) (string, error) {
 	code, now := secret(), g.now()

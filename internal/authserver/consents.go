@@ -17,11 +17,19 @@ func consentKey(subject string, ask authorization) string {
 	return digest(subject + "\n" + ask.ClientID + "\n" + redirect)
 }
 
+// consentGiven is a consent as the store keeps it. Earlier versions kept the scopes
+// alone; such a record is not read, and the user is asked again.
+type consentGiven struct {
+	ClientID string   `json:"client_id"`
+	Scopes   []string `json:"scopes"`
+}
+
 // consented are the scopes that the user has granted before, for a consent page
 // that says what is new.
 func (g *grants) consented(subject string, ask authorization) (scopes []string) {
 	_ = g.store.View(func(tx store.Tx) error {
-		scopes, _ = g.consents.get(tx, consentKey(subject, ask), g.now())
+		found, _ := g.consents.get(tx, consentKey(subject, ask), g.now())
+		scopes = found.Scopes
 		return nil
 	})
 	return scopes
@@ -39,9 +47,10 @@ func (g *grants) remembers(subject string, ask authorization) bool {
 func (g *grants) remember(tx store.Tx, subject string, ask authorization) error {
 	now, key := g.now(), consentKey(subject, ask)
 	granted, known := g.consents.get(tx, key, now)
+	granted.ClientID = ask.ClientID
 	for _, scope := range ask.Scopes {
-		if !slices.Contains(granted, scope) {
-			granted = append(granted, scope)
+		if !slices.Contains(granted.Scopes, scope) {
+			granted.Scopes = append(granted.Scopes, scope)
 		}
 	}
 	if known {

@@ -13,7 +13,7 @@ type grants struct {
 	store     *durable
 	codes     table[codeGrant]
 	families  table[family]
-	consents  table[[]string]
+	consents  table[consentGiven]
 	revoked   table[bool]
 	clients   *clients
 	users     *directory
@@ -36,6 +36,8 @@ type family struct {
 	Began    int64    `json:"began"`             // Unix seconds
 	Refresh  string   `json:"refresh,omitempty"` // digest of the good refresh token
 }
+
+func (f family) owner() string { return f.Subject }
 
 // issue is what a token response is made of.
 type issue struct {

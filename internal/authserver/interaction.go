@@ -15,12 +15,14 @@ type session struct {
 	AuthTime int64  `json:"auth_time"` // Unix seconds
 }
 
-// interaction is an authorization request on its way through the pages. It is
+// interaction is an authorization request on its way through the pages, or a login
+// for the page of applications. It is
 // found by the digest of an identifier in the page's form, works in one browser
 // only, and is used up by the answer. So forged, tampered and repeated answers
 // fail.
 type interaction struct {
 	Request authorization `json:"request"`
+	Account bool          `json:"account,omitempty"` // there is no request: the page of applications comes next
 	Browser string        `json:"browser"`           // digest of the cookie
 	Session string        `json:"session,omitempty"` // digest of the cookie; empty until somebody logged in
 }
@@ -155,7 +157,7 @@ func (i *interactions) get(tx store.Tx, r *http.Request, id string, at page) (in
 	if at == consentPage {
 		session = i.cookieDigest(r, sessionCookie)
 	}
-	if !ok || v.Browser != i.cookieDigest(r, browserCookie) || v.Session != session || at == consentPage && session == "" {
+	if !ok || v.Browser != i.cookieDigest(r, browserCookie) || v.Session != session || at == consentPage && (session == "" || v.Account) {
 		return interaction{}, errNoInteraction
 	}
 	return v, nil

@@ -34,6 +34,9 @@ func (s *Server) resume(r *http.Request, id string, at page) (interaction, *clie
 	if err != nil {
 		return v, nil, errStartAgain.because(err)
 	}
+	if v.Account {
+		return v, nil, nil
+	}
 	c, err := s.clients.find(r.Context(), v.Request.ClientID)
 	if err != nil {
 		return v, nil, errStartAgain.because(err)
@@ -65,8 +68,16 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return errForeignForm.because(err)
 	}
 	who, key, err := s.interactions.begin(w, r, user)
+	if err != nil && v.Account {
+		return err
+	}
 	if err != nil {
 		return v.Request.target().refuse(err)
+	}
+	if v.Account {
+		logging.FromContext(r.Context()).Info("logged in", "sub", user.ID)
+		redirect(w, s.base()+pathApplications)
+		return nil
 	}
 	if err := s.clients.loggedIn(c); err != nil {
 		return v.Request.target().refuse(err)

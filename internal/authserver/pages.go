@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/realm"
@@ -23,12 +25,14 @@ var templateFiles embed.FS
 //go:embed templates/style.css
 var styleSheet []byte
 
-// templates are those of the three pages. Each puts its own "main" into the
+// templates are those of the pages. Each puts its own "main" into the
 // layout.
 var templates = map[string]*template.Template{
 	"login":   parsePage("login"),
 	"consent": parsePage("consent"),
 	"problem": parsePage("problem"),
+
+	"applications": parsePage("applications"),
 }
 
 func parsePage(name string) *template.Template {
@@ -58,6 +62,18 @@ type view struct {
 	Local                                      bool
 	// Of the problem page:
 	Problem, Back string
+	// Of the page of applications, and of the link to it:
+	Applications []applicationView
+	Account      string
+	Done         bool
+	Remains      string
+}
+
+// applicationView is an application on the page of applications.
+type applicationView struct {
+	ID, Name, Identity string
+	Scopes             []string
+	Since              time.Time // zero without tokens
 }
 
 // scopeView is a scope in words. New scopes are those that the user did not grant
@@ -99,7 +115,11 @@ func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client
 	if login.Problem != "" {
 		shown.Title = "Log in: try again"
 	}
-	shown.Action, shown.Client, shown.Login = p.base+pathLogin, c.name(), login
+	shown.Action, shown.Login = p.base+pathLogin, login
+	if v.Account {
+		return p.render(w, status, "login", shown, ownForms)
+	}
+	shown.Client = c.name()
 	return p.render(w, status, "login", shown, policy(v.Request.RedirectURI))
 }
 
@@ -119,8 +139,20 @@ func (p pages) consent(w http.ResponseWriter, v interaction, c *client, user *ac
 	for _, scope := range v.Request.NotAllowed {
 		shown.NotAllowed = append(shown.NotAllowed, p.describe(scope))
 	}
-	shown.Withheld = v.Request.Withheld
+	shown.Withheld, shown.Account = v.Request.Withheld, p.base+pathApplications
 	return p.render(w, http.StatusOK, "consent", shown, basePolicy)
+}
+
+// applications shows a user which applications may act for the user. remains is
+// how long an access token lives.
+func (p pages) applications(w http.ResponseWriter, user *account, list []applicationView, token string, done bool, remains time.Duration) error {
+	shown := p.view("Your applications")
+	shown.Action, shown.Request, shown.User = p.base+pathApplications, token, nameOf(user)
+	shown.Applications, shown.Done = list, done
+	if len(list) > 0 || done {
+		shown.Remains = fmt.Sprintf("%d minutes", int(math.Ceil(remains.Minutes())))
+	}
+	return p.render(w, http.StatusOK, "applications", shown, ownForms)
 }
 
 func nameOf(user *account) string {
@@ -203,6 +235,9 @@ func pageHeaders(w http.ResponseWriter) {
 // 3, section 6.3.1), and a client may redirect on to anywhere, so that the button
 // of the consent page would seem dead. That page holds nothing secret.
 const basePolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// ownForms lets forms lead to this server alone.
+const ownForms = basePolicy + "; form-action 'self'"
 
 // policy also says where forms may lead: to this server and on to the client, so
 // that a password can't be sent elsewhere; without a redirect URI nowhere.

@@ -94,6 +94,17 @@ func (t table[T]) replace(tx store.Tx, key string, value T, proven bool, now, ex
 	return t.write(tx, key, record[T]{Expires: expires.Unix(), Caller: old.Caller, Proven: proven, Value: value})
 }
 
+// of are the records of a caller that are not proven, by key.
+func (t table[T]) of(tx store.Tx, caller string, now time.Time) map[string]T {
+	found := map[string]T{}
+	for key := range t.ledger.Unproven(caller) {
+		if value, ok := t.get(tx, key, now); ok {
+			found[key] = value
+		}
+	}
+	return found
+}
+
 func (t table[T]) write(tx store.Tx, key string, r record[T]) error {
 	raw, err := json.Marshal(r)
 	if err != nil {
@@ -108,29 +119,41 @@ func (t table[T]) delete(tx store.Tx, key string) error {
 	return tx.Delete(t.bucket, key)
 }
 
-// load counts the records that are in the store, the oldest first. Those of older
-// versions name no caller, and count as one caller each.
+// owned is a record that says itself on whose account it is, for those of earlier
+// versions, which name no caller.
+type owned interface{ owner() string }
+
+// load counts the records that are in the store, the oldest first. Those that
+// can't be read any more are deleted.
 func (t table[T]) load(tx store.Tx, now time.Time) error {
 	t.reset()
-	found := map[string]record[json.RawMessage]{}
+	type counted struct {
+		caller  string
+		expires int64
+		proven  bool
+	}
+	found := map[string]counted{}
 	gone := []string{}
 	tx.Each(t.bucket, func(key string, raw []byte) bool {
-		var r record[json.RawMessage]
+		var r record[T]
 		if json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
 			gone = append(gone, key)
-		} else {
-			found[key] = record[json.RawMessage]{Expires: r.Expires, Caller: r.Caller, Proven: r.Proven}
+			return true
 		}
+		if o, ok := any(r.Value).(owned); ok {
+			r.Caller = cmp.Or(r.Caller, o.owner())
+		}
+		found[key] = counted{cmp.Or(r.Caller, key), r.Expires, r.Proven}
 		return true
 	})
-	keys := slices.SortedFunc(maps.Keys(found), func(a, b string) int { return cmp.Compare(found[a].Expires, found[b].Expires) })
+	keys := slices.SortedFunc(maps.Keys(found), func(a, b string) int { return cmp.Compare(found[a].expires, found[b].expires) })
 	for _, key := range keys {
 		r := found[key]
-		dropped, err := t.ledger.Add(cmp.Or(r.Caller, key), key, time.Unix(r.Expires, 0), now)
+		dropped, err := t.ledger.Add(r.caller, key, time.Unix(r.expires, 0), now)
 		if gone = append(gone, dropped...); err != nil {
 			gone = append(gone, key)
 		}
-		if r.Proven {
+		if r.proven {
 			t.ledger.Prove(key)
 		}
 	}

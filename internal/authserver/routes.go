@@ -19,6 +19,8 @@ const (
 	pathConsent    = "/login-actions/consent"
 	pathStyle      = "/resources/style.css"
 
+	pathApplications = "/account/applications"
+
 	wellKnownOAuth  = "/.well-known/oauth-authorization-server"
 	wellKnownOpenID = "/.well-known/openid-configuration"
 )
@@ -56,6 +58,8 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST "+base+pathLogin, s.browse(s.login))
 	mux.Handle("GET "+base+pathConsent, s.browse(s.showConsent))
 	mux.Handle("POST "+base+pathConsent, s.browse(s.consent))
+	mux.Handle("GET "+base+pathApplications, s.browse(s.showApplications))
+	mux.Handle("POST "+base+pathApplications, s.browse(s.changeApplications))
 	mux.HandleFunc("GET "+base+pathStyle, style)
 	return mux
 }

@@ -21,6 +21,7 @@ import (
 	"container/heap"
 	"container/list"
 	"errors"
+	"iter"
 	"time"
 )
 
@@ -170,6 +171,19 @@ func (l *Ledger) Of(caller string) int {
 		return a.count
 	}
 	return 0
+}
+
+// Unproven are the keys of a caller's unproven entries, the oldest first. The
+// ledger must not change meanwhile.
+func (l *Ledger) Unproven(caller string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		a := l.callers[caller]
+		if a == nil {
+			return
+		}
+		for e := a.unproven.Front(); e != nil && yield(e.Value.(*entry).key); e = e.Next() {
+		}
+	}
 }
 
 // byExpiry has the entry first that ends first.

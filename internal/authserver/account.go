@@ -1,0 +1,164 @@
+package authserver
+
+import (
+	"cmp"
+	"crypto/subtle"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/web/logging"
+)
+
+// application is a client to which a user has given something that still holds.
+type application struct {
+	ClientID string
+	Scopes   []string
+	Logins   int   // token families, of which each came from one login
+	Since    int64 // when the first of them began, in Unix seconds; 0 without any
+}
+
+// applicationsOf are the applications of a user: those with a consent that is
+// remembered, or with tokens.
+func (g *grants) applicationsOf(subject string) ([]application, error) {
+	found := map[string]*application{}
+	note := func(clientID string, scopes []string) *application {
+		if found[clientID] == nil {
+			found[clientID] = &application{ClientID: clientID}
+		}
+		a := found[clientID]
+		a.Scopes = slices.Compact(slices.Sorted(slices.Values(append(a.Scopes, scopes...))))
+		return a
+	}
+	// Not in a View, because the tables' counts are read.
+	err := g.store.Update(func(tx store.Tx) error {
+		for _, kept := range g.consents.of(tx, subject, g.now()) {
+			note(kept.ClientID, kept.Scopes)
+		}
+		for _, f := range g.families.of(tx, subject, g.now()) {
+			a := note(f.ClientID, f.Scopes)
+			a.Logins++
+			if a.Since == 0 || f.Began < a.Since {
+				a.Since = f.Began
+			}
+		}
+		return nil
+	})
+	byID := func(a, b *application) int { return cmp.Compare(a.ClientID, b.ClientID) }
+	all := []application{}
+	for _, a := range slices.SortedFunc(maps.Values(found), byID) {
+		all = append(all, *a)
+	}
+	return all, err
+}
+
+// withdraw takes back all that a user has given to a client: consents, codes and
+// token families. Access tokens that are under way are then no longer active
+// (RFC 7662), and end by themselves where nobody asks.
+func (g *grants) withdraw(subject, clientID string) error {
+	return g.store.Update(func(tx store.Tx) error {
+		now := g.now()
+		for key, kept := range g.consents.of(tx, subject, now) {
+			if kept.ClientID == clientID {
+				if err := g.consents.delete(tx, key); err != nil {
+					return err
+				}
+			}
+		}
+		for key, f := range g.families.of(tx, subject, now) {
+			if f.ClientID == clientID {
+				if err := g.families.delete(tx, key); err != nil {
+					return err
+				}
+			}
+		}
+		for key, code := range g.codes.of(tx, subject, now) {
+			if code.Request.ClientID == clientID {
+				if err := g.codes.delete(tx, key); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// showApplications shows a user who is logged in the applications that may act for
+// the user, and the login page to others.
+func (s *Server) showApplications(w http.ResponseWriter, r *http.Request) error {
+	who, key, loggedIn := s.interactions.session(r)
+	user := s.users.subject(who.Subject)
+	if !loggedIn || user == nil {
+		return s.startLogin(w, r, interaction{Account: true, Browser: s.interactions.browser(w, r)}, nil)
+	}
+	if err := s.interactions.touch(key, who); err != nil {
+		return err
+	}
+	held, err := s.grants.applicationsOf(user.ID)
+	if err != nil {
+		return err
+	}
+	views := make([]applicationView, 0, len(held))
+	for _, a := range held {
+		views = append(views, s.viewOf(a))
+	}
+	slices.SortStableFunc(views, func(a, b applicationView) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	return s.pages.applications(w, user, views, formToken(key), r.URL.Query().Has("done"), s.grants.lifetimes.access)
+}
+
+// viewOf says of an application what a person needs to know it again. A metadata
+// document isn't fetched for it: its URL says whose client it is.
+func (s *Server) viewOf(a application) applicationView {
+	shown := applicationView{ID: a.ClientID, Name: a.ClientID}
+	known, err := s.clients.here(a.ClientID)
+	switch {
+	case err == nil:
+		shown.Name, shown.Identity = known.name(), known.identity()
+	case clientmetadata.IsURL(a.ClientID):
+		shown.Identity = (&client{id: a.ClientID, origin: fromMetadataDocument}).identity()
+	default:
+		shown.Identity = "It is not registered here any more."
+	}
+	for _, scope := range a.Scopes {
+		shown.Scopes = append(shown.Scopes, s.pages.describe(scope))
+	}
+	if a.Logins > 0 {
+		shown.Since = time.Unix(a.Since, 0).UTC()
+	}
+	return shown
+}
+
+// formToken stands in the form of a page that belongs to a session and to no
+// authorization request. Whoever doesn't have the cookie can't know it.
+func formToken(sessionKey string) string { return digest("form of " + sessionKey) }
+
+// changeApplications takes back what a user gave to a client, or logs the user out.
+func (s *Server) changeApplications(w http.ResponseWriter, r *http.Request) error {
+	values, err := s.pageForm(r, "token", "client", "logout")
+	if err != nil {
+		return err
+	}
+	who, key, loggedIn := s.interactions.session(r)
+	if len(values) != 2 || !loggedIn || subtle.ConstantTimeCompare([]byte(values.Get("token")), []byte(formToken(key))) != 1 {
+		return errForeignForm
+	}
+	here := s.base() + pathApplications
+	if values.Has("logout") {
+		if err := s.interactions.end(w, r); err != nil {
+			return err
+		}
+		logging.FromContext(r.Context()).Info("logged out", "sub", who.Subject)
+		redirect(w, here)
+		return nil
+	}
+	if err := s.grants.withdraw(who.Subject, values.Get("client")); err != nil {
+		return err
+	}
+	logging.FromContext(r.Context()).Info("access withdrawn", "client_id", values.Get("client"), "sub", who.Subject)
+	redirect(w, here+"?done")
+	return nil
+}
