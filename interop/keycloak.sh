@@ -70,6 +70,8 @@ go build -o "$work/step9" ./cmd/step9 || die "step9 does not build"
 part "step 9 sets up the realm" says 'created' "$work/step9" --provider keycloak
 part "once more changes nothing" says '0 created, 0 updated' "$work/step9" --provider keycloak
 part "--check" "$work/step9" --provider keycloak --check
+go build -o "$work/check" ./cmd/check || die "check does not build"
+part "check issuer" says 'Step 11, the client: can send users there' "$work/check" issuer "$issuer"
 part "registration by curl" bash scripts/dcr_example.sh --issuer "$issuer"
 part "lesson 9" bash scripts/test_step9.sh --provider keycloak
 part "lesson 10" bash scripts/test_step10.sh --provider keycloak

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/oauth/pkce"
 	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/safefetch"
 )
 
 // AuthorizationServer is the metadata of an authorization server (RFC 8414,
@@ -33,6 +35,18 @@ type AuthorizationServer struct {
 	MetadataDocuments bool `json:"client_id_metadata_document_supported,omitempty"`
 	// DPoPAlgorithms are those of proofs (RFC 9449, section 5.1).
 	DPoPAlgorithms list `json:"dpop_signing_alg_values_supported,omitempty"`
+}
+
+// ReadAuthorizationServer reads the metadata of an issuer as the client does before
+// it sends a user there. client is one of [safefetch.NewClient] with the policy.
+func ReadAuthorizationServer(ctx context.Context, client *http.Client, policy safefetch.Policy, issuer string) (*AuthorizationServer, error) {
+	return (&fetcher{client, policy}).discoverAuthorizationServer(ctx, issuer)
+}
+
+// CheckUsable tells why the client wouldn't send a user to this server, with no
+// setting that permits something: [ErrPKCE], [ErrEndpoint] or [ErrDiscovery].
+func (s *AuthorizationServer) CheckUsable() error {
+	return errors.Join(s.supportsCodes(""), s.keepsItsOrigin(""))
 }
 
 // discoverAuthorizationServer reads the metadata of an issuer (MC03). The

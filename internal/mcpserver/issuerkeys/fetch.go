@@ -29,11 +29,19 @@ const (
 var (
 	// ErrNoDocument says that an address has no metadata, so that another may.
 	ErrNoDocument = errors.New("no document there")
-	// ErrIssuer says that metadata is that of another issuer.
-	ErrIssuer = errors.New("names the issuer")
-
-	errNoIssuer = errors.New("it has no issuer")
+	errNoIssuer   = errors.New("it has no issuer")
 )
+
+// IssuerError says that metadata is that of another issuer.
+type IssuerError struct {
+	Address string // of the metadata
+	Issuer  string // that it names
+	Want    string
+}
+
+func (e *IssuerError) Error() string {
+	return fmt.Sprintf("%s names the issuer %.200q, want %q: set JWT_ISSUER to the issuer to the letter", e.Address, e.Issuer, e.Want)
+}
 
 func newTransport() http.RoundTripper {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -129,8 +137,8 @@ func (r *Reader) discover(ctx context.Context) (*Metadata, error) {
 }
 
 // Metadata reads the metadata at one address. The error is [ErrNoDocument] where
-// something else is there, or nothing, and [ErrIssuer] where it is that of another
-// issuer.
+// something else is there, or nothing, and an [IssuerError] where it is that of
+// another issuer.
 func (r *Reader) Metadata(ctx context.Context, address string) (*Metadata, error) {
 	body, _, err := r.get(ctx, address)
 	if err != nil {
@@ -142,7 +150,7 @@ func (r *Reader) Metadata(ctx context.Context, address string) (*Metadata, error
 		return nil, fmt.Errorf("%s is not the metadata of an issuer: %w: %w", address, ErrNoDocument, cmp.Or(err, errNoIssuer))
 	}
 	if issuer != r.config.Issuer {
-		return nil, fmt.Errorf("%s %w %.200q, want %q: set JWT_ISSUER to the issuer to the letter", address, ErrIssuer, issuer, r.config.Issuer)
+		return nil, &IssuerError{address, issuer, r.config.Issuer}
 	}
 	metadata := &Metadata{Address: address, Body: body}
 	keys, _ := strictjson.String(members["jwks_uri"])

@@ -1,0 +1,91 @@
+// Command check says what steps 10 and 11 make of an identity provider.
+//
+//	check issuer URL   reads an issuer's metadata and keys, as both steps read them
+//
+// It never prints a token or a secret. With -h behind the name, each explains itself.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"mcp-auth-step-by-step/internal/web/version"
+)
+
+//go:embed main.go
+var source string
+
+// Exit statuses. A command that has others says so in its -h.
+const (
+	exitGood  = 0
+	exitBad   = 1 // what was checked has an obstacle
+	exitUsage = 2
+)
+
+// command is a part of this program. It returns the exit status.
+type command func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int
+
+var commands = map[string]command{"issuer": checkIssuer}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		if chosen, ok := commands[args[0]]; ok {
+			return chosen(ctx, args[1:], stdin, stdout, stderr)
+		}
+	}
+	switch {
+	case len(args) == 1 && (args[0] == "-version" || args[0] == "--version"):
+		fmt.Fprintln(stdout, "check", version.Number)
+		return exitGood
+	case len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help"):
+		fmt.Fprint(stderr, lesson())
+		return exitGood
+	case len(args) == 0:
+		fmt.Fprint(stderr, "check: want a command\n\n"+lesson())
+	default:
+		fmt.Fprintf(stderr, "check: unknown command %.40q\n\n%s", args[0], lesson())
+	}
+	return exitUsage
+}
+
+// parseFlags reads the flags of a command. Where done is true, status is the exit
+// status.
+func parseFlags(flags *flag.FlagSet, about string, args []string, stderr io.Writer) (status int, done bool) {
+	flags.SetOutput(io.Discard) // after a mistake, it would print all flags
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(stderr, "%s\nFlags:\n", about)
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		return exitGood, true
+	case err != nil:
+		fmt.Fprintf(stderr, "%s: %v; see %s -h\n", flags.Name(), err, flags.Name())
+		return exitUsage, true
+	}
+	return exitGood, false
+}
+
+// lesson is the package comment of the program.
+func lesson() string {
+	comment, _, _ := strings.Cut(source, "\npackage main")
+	var b strings.Builder
+	for line := range strings.Lines(comment) {
+		b.WriteString(strings.TrimPrefix(strings.TrimPrefix(line, "//"), " "))
+	}
+	return b.String() + "\n"
+}
