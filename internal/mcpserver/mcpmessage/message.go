@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"mcp-auth-step-by-step/internal/web/strictjson"
@@ -126,13 +127,15 @@ func (m *Message) readParams(members map[string]json.RawMessage) (_ *Message, er
 // OnlyExactNames refuses messages with members that encoding/json would take for one of
 // names although they are written differently.
 func OnlyExactNames(members map[string]json.RawMessage, names ...string) error {
-	exact := make(map[string]string, len(names))
-	for _, name := range names {
-		exact[strictjson.Fold(name)] = name
-	}
 	for name := range members {
-		if want, ok := exact[strictjson.Fold(name)]; ok && name != want {
-			return InvalidRequest(fmt.Sprintf("%q must be written in exactly that case", want))
+		if slices.Contains(names, name) {
+			continue
+		}
+		folded := strictjson.Fold(name)
+		for _, want := range names {
+			if folded == strictjson.Fold(want) {
+				return InvalidRequest(fmt.Sprintf("%q must be written in exactly that case", want))
+			}
 		}
 	}
 	return nil

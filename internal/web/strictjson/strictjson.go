@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -32,11 +33,11 @@ var (
 // Object is [Members] for a document of which all names are read: no two names of
 // the object itself may differ only in case.
 func Object(data []byte) (map[string]json.RawMessage, error) {
-	members, err := Members(data)
+	members, err := object(data)
 	if err != nil {
 		return nil, err
 	}
-	return unfolded(members)
+	return unambiguous(members, all)
 }
 
 // Inner is [Object] for a value inside a document that was read here: what was
@@ -49,20 +50,10 @@ func Inner(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	if err := json.Unmarshal(raw, &members); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
-	return unfolded(members)
+	return unambiguous(members, all)
 }
 
-// unfolded refuses members whose names differ only in case.
-func unfolded(members map[string]json.RawMessage) (map[string]json.RawMessage, error) {
-	folded := make(map[string]bool, len(members))
-	for name := range members {
-		if folded[Fold(name)] {
-			return nil, fmt.Errorf("%w: two member names that differ only in case", ErrAmbiguous)
-		}
-		folded[Fold(name)] = true
-	}
-	return members, nil
-}
+func all(string) bool { return true }
 
 // Members reads data as exactly one JSON object and returns its members as they
 // stand. It refuses with [ErrSyntax] text that is not JSON, broken UTF-8, nesting
@@ -76,12 +67,26 @@ func Members(data []byte, read ...string) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
+	return unambiguous(members, func(name string) bool { return slices.Contains(read, name) })
+}
+
+// unambiguous refuses members of which one is read, and another differs from it
+// only in case.
+func unambiguous(members map[string]json.RawMessage, read func(name string) bool) (map[string]json.RawMessage, error) {
+	isFolded := true
 	for name := range members {
-		for _, exact := range read {
-			if _, beside := members[exact]; beside && name != exact && Fold(name) == Fold(exact) {
-				return nil, fmt.Errorf("%w: %q also in another case", ErrAmbiguous, exact)
-			}
+		isFolded = isFolded && Fold(name) == name
+	}
+	if isFolded { // as nearly always, and then no two names are alike
+		return members, nil
+	}
+	first := make(map[string]string, len(members))
+	for name := range members {
+		other, twice := first[Fold(name)]
+		if twice && (read(name) || read(other)) {
+			return nil, fmt.Errorf("%w: a member name of which another differs only in case", ErrAmbiguous)
 		}
+		first[Fold(name)] = name
 	}
 	return members, nil
 }
@@ -200,7 +205,14 @@ func Strings(raw json.RawMessage) ([]string, bool) {
 }
 
 // Fold maps a name to the one that encoding/json takes it for.
-func Fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+func Fold(name string) string {
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return strings.ToLower(strings.ToUpper(name))
+		}
+	}
+	return strings.ToLower(name) // the same, for ASCII
+}
 
 // unpairedSurrogate looks for \uD800–\uDFFF that don't come in pairs: such
 // text has no Unicode form, and each reader replaces it in its own way.

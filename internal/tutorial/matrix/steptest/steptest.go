@@ -2,9 +2,12 @@
 package steptest
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -19,33 +22,7 @@ import (
 // The names of the tests say the layer that a failing row belongs to.
 func Run(t *testing.T, step int, build serve.Builder) {
 	log := &logbuffer.Buffer{}
-	dir := t.TempDir()
-	if flag.Lookup("keys") != nil {
-		if err := flag.Set("keys", dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	options := matrix.Options{
-		Keys: dir, Limits: serve.DefaultLimits,
-		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
-	if flag.Lookup("env") != nil {
-		// What the tester's own environment says is not meant for this.
-		for _, name := range []string{"MCP_SERVER_URL", "JWT_AUDIENCE", "JWT_TYPES", "JWT_ROLES_CLIENT"} {
-			t.Setenv(name, "")
-		}
-		provider, err := stubprovider.Start(stubprovider.Published()...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer provider.Close()
-		options.Provider = provider
-	}
-	target, stop, err := matrix.Start(build, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	target := start(t, build, slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	// Refusals of bad tokens, by their body.
 	refusals := map[string]string{}
 	for _, row := range matrix.Rows {
@@ -86,4 +63,70 @@ func Run(t *testing.T, step int, build serve.Builder) {
 			}
 		}
 	})
+}
+
+// start serves a step until the test ends, with keys and a provider of its own.
+func start(t testing.TB, build serve.Builder, log slog.Handler) *matrix.Target {
+	dir := t.TempDir()
+	if flag.Lookup("keys") != nil {
+		if err := flag.Set("keys", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	options := matrix.Options{Keys: dir, Limits: serve.DefaultLimits, Log: slog.New(log)}
+	if flag.Lookup("env") != nil {
+		// What the tester's own environment says is not meant for this.
+		for _, name := range []string{"MCP_SERVER_URL", "JWT_AUDIENCE", "JWT_TYPES", "JWT_ROLES_CLIENT"} {
+			t.Setenv(name, "")
+		}
+		provider, err := stubprovider.Start(stubprovider.Published()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(provider.Close)
+		options.Provider = provider
+	}
+	target, stop, err := matrix.Start(build, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return target
+}
+
+// Benchmark times a call of echo in a step's handler, without the network. What
+// it takes more than at the step before is what the layer costs.
+func Benchmark(b *testing.B, build serve.Builder) {
+	var handler http.Handler
+	target := start(b, func(ctx context.Context, site serve.Site) (h http.Handler, err error) {
+		handler, err = build(ctx, site)
+		return handler, err
+	}, slog.DiscardHandler)
+	request := matrix.Request{
+		Call:  &matrix.Call{Method: "tools/call", Name: "echo", Args: `{"message":"hi"}`},
+		Token: &matrix.Token{Username: "alice", Scopes: "mcp:read,mcp:tools"},
+	}
+	for _, era := range []matrix.Era{matrix.Legacy, matrix.Modern} {
+		answer, err := target.Send(request, era)
+		if err != nil || answer.Status != http.StatusOK {
+			b.Fatalf("%+v, %v", answer, err)
+		}
+		minted := target.Minted()
+		token := minted[len(minted)-1]
+		written := request.In(era)
+		b.Run(string(era), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r := httptest.NewRequest(written.Method, target.URL+written.Target, strings.NewReader(written.Body))
+				for _, header := range written.Headers {
+					name, value, _ := strings.Cut(header, ": ")
+					r.Header.Set(name, strings.ReplaceAll(value, "{token}", token))
+				}
+				w := httptest.NewRecorder()
+				if handler.ServeHTTP(w, r); w.Code != http.StatusOK {
+					b.Fatalf("%d %s", w.Code, w.Body)
+				}
+			}
+		})
+	}
 }
