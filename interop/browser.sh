@@ -32,7 +32,7 @@ fi
 resource=${resource:-http://localhost:9000/mcp}
 base=${resource%/mcp}
 # The least first challenge, so that the step-up is seen.
-MCP_SERVER_URL=$base JWT_ISSUER=$issuer MCP_CHALLENGE_SCOPES=mcp:read start_server step10 -addr "${base#http://}"
+MCP_SERVER_URL=$base JWT_ISSUER=$issuer JWT_DIALECT=keycloak MCP_CHALLENGE_SCOPES=mcp:read start_server step10 -addr "${base#http://}"
 go build -o "$work/step11" ./cmd/step11 || die "step11 does not build"
 
 client interop/browser.mjs "$(jq -n '$ARGS.named' --arg step11 "$work/step11" --arg server "$resource" --arg issuer "$issuer" \

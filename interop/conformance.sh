@@ -55,7 +55,7 @@ start_server step9 -keys "$work/keys/authorization-server" -resource "http://loc
 issuer=$url/realms/mcp-realm
 TOKEN=$(curl -sSf "$issuer/protocol/openid-connect/token" -d grant_type=password -d client_id=mcp-test-client \
   -d username=mcp-admin -d password=admin123 -d 'scope=mcp:read mcp:tools mcp:prompts' | jq -r .access_token)
-MCP_SERVER_URL=http://localhost:$port JWT_ISSUER=$issuer start_server step10 -addr "localhost:$port"
+MCP_SERVER_URL=http://localhost:$port JWT_ISSUER=$issuer JWT_DIALECT=keycloak start_server step10 -addr "localhost:$port"
 run step10
 TOKEN=
 

@@ -157,7 +157,7 @@ killed_under_load() {
   gets 401 "$changed" || { echo "a bad token is not refused any more"; return 1; }
 }
 go build -o "$work/step10" ./cmd/step10 || die "step10 does not build"
-start step10 env -u KEYCLOAK_URL -u KEYCLOAK_REALM -u MCP_SERVER_URL JWT_ISSUER="$issuer" \
+start step10 env -u KEYCLOAK_URL -u KEYCLOAK_REALM -u MCP_SERVER_URL JWT_ISSUER="$issuer" JWT_DIALECT=keycloak \
   "$work/step10" -addr localhost:0 -url http://localhost:9000
 part "killed under load, and back" killed_under_load
 part "it kept its realm" "$work/step9" --provider keycloak --check

@@ -20,7 +20,7 @@ if [[ -z $issuer ]]; then
 fi
 go build -o "$work/login" ./interop/login || die "interop/login does not build"
 BROWSER=$work/login MCP_AUTO_OPEN_ENABLED=true
-MCP_SERVER_URL=http://localhost:$port JWT_ISSUER=$issuer start_server step10 -addr "localhost:$port"
+MCP_SERVER_URL=http://localhost:$port JWT_ISSUER=$issuer JWT_DIALECT=keycloak start_server step10 -addr "localhost:$port"
 
 passed=0 failed=0
 # check WHAT STATUS FILTER ARGUMENT... runs Inspector, in the era $era and with

@@ -22,7 +22,7 @@ if [[ -z $issuer ]]; then
   start_server step9 -keys "$work/keys" -resource "http://localhost:$port/mcp"
   issuer=$url/realms/mcp-realm
 fi
-MCP_SERVER_URL=http://localhost:$port JWT_ISSUER=$issuer start_server step10 -addr "localhost:$port" "${challenge[@]}"
+MCP_SERVER_URL=http://localhost:$port JWT_ISSUER=$issuer JWT_DIALECT=keycloak start_server step10 -addr "localhost:$port" "${challenge[@]}"
 
 client interop/window.mjs "$(jq -n '$ARGS.named' --arg server "$url/mcp" --arg provider "$provider" --arg issuer "$issuer" \
   --arg chromium "$chromium" --arg inspector interop/node_modules/.bin/mcp-inspector --arg port "$(free_port)" --arg sandbox "$(free_port)")"

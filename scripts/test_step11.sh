@@ -11,7 +11,7 @@ server's. It finds out who issues tokens, registers there and asks for what it n
 and it says at each turn what it does. The user only decides.
 TEXT
 
-unset MCP_SERVER_URL MCP_CHALLENGE_SCOPES JWT_ISSUER JWT_ISSUER_ADDRESS JWT_AUDIENCE JWT_ALGORITHMS JWT_TYPES JWT_ROLES_CLIENT JWKS_MIN_INTERVAL KEYCLOAK_REALM
+unset "${!JWT_@}" "${!INTROSPECTION_@}" MCP_SERVER_URL MCP_CHALLENGE_SCOPES JWKS_MIN_INTERVAL KEYCLOAK_REALM
 login=mcp-user:user123 # the demo user of the realm file
 store=$work/store
 remember LOGIN "$login"

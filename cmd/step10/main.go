@@ -17,12 +17,10 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/envfile"
 	"mcp-auth-step-by-step/internal/mcpserver/features"
 	"mcp-auth-step-by-step/internal/mcpserver/health"
-	"mcp-auth-step-by-step/internal/mcpserver/introspection"
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpendpoint"
 	"mcp-auth-step-by-step/internal/mcpserver/originguard"
 	"mcp-auth-step-by-step/internal/mcpserver/scopepolicy"
-	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/mcpserver/trust"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/oauth/principal"
@@ -54,18 +52,10 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	report := health.New()
 	mux.Handle("GET /health", report)
 
-	// step 10: trust the provider; fetch its keys, and keep them fresh
-	issuer := settings.Issuer
-	keySet := issuerkeys.Start(ctx, settings.Keys)
 	report.Add("jwt_enabled", true)
 
-	// step 6: trust this issuer, for tokens that are meant for this server
-	verifier := &accesstoken.Verifier{
-		Issuer: issuer,
-		Keys:   keySet,
-		// step 10: as the provider writes them
-		Audience: settings.Audience, Algorithms: settings.Algorithms, Dialect: settings.Dialect,
-	}
+	// step 10: trust the providers, each by its own rules; fetch their keys, and keep them fresh
+	verifier := trust.Start(ctx, settings.Issuers)
 	challenge := bearerauth.Challenge{
 		Realm: "mcp",
 		Body:  mcpendpoint.Refuse,
@@ -89,14 +79,14 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	// step 10: the provider knows users that have no role here
 	policy.DefaultRole = "user"
-	challenge.Scope = cmp.Or(*challengeScopes, settings.FirstScopes)
+	challenge.Scope = verifier.Ask(cmp.Or(*challengeScopes, settings.FirstScopes))
 
 	// step 7: say who issues tokens for this server, and how
-	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, challenge.Scope))
+	// step 10
+	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), challenge.Scope, verifier.Names()...))
 	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
 	report.Add("protected_resource_metadata", oauthmetadata.ResourceURL(site.Resource()))
-	report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))
 
 	// step 2: be an MCP server
 	server := mcpendpoint.NewServer()
@@ -119,7 +109,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	report.Add("scope_based_auth", true)
 	// step 10: call users by the name that the provider knows
 	features.PersonaliseGreeting(server)
-	report.Add("authorization_server_metadata", keySet.MetadataURL)
+	report.Add("authorization_server_metadata", verifier.MetadataURL)
 
 	// step 2
 	var mcp http.Handler = mcpendpoint.Handler(server)
@@ -129,9 +119,10 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	mcp = mcpendpoint.Decode(mcp)
 	// step 8: read large messages only from those who may send them
 	mcp = scopepolicy.SmallBodies(policy, mcp)
-	// step 10: verify each token or ask about it; without keys, let nobody in, and call no token bad
-	mcp = bearerauth.Require(introspection.Instead(settings.Introspection, verifier, keySet.IntrospectionEndpoint), challenge, mcp)
-	mcp = report.Need("jwks_available", keySet.Ready, mcp)
+	// step 6: ask for a token before anything is read
+	mcp = bearerauth.Require(verifier, challenge, mcp)
+	// step 10: without keys, let nobody in, and call no token bad
+	mcp = report.Need("jwks_available", verifier.Ready, mcp)
 	// step 7: answer the preflight requests of pages
 	mux.Handle("OPTIONS /mcp", cors.Preflight(site.Origins, "POST"))
 	mux.Handle("OPTIONS /.well-known/", cors.PreflightToAll("GET", "HEAD"))

@@ -129,7 +129,7 @@ func TestD02_D08_ProviderKilledUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	for name, value := range map[string]string{
 		"JWT_ISSUER": as.issuer, "JWT_AUDIENCE": "http://localhost:9000/mcp", "JWKS_MIN_INTERVAL": "100ms",
-		"MCP_SERVER_URL": "", "JWT_ALGORITHMS": "", "JWT_TYPES": "", "JWT_ROLES_CLIENT": "",
+		"MCP_SERVER_URL": "", "JWT_ALGORITHMS": "", "JWT_TYPES": "", "JWT_ROLES_CLIENT": "", "JWT_DIALECT": "", "JWT_ISSUERS": "",
 	} {
 		t.Setenv(name, value)
 	}

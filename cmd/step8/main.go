@@ -88,7 +88,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 
 	// step 7: say who issues tokens for this server, and how
-	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), issuer, challenge.Scope))
+	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), challenge.Scope, issuer))
 	mux.Handle("GET /.well-known/oauth-protected-resource", resourcePage)
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", resourcePage)
 	mux.Handle("GET /.well-known/oauth-authorization-server", oauthmetadata.Handler(

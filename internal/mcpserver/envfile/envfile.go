@@ -16,47 +16,38 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/joho/godotenv"
 
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/mcpserver/trust"
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
-	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/syntax"
-	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 // Default is the file that is read where none is named.
 const Default = "keycloak_direct.env"
 
-// Settings are what a server needs to know of its identity provider.
+// Settings are what a server needs to know of its identity providers.
 type Settings struct {
-	ServerURL  string   // MCP_SERVER_URL: base of what the server states about itself
-	Issuer     string   // JWT_ISSUER, or KEYCLOAK_URL and KEYCLOAK_REALM: who signs tokens, to the letter
-	Audience   string   // JWT_AUDIENCE: what tokens must be meant for
-	Algorithms []string // JWT_ALGORITHMS: signatures that are allowed
-	// Dialect is how the issuer writes tokens: JWT_TYPES, and JWT_ROLES_CLIENT, whose
-	// client roles are the user's roles here.
-	Dialect dialect.Dialect
-	// Keys are whose keys to fetch: also JWKS_MIN_INTERVAL, and JWT_ISSUER_ADDRESS.
-	Keys        issuerkeys.Config
+	ServerURL string // MCP_SERVER_URL: base of what the server states about itself
+	// Issuers are those whose tokens are taken, each with its rules: one that this file
+	// describes, or those of the files in JWT_ISSUERS.
+	Issuers     []trust.Issuer
 	FirstScopes string // MCP_CHALLENGE_SCOPES: what clients are told to ask for first, with blanks between
-	// Introspection is how the issuer is asked about each token (RFC 7662), by the
-	// variables that begin with INTROSPECTION_; nil: it isn't asked.
-	Introspection *introspection.Config
 }
 
-// defaults are the values of variables that are nowhere set. Two more follow
-// from others: JWT_ISSUER and JWT_AUDIENCE.
+// serverWide are the variables that are not about an issuer.
+var serverWide = []string{"JWT_ISSUERS", "MCP_CHALLENGE_SCOPES", "MCP_SERVER_URL"}
+
+// defaults are the values of variables that are nowhere set. Others follow from
+// the rest, as JWT_ISSUER, JWT_AUDIENCE and JWT_DIALECT do.
 var defaults = map[string]string{
 	"KEYCLOAK_URL":      "http://localhost:8080",
 	"KEYCLOAK_REALM":    "mcp-realm",
 	"JWT_ALGORITHMS":    "RS256",
-	"JWT_TYPES":         "at+jwt,JWT",
-	"JWT_ROLES_CLIENT":  "echo-mcp-server",
 	"JWKS_MIN_INTERVAL": issuerkeys.DefaultMinInterval.String(),
 	// The least. Clients ask the user for more when they need it.
 	"MCP_CHALLENGE_SCOPES": "mcp:read",
@@ -66,7 +57,9 @@ var defaults = map[string]string{
 
 // derived are the variables that have no default, or one that follows from others.
 var derived = []string{
-	"JWT_AUDIENCE", "JWT_ISSUER", "JWT_ISSUER_ADDRESS", "MCP_SERVER_URL",
+	"JWT_AUDIENCE", "JWT_ISSUER", "JWT_ISSUER_ADDRESS", "JWT_ISSUERS", "JWT_SCOPE_NAMES", "MCP_SERVER_URL",
+	"JWT_DIALECT", "JWT_TYPES", "JWT_PROOF", "JWT_AUDIENCE_CLAIM", "JWT_CLIENT_CLAIMS", "JWT_SCOPE_CLAIMS", "JWT_ID_CLAIM",
+	"JWT_SUBJECT_CLAIM", "JWT_USERNAME_CLAIM", "JWT_ROLES_CLAIM", "JWT_ROLES_CLIENT", "JWT_MAY_LACK", "JWT_MAX_LIFETIME",
 	"INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY", "INTROSPECTION_KEY_ID",
 	"INTROSPECTION_ENDPOINT", "INTROSPECTION_MAY_OMIT",
 }
@@ -84,21 +77,28 @@ func Read(file string, site *serve.Site) (*Settings, error) {
 
 func read(file string, getenv func(string) string, site serve.Site) (*Settings, error) {
 	v, err := load(file, getenv, site.Log)
+	if err != nil && file != "" {
+		return nil, fmt.Errorf("-env %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	s := &Settings{}
-	for _, read := range []func(*variables) error{
-		func(v *variables) error { return s.readServerURL(v, site) }, s.readIssuer, s.readTokens, s.readKeys, s.readFirstScopes,
-		s.readIntrospection,
-	} {
-		if err := read(v); err != nil {
-			return nil, err
-		}
+	if err := s.readServerURL(v, site); err != nil {
+		return nil, err
 	}
-	v.sayDefaults()
-	site.Log.Info("settings", "issuer", s.Issuer, "audience", s.Audience, "algorithms", s.Algorithms,
-		"dialect", s.Dialect.Name, "roles", s.Dialect.Roles, "url", s.ServerURL, "introspection", s.Introspection != nil)
+	if err := s.readFirstScopes(v); err != nil {
+		return nil, err
+	}
+	if err := s.readIssuers(v, site.Log); err != nil {
+		return nil, err
+	}
+	for _, issuer := range s.Issuers {
+		rules := issuer.Rules
+		site.Log.Info("settings", "url", s.ServerURL, "issuer", rules.Issuer, "dialect", rules.Dialect.Name,
+			"audience", append([]string{rules.Audience}, rules.Audiences...), "algorithms", rules.Algorithms,
+			"roles", rules.Dialect.Filled().Roles, "introspection", issuer.Introspection != nil)
+	}
 	return s, nil
 }
 
@@ -120,89 +120,6 @@ func (s *Settings) readServerURL(v *variables, site serve.Site) error {
 		case set != site.URL:
 			site.Log.Warn("MCP_SERVER_URL ignored, because -url is set", "url", site.URL, "MCP_SERVER_URL", set)
 		}
-	}
-	if s.Audience = v.get("JWT_AUDIENCE"); s.Audience == "" {
-		s.Audience = s.ServerURL + "/mcp"
-	}
-	if own := s.ServerURL + "/mcp"; s.Audience != own {
-		v.log.Warn("JWT_AUDIENCE is not this server's resource identifier: tokens that a client requests for this server "+
-			"(RFC 8707) are refused, unless the issuer also adds JWT_AUDIENCE to them", "JWT_AUDIENCE", s.Audience, "resource", own)
-	}
-	if strings.ContainsAny(s.Audience, " ,\t") {
-		return v.wrong("JWT_AUDIENCE", fmt.Errorf("%q has a blank or comma: a server has exactly one audience", s.Audience))
-	}
-	return nil
-}
-
-// realmName is what a realm's name may look like: it becomes a part of a path.
-var realmName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-
-func (s *Settings) readIssuer(v *variables) error {
-	if s.Issuer = v.get("JWT_ISSUER"); s.Issuer != "" {
-		if err := issuerkeys.CheckURL(s.Issuer); err != nil {
-			return v.wrong("JWT_ISSUER", err)
-		}
-		// RFC 8414, section 2: an issuer has no query and no fragment.
-		if strings.ContainsAny(s.Issuer, "?#") {
-			return v.wrong("JWT_ISSUER", fmt.Errorf("%q has a query or a fragment: write it as the provider's metadata does", s.Issuer))
-		}
-		return nil
-	}
-	base, realm := strings.TrimSuffix(v.get("KEYCLOAK_URL"), "/"), v.get("KEYCLOAK_REALM")
-	if err := issuerkeys.CheckURL(base); err != nil {
-		return v.wrong("KEYCLOAK_URL", err)
-	}
-	if strings.ContainsAny(base, "?#") {
-		return v.wrong("KEYCLOAK_URL", fmt.Errorf("%q must not have a query or fragment; remove it", base))
-	}
-	if !realmName.MatchString(realm) {
-		return v.wrong("KEYCLOAK_REALM", fmt.Errorf("%q is not the name of a realm: use letters, digits and . _ -", realm))
-	}
-	s.Issuer = base + "/realms/" + realm
-	return nil
-}
-
-// algorithms are those that jwks knows; types those that accesstoken does.
-var (
-	algorithms = []string{"RS256", "PS256", "ES256", "EdDSA", "Ed25519"}
-	types      = []string{"at+jwt", "JWT"}
-)
-
-func (s *Settings) readTokens(v *variables) (err error) {
-	if s.Algorithms, err = v.subset("JWT_ALGORITHMS", algorithms); err != nil {
-		return err
-	}
-	given, err := v.subset("JWT_TYPES", types)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(given, types[0]) {
-		return v.wrong("JWT_TYPES", errors.New("it must include at+jwt, the type of RFC 9068"))
-	}
-	if s.Dialect, err = dialect.Named("keycloak"); err != nil {
-		return err
-	}
-	s.Dialect.Types, s.Dialect.Roles = given, dialect.ClientRoles(v.get("JWT_ROLES_CLIENT"))
-	return nil
-}
-
-func (s *Settings) readKeys(v *variables) (err error) {
-	s.Keys = issuerkeys.Config{Issuer: s.Issuer, Address: v.get("JWT_ISSUER_ADDRESS"), Algorithms: s.Algorithms}
-	if s.Keys.Address != "" {
-		u, err := baseurl.Parse("the address", s.Keys.Address)
-		if err != nil {
-			return v.wrong("JWT_ISSUER_ADDRESS", err)
-		}
-		if !baseurl.Secure(u) {
-			v.log.Warn("keys are fetched over plain http from another machine: whoever controls that network can sign tokens",
-				"JWT_ISSUER_ADDRESS", s.Keys.Address)
-		}
-	}
-	const least, most = 100 * time.Millisecond, time.Hour
-	s.Keys.MinInterval, err = time.ParseDuration(v.get("JWKS_MIN_INTERVAL"))
-	if err != nil || s.Keys.MinInterval < least || s.Keys.MinInterval > most {
-		return v.wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is not a duration from %s to %s: write it like 5s",
-			v.get("JWKS_MIN_INTERVAL"), least, most))
 	}
 	return nil
 }
@@ -237,10 +154,9 @@ func load(file string, getenv func(string) string, log *slog.Logger) (*variables
 		log.Info("file not found; variables that the environment doesn't set have their defaults", "file", Default, "flag", "-env")
 		return &variables{getenv: getenv, log: log}, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("-env %s: file not found: name an existing file, such as %s, or remove the flag to use the defaults",
-			file, Default)
+		return nil, fmt.Errorf("%s: file not found: name an existing file, such as %s", file, Default)
 	default:
-		return nil, fmt.Errorf("-env %s can't be read: %w", file, err)
+		return nil, fmt.Errorf("%s can't be read: %w", file, err)
 	}
 	if bytes.IndexByte(text, 0) >= 0 {
 		return nil, fmt.Errorf("%s is not UTF-8, but perhaps UTF-16: save it as UTF-8", file)

@@ -20,39 +20,38 @@ const introspectionPrefix = "INTROSPECTION_"
 
 // readIntrospection reads whether and how the issuer is asked about each token.
 // INTROSPECTION_CLIENT_ID switches it on.
-func (s *Settings) readIntrospection(v *variables) error {
+func (v *variables) readIntrospection() (*introspection.Config, error) {
 	id := v.get("INTROSPECTION_CLIENT_ID")
 	if id == "" {
 		for _, name := range []string{"INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY", "INTROSPECTION_ENDPOINT"} {
 			if _, where := v.find(name); where != "" {
-				return v.wrong(name, errors.New("it has no effect without INTROSPECTION_CLIENT_ID; set that, or remove this"))
+				return nil, v.wrong(name, errors.New("it has no effect without INTROSPECTION_CLIENT_ID; set that, or remove this"))
 			}
 		}
-		return nil
+		return nil, nil
 	}
 	c := &introspection.Config{
 		Endpoint: v.get("INTROSPECTION_ENDPOINT"), Method: v.get("INTROSPECTION_METHOD"), Credentials: clientauth.Credentials{ID: id},
 	}
 	if c.Endpoint != "" {
 		if err := issuerkeys.CheckURL(c.Endpoint); err != nil {
-			return v.wrong("INTROSPECTION_ENDPOINT", err)
+			return nil, v.wrong("INTROSPECTION_ENDPOINT", err)
 		}
 	}
 	var err error
 	if c.Keep, err = time.ParseDuration(v.get("INTROSPECTION_KEEP")); err != nil || c.Keep < 0 || c.Keep > introspection.MaxKeep {
-		return v.wrong("INTROSPECTION_KEEP", fmt.Errorf("%q is not a duration from 0s to %s: write it like 30s",
+		return nil, v.wrong("INTROSPECTION_KEEP", fmt.Errorf("%q is not a duration from 0s to %s: write it like 30s",
 			v.get("INTROSPECTION_KEEP"), introspection.MaxKeep))
 	}
 	if v.get("INTROSPECTION_MAY_OMIT") != "" {
 		if c.MayOmit, err = v.subset("INTROSPECTION_MAY_OMIT", introspection.Optional); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := v.readCredentials(c); err != nil {
-		return err
+		return nil, err
 	}
-	s.Introspection, s.Keys.NoKeys = c, true
-	return nil
+	return c, nil
 }
 
 // readCredentials reads the secret or the key, whichever the method needs.

@@ -19,10 +19,10 @@ const asking = "INTROSPECTION_CLIENT_ID=echo-mcp-server\nINTROSPECTION_CLIENT_SE
 func TestIntrospection(t *testing.T) {
 	t.Parallel()
 	s, log, err := try(t, asking, nil, site)
-	if err != nil || s.Introspection == nil || !s.Keys.NoKeys {
+	if err != nil || s.Issuers[0].Introspection == nil || !s.Issuers[0].Keys.NoKeys {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	c := *s.Introspection
+	c := *s.Issuers[0].Introspection
 	if c.Method != clientauth.Basic || c.Credentials.ID != "echo-mcp-server" || c.Credentials.Secret != "hunter2" || c.Keep != 30*time.Second || c.Endpoint != "" {
 		t.Errorf("%#v", c)
 	}
@@ -30,7 +30,7 @@ func TestIntrospection(t *testing.T) {
 		t.Errorf("log: %s", log)
 	}
 	s, log, err = try(t, "", nil, site)
-	if err != nil || s.Introspection != nil || s.Keys.NoKeys || strings.Contains(log, "INTROSPECTION_") {
+	if err != nil || s.Issuers[0].Introspection != nil || s.Issuers[0].Keys.NoKeys || strings.Contains(log, "INTROSPECTION_") {
 		t.Errorf("without a client: %+v, %v, %s", s, err, log)
 	}
 	s, _, err = try(t, asking+"INTROSPECTION_METHOD=client_secret_post\nINTROSPECTION_KEEP=0s\nINTROSPECTION_MAY_OMIT=iss, exp\n"+
@@ -38,7 +38,7 @@ func TestIntrospection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := *s.Introspection; c.Method != clientauth.Post || c.Keep != 0 || len(c.MayOmit) != 2 || c.Endpoint != "https://id.example/introspect" {
+	if c := *s.Issuers[0].Introspection; c.Method != clientauth.Post || c.Keep != 0 || len(c.MayOmit) != 2 || c.Endpoint != "https://id.example/introspect" {
 		t.Errorf("%#v", c)
 	}
 }
@@ -61,8 +61,8 @@ OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, ok := s.Introspection.Credentials.Key.(*ecdsa.PrivateKey); !ok || key == nil || s.Introspection.Credentials.KeyID != "k1" {
-		t.Errorf("%#v", s.Introspection.Credentials.Key)
+	if key, ok := s.Issuers[0].Introspection.Credentials.Key.(*ecdsa.PrivateKey); !ok || key == nil || s.Issuers[0].Introspection.Credentials.KeyID != "k1" {
+		t.Errorf("%#v", s.Issuers[0].Introspection.Credentials.Key)
 	}
 	if runtime.GOOS != "windows" {
 		if err := os.Chmod(path, 0o640); err != nil {

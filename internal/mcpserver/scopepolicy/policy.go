@@ -87,6 +87,8 @@ func (p Policy) compile() *compiled {
 		}
 		c.scopes = append(c.scopes, append(needs.allOf, needs.anyOf...)...)
 	}
+	slices.Sort(c.scopes) // so that each challenge has one order
+	c.scopes = slices.Compact(c.scopes)
 	return c
 }
 
@@ -215,10 +217,12 @@ func (c *compiled) rolesOf(caller *principal.Principal) []string {
 // this server that the token has, or they would lose one to gain another.
 func (c *compiled) askFor(needs []string, caller *principal.Principal, m *mcpmessage.Message) string {
 	scopes := slices.Clone(needs)
-	for _, scope := range caller.Scopes {
-		if !m.Modern && slices.Contains(c.scopes, scope) && !slices.Contains(scopes, scope) {
-			scopes = append(scopes, scope)
+	for _, granted := range caller.Scopes {
+		for _, scope := range c.scopes {
+			if !m.Modern && caller.ScopeNames.Granted(scope) == granted {
+				scopes = append(scopes, scope)
+			}
 		}
 	}
-	return strings.Join(scopes, " ")
+	return strings.Join(caller.ScopeNames.AskAll(scopes), " ")
 }

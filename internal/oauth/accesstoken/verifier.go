@@ -141,3 +141,21 @@ func (e *examination) undecided(err error) error {
 	}
 	return &UndecidedError{err, stale.NextFetch()}
 }
+
+// ClaimedIssuer is the issuer that a token names, unverified: it decides only by
+// whose rules the token is checked. The error says why a token names none, as an
+// opaque one does.
+func ClaimedIssuer(token string) (string, error) {
+	e := (&Verifier{}).examine(context.Background(), token)
+	if err := e.form(); err != nil {
+		return "", err
+	}
+	if err := e.readClaims(); err != nil {
+		return "", err
+	}
+	issuer, _, err := e.text("iss")
+	if err == nil && issuer == "" {
+		err = &Refusal{Err: ErrMissingClaim, Has: "it has no iss", Want: "one"}
+	}
+	return issuer, err
+}

@@ -12,6 +12,8 @@ package dialect
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -147,3 +149,23 @@ func (d Dialect) Names() []string {
 	}
 	return names
 }
+
+// ParsePath reads a path as settings have it: the name of a claim, or a JSON Pointer
+// (RFC 6901, section 3), which begins with a slash and has one before each name.
+func ParsePath(text string) ([]string, error) {
+	if !strings.HasPrefix(text, "/") {
+		if text == "" {
+			return nil, errPath
+		}
+		return []string{text}, nil
+	}
+	path := strings.Split(text[1:], "/")
+	for i, name := range path {
+		if path[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(name); path[i] == "" {
+			return nil, fmt.Errorf("%q: %w", text, errPath)
+		}
+	}
+	return path, nil
+}
+
+var errPath = errors.New("a path is the name of a claim, or a JSON Pointer such as /resource_access/client/roles")

@@ -116,7 +116,8 @@ var presets = []Dialect{
 
 // opaque are providers whose access tokens say nothing to anybody else.
 var opaque = map[string]string{
-	"google": "Google's access tokens are opaque, and it has no introspection (RFC 7662): let step 9 issue the tokens, with Google as its login",
+	"google": "Google's access tokens are opaque, and it has no introspection (RFC 7662): " +
+		"let step 9 issue the tokens, with Google as its login",
 }
 
 // All are the presets. The slice is the caller's.

@@ -23,8 +23,9 @@ type Resource struct {
 	Name                 string   `json:"resource_name,omitempty"`
 	AuthorizationServers []string `json:"authorization_servers"`
 	// ScopesSupported is what clients should ask for at first; MCP wants no
-	// catalogue here, and never offline_access.
-	ScopesSupported        []string `json:"scopes_supported"`
+	// catalogue here, and never offline_access. An empty array must be left out
+	// (RFC 9728, section 3.2).
+	ScopesSupported        []string `json:"scopes_supported,omitempty"`
 	BearerMethodsSupported []string `json:"bearer_methods_supported"`
 }
 
@@ -38,14 +39,14 @@ type AuthorizationServer struct {
 	ServiceDocumentation string   `json:"service_documentation,omitempty"`
 }
 
-// NewResource describes a resource for which one issuer gives out tokens.
+// NewResource describes a resource for which some issuers give out tokens.
 // scopes, with blanks between, are what clients should ask for at first: the
 // least that is of use (MCP, authorization, "Scope Selection Strategy").
-func NewResource(resource, issuer, scopes string) Resource {
+func NewResource(resource, scopes string, issuers ...string) Resource {
 	return Resource{
 		Resource:               resource,
 		Name:                   "Auth Step By Step",
-		AuthorizationServers:   []string{issuer},
+		AuthorizationServers:   issuers,
 		ScopesSupported:        strings.Fields(scopes),
 		BearerMethodsSupported: []string{"header"},
 	}

@@ -62,7 +62,7 @@ func read(t *testing.T, h http.Handler) map[string]any {
 }
 
 func TestRS09_RS10_E01_Resource(t *testing.T) {
-	got := read(t, Handler(NewResource("http://localhost:9000/mcp", "http://localhost:9000", "mcp:read")))
+	got := read(t, Handler(NewResource("http://localhost:9000/mcp", "mcp:read", "http://localhost:9000")))
 	want := map[string]any{
 		"resource":                 "http://localhost:9000/mcp",
 		"resource_name":            "Auth Step By Step",

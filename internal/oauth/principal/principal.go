@@ -37,7 +37,7 @@ func (p *Principal) DisplayName() string { return cmp.Or(p.Username, p.Subject) 
 // issuer's name for it. Scopes are compared exactly and in their case (RFC 6749,
 // section 3.3).
 func (p *Principal) HasScope(scope string) bool {
-	return slices.Contains(p.Scopes, p.ScopeNames.granted(scope))
+	return slices.Contains(p.Scopes, p.ScopeNames.Granted(scope))
 }
 
 // HasRole reports whether the user has a role.

@@ -60,7 +60,7 @@ func (p *Provider) Issuer() string { return p.issuer }
 // Env are the variables by which a server is told to trust the provider, and to
 // ask it as often as tests want.
 func (p *Provider) Env() []string {
-	return []string{"JWT_ISSUER=" + p.issuer, "JWT_ALGORITHMS=RS256,PS256,ES256,EdDSA", "JWKS_MIN_INTERVAL=100ms"}
+	return []string{"JWT_ISSUER=" + p.issuer, "JWT_DIALECT=keycloak", "JWT_ALGORITHMS=RS256,PS256,ES256,EdDSA", "JWKS_MIN_INTERVAL=100ms"}
 }
 
 // Publish shows these keys from now on, and no others.

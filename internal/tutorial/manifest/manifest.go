@@ -61,21 +61,26 @@ var Steps = []Step{
 	{Number: 9, Name: "an authorization server"},
 	{
 		Number: 10, Name: "an identity provider", Server: true, After: 8,
-		Brings: []string{"mcpserver/envfile", "mcpserver/introspection", "mcpserver/issuerkeys"},
+		Brings: []string{"mcpserver/envfile", "mcpserver/trust"},
 		Replaces: []string{
-			"keySet := jwks.Set{key}",
+			"verifier := &accesstoken.Verifier{",
 			`report.Add("jwks_available", true)`,
-			"issuer := site.URL",
-			"Audience: site.Resource(),",
-			"Algorithms: []string{keys.Algorithm},",
-			"// step 6: ask for a token before anything is read",
-			"mcp = bearerauth.Require(verifier, challenge, mcp)",
+			"resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), challenge.Scope, issuer))",
+			`report.Add("authorization_server_metadata", oauthmetadata.ServerURL(issuer))`,
 		},
 		// It vouches for nothing any more: no key pair, no key set, no document
 		// of an authorization server.
 		Drops: []string{
 			`"mcp-auth-step-by-step/internal/oauth/jwks"`,
 			`"mcp-auth-step-by-step/internal/oauth/keys"`,
+			`"mcp-auth-step-by-step/internal/oauth/accesstoken"`,
+			"// step 6: trust this issuer, for tokens that are meant for this server",
+			"issuer := site.URL",
+			"Issuer: issuer,",
+			"Audience: site.Resource(),",
+			"Keys: keySet,",
+			"Algorithms: []string{keys.Algorithm},",
+			"keySet := jwks.Set{key}",
 			"// step 5",
 			"var keyDir = flag.String(\"keys\", \"keys\", \"`folder` of the key pair, which is made on first use\")",
 			"// step 5: show the key that verifies tokens",

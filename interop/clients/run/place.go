@@ -134,7 +134,7 @@ func (p *place) startLeast(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.startStep10(ctx, counterparts.StepNineLeast, url, []string{"JWT_ISSUER=" + issuer})
+	return p.startStep10(ctx, counterparts.StepNineLeast, url, []string{"JWT_ISSUER=" + issuer, "JWT_DIALECT=keycloak"})
 }
 
 // startWide starts them with the environment file of the repository, of which

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -76,8 +77,10 @@ func start(t testing.TB, build serve.Builder, log slog.Handler) *matrix.Target {
 	options := matrix.Options{Keys: dir, Limits: serve.DefaultLimits, Log: slog.New(log)}
 	if flag.Lookup("env") != nil {
 		// What the tester's own environment says is not meant for this.
-		for _, name := range []string{"MCP_SERVER_URL", "JWT_AUDIENCE", "JWT_TYPES", "JWT_ROLES_CLIENT"} {
-			t.Setenv(name, "")
+		for _, variable := range os.Environ() {
+			if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "JWT_") || strings.HasPrefix(name, "MCP_") {
+				t.Setenv(name, "")
+			}
 		}
 		provider, err := stubprovider.Start(stubprovider.Published()...)
 		if err != nil {
