@@ -35,17 +35,16 @@ func TestRevokedTokenIsRefusedInTime(t *testing.T) {
 			as.revoke(t, token)
 			revoked := time.Now()
 			soon(t, func() error {
+				asked := time.Since(revoked)
 				status, err := call(t.Context(), base, token)
 				if err == nil && status != http.StatusUnauthorized {
-					err = fmt.Errorf("status %d %s after it was revoked", status, time.Since(revoked).Round(time.Millisecond))
+					err = fmt.Errorf("status %d %s after it was revoked", status, asked.Round(time.Millisecond))
+					if asked > keep { // what was known before has expired, however busy the machine is
+						t.Fatal(err)
+					}
 				}
 				return err
 			})
-			if after := time.Since(revoked); after > keep+time.Second {
-				t.Errorf("refused only after %s", after)
-			} else {
-				t.Logf("refused %s after it was revoked", after.Round(time.Millisecond))
-			}
 		})
 	}
 
