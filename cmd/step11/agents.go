@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
@@ -87,11 +88,17 @@ func (a *pasteAgent) Answer(ctx context.Context) (string, error) {
 }
 
 // formAgent is a demo user: it fills in the forms of a provider on loopback.
-type formAgent struct{ user formlogin.User }
+type formAgent struct {
+	user  formlogin.User
+	trace mcpauth.Trace // is told what the user does
+}
 
 // Open logs in and consents, and then goes to the callback as a browser would.
 func (a formAgent) Open(ctx context.Context, authorizationURL, redirectURI string) error {
-	back, err := formlogin.Run(ctx, authorizationURL, redirectURI, a.user)
+	browser := formlogin.Browser{Wrap: func(next http.RoundTripper) http.RoundTripper {
+		return mcpauth.Traced(next, mcpauth.TraceFunc(a.observe))
+	}}
+	back, err := browser.Run(ctx, authorizationURL, redirectURI, a.user)
 	if err != nil {
 		return err
 	}
@@ -107,6 +114,20 @@ func (a formAgent) Open(ctx context.Context, authorizationURL, redirectURI strin
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 	return response.Body.Close()
+}
+
+// observe tells which forms the user sends. The page with the first one was
+// told already, as the address to which the client sends the browser.
+func (a formAgent) observe(e mcpauth.Event) {
+	if e.Exchange.Method != http.MethodPost {
+		return
+	}
+	act := "reads which client asks for what, and presses the button that allows it."
+	if strings.Contains(e.Exchange.Body, "password=") {
+		act = "reads the login page of the authorization server, and types the name " + a.user.Name + " and the password."
+	}
+	e.Stage, e.User, e.Exchange.From = mcpauth.StageAuthorize, act, "browser"
+	a.trace.Observe(e)
 }
 
 // Answer has none: it went to the callback.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -36,13 +37,39 @@ func demo(ctx context.Context, o *options, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // building included
 	defer cancel()
 	s := &stage{dir: dir, narrator: o.narrator(stdout, stderr)}
+	s.narrator.fold = !o.verbose
 	defer s.stop()
 	if err := s.play(ctx, o.report); err != nil {
+		s.narrator.tellHeld()
 		fmt.Fprintf(stderr, "step11: the demo failed: %s\n%s", explain(err), s.logs())
 		return exitFailed
 	}
 	return 0
 }
+
+// What a reader is told before the demo starts, and after it.
+const (
+	headline = "How a program gets into a protected MCP server"
+	intro    = `You will see a client find out who can let it in, ask the user, and call a tool.
+Four take part: the user, the client, the MCP server and the authorization server.
+
+  user                   mcp-user, a demo user; this program plays the user's browser
+  client                 this program; it knows one URL, the MCP server's
+  MCP server             the program of step 10; it has the tools
+  authorization server   the program of step 9; it knows the users and issues tokens
+
+At the end somebody changes one character of a token, and is refused.`
+	summary = `The MCP server refused a client without a token, and said who issues tokens. The client
+registered there by itself. The user logged in and agreed in the browser: the client got a
+code and never saw the password. It exchanged the code for a token, and showed the token
+with each request.
+
+The first token allowed reading and nothing else. For the tool the MCP server wanted more,
+and the user was asked again.
+
+The MCP server did not ask anybody about the tokens: it checked their signatures with a
+public key. So one changed character was enough for a refusal.`
+)
 
 // stage is where the demo plays.
 type stage struct {
@@ -50,51 +77,138 @@ type stage struct {
 	narrator *narrator
 	programs []*program.Program
 	output   []*os.File // that the servers write to
+	issuer   string     // URL of the authorization server, with its realm
 	server   string     // URL of the MCP server
 }
 
 func (s *stage) play(ctx context.Context, report string) error {
-	s.title("An authorization server (step 9) and an MCP server (step 10) start on free ports.")
-	if err := s.startServers(ctx); err != nil {
+	s.narrator.say(heading, headline)
+	s.narrator.say("", intro)
+	s.narrator.chapter("The servers start", "The MCP server doesn't know any user. "+
+		"It knows one authorization server, and fetches the public keys by which it can check that server's tokens.")
+	root, err := moduleRoot(ctx)
+	if err != nil {
 		return err
 	}
+	if err := s.startServers(ctx, root); err != nil {
+		return err
+	}
+	if err := s.showKeys(ctx); err != nil {
+		return err
+	}
+	outcome, err := s.callAndForget(ctx)
+	if err != nil {
+		return err
+	}
+	s.narrator.say(heading, "What you saw")
+	s.narrator.say("", summary)
+	report = cmp.Or(report, "flow.html")
+	return writeReport(report, flowreport.Report{
+		Server: s.server, Outcome: outcome, Lessons: lessonsFrom(report, root), Chapters: s.narrator.chapters,
+	}, s.narrator)
+}
+
+// callAndForget is the client's part, and the attacker's. It returns what came
+// of it.
+func (s *stage) callAndForget(ctx context.Context) (string, error) {
 	store := &tokens{FileStore: mcpauth.FileStore{Dir: filepath.Join(s.dir, "store")}}
 	authorization, err := mcpauth.New(mcpauth.Config{
-		ResourceURL: s.server, Name: "Step 11, the demo", Agent: formAgent{demoUser}, Store: store, Trace: s.narrator,
+		ResourceURL: s.server, Name: "Step 11, the demo", Agent: formAgent{demoUser, s.narrator}, Store: store, Trace: s.narrator,
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer authorization.CloseIdleConnections()
-	s.title("The client knows only " + s.server + ". It lists the tools, as the demo user " + demoUser.Name + ".")
+	s.narrator.chapter("The client knows one URL, and finds its way in", "It wants the list of tools from "+s.server+
+		". It has no token, no account and no address of an authorization server.")
 	listed, err := (&options{server: s.server}).call(ctx, authorization, s.narrator)
 	if err != nil {
-		return cause(authorization, err)
+		return "", cause(authorization, err)
 	}
 	if token := store.last(); token == nil || strings.Contains(token.Scope, "mcp:tools") {
-		return errors.New("the first token should allow listing and nothing else")
+		return "", errors.New("the first token should allow listing and nothing else")
 	}
-	s.title("It calls a tool. The scope of its token is too small for that.")
+	s.narrator.chapter("The client calls a tool, and needs a second permission", "Its token is good, but its scope is too small. "+
+		"So the user is asked again, for what is missing (step-up).")
 	echo := &options{server: s.server, tool: "echo", arguments: arguments{"message": "hi"}}
 	called, err := echo.call(ctx, authorization, s.narrator)
 	if err != nil {
-		return cause(authorization, err)
+		return "", cause(authorization, err)
 	}
 	token := store.last()
 	if token == nil || !strings.Contains(token.Scope, "mcp:tools") {
-		return errors.New("the step-up should have brought mcp:tools")
+		return "", errors.New("the step-up should have brought mcp:tools")
 	}
-	s.title("An attacker changes one character of the token's claims, and sends the token.")
+	s.narrator.chapter("An attacker changes the token", "One character of its claims is another now. The signature doesn't fit any more.")
 	if err := s.tampered(ctx, token.Access); err != nil {
-		return err
+		return "", err
 	}
-	s.title("The client revokes its tokens and deletes its registration.")
+	s.narrator.chapter("The client gives everything back", "It revokes its tokens and deletes its registration, "+
+		"so nothing is left that somebody could steal.")
 	if _, err := authorization.Forget(ctx); err != nil {
+		return "", err
+	}
+	return listed + " " + called + " A changed token was refused.", nil
+}
+
+// lessonsFrom is the folder of the lessons, as a link from a report.
+func lessonsFrom(report, root string) string {
+	path, err := filepath.Abs(report)
+	if err != nil {
+		return ""
+	}
+	relative, err := filepath.Rel(filepath.Dir(path), filepath.Join(root, "docs"))
+	if err != nil {
+		return "" // on another drive
+	}
+	return filepath.ToSlash(relative)
+}
+
+// asked finds in the log of the authorization server for what it was asked.
+var asked = regexp.MustCompile(`(?m)msg=request method=GET path=(\S+) status=200 `)
+
+// showKeys shows what the MCP server has fetched from the authorization server:
+// what the log of that server names, asked for once more, for the answers.
+func (s *stage) showKeys(ctx context.Context) error {
+	log, err := os.ReadFile(filepath.Join(s.dir, "step9.log"))
+	if err != nil {
 		return err
 	}
-	return writeReport(cmp.Or(report, "flow.html"), flowreport.Report{
-		Server: s.server, Outcome: listed + " " + called + " A tampered token was refused.", Events: s.narrator.events,
-	}, s.narrator)
+	found := asked.FindAllSubmatch(log, -1)
+	if len(found) == 0 {
+		return errors.New("the MCP server did not fetch the keys of the authorization server")
+	}
+	client := s.somebody("server", mcpauth.StageKeys)
+	for _, path := range found {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.authorizationHost()+string(path[1]), nil)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		_ = response.Body.Close()
+	}
+	s.narrator.Observe(mcpauth.Event{At: time.Now(), Stage: mcpauth.StageKeys,
+		Note: "The MCP server keeps the public key. With it, it can check a signature; it can't make one."})
+	return nil
+}
+
+// somebody is not the client, but what they send is shown as well.
+func (s *stage) somebody(name string, stage mcpauth.Stage) *http.Client {
+	trace := mcpauth.TraceFunc(func(e mcpauth.Event) {
+		e.Stage, e.Exchange.From = stage, name
+		s.narrator.Observe(e)
+	})
+	return &http.Client{Timeout: 10 * time.Second, Transport: mcpauth.Traced(http.DefaultTransport, trace)}
+}
+
+// authorizationHost is host and port of the authorization server.
+func (s *stage) authorizationHost() string {
+	rest := strings.TrimPrefix(s.issuer, "http://")
+	host, _, _ := strings.Cut(rest, "/")
+	return host
 }
 
 // tokens remembers the last token that was stored, to show what an attacker
@@ -135,7 +249,7 @@ func (s *stage) tampered(ctx context.Context, token string) error {
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json, text/event-stream")
 	request.Header.Set("Authorization", "Bearer "+forged)
-	client := &http.Client{Transport: mcpauth.Traced(http.DefaultTransport, s.narrator), Timeout: 10 * time.Second}
+	client := s.somebody("attacker", mcpauth.StageRequest)
 	response, err := client.Do(request)
 	if err != nil {
 		return err
@@ -147,21 +261,9 @@ func (s *stage) tampered(ctx context.Context, token string) error {
 	return nil
 }
 
-// title says what comes next, in the narration and in the report.
-func (s *stage) title(text string) {
-	s.narrator.events = append(s.narrator.events, mcpauth.Event{At: time.Now(), Stage: mcpauth.StageRequest, Note: text})
-	if !s.narrator.quiet && !s.narrator.json {
-		fmt.Fprintf(s.narrator.out, "\n== %s\n", text)
-	}
-}
-
 // startServers starts both. Each has to know the other's address before it
 // starts, so one port is chosen beforehand.
-func (s *stage) startServers(ctx context.Context) error {
-	root, err := moduleRoot(ctx)
-	if err != nil {
-		return err
-	}
+func (s *stage) startServers(ctx context.Context, root string) error {
 	port, err := program.FreePort()
 	if err != nil {
 		return err
@@ -172,6 +274,8 @@ func (s *stage) startServers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.issuer = issuer
+	s.narrator.hosts = map[string]string{"localhost:" + port: "MCP server", s.authorizationHost(): "authorization server", "client": "client"}
 	settings := filepath.Join(s.dir, "step10.env")
 	text := "KEYCLOAK_URL=" + issuer + "\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL=" + base + "\n"
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {

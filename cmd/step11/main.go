@@ -43,7 +43,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	stdout, stderr = &plain{Writer: stdout}, &plain{Writer: stderr}
+	stdout, stderr = &plain{Writer: stdout, colour: takesColour(stdout, os.Getenv)}, &plain{Writer: stderr}
 	o, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -67,11 +67,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // run runs the flow, and writes the report however it ends.
 func (o *options) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 	narrator := o.narrator(stdout, stderr)
-	config, err := o.config(stdin, stderr)
+	config, err := o.config(narrator, stdin, stderr)
 	if err != nil {
 		return err
 	}
-	config.Trace = narrator
 	authorization, err := mcpauth.New(config)
 	if err != nil {
 		return err
@@ -85,7 +84,7 @@ func (o *options) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Wr
 	if o.report == "" {
 		return err
 	}
-	report := flowreport.Report{Server: o.server, Outcome: outcome, Events: narrator.events}
+	report := flowreport.Report{Server: o.server, Outcome: outcome, Chapters: narrator.chapters}
 	if err != nil {
 		report.Outcome, report.Failed = "The client did not get a result: "+explain(err), true
 	}
@@ -109,7 +108,7 @@ func writeReport(path string, report flowreport.Report, narrator *narrator) erro
 	if err := localfile.Write(filepath.Clean(path), []byte(page.String()), 0o600); err != nil {
 		return fmt.Errorf("the report can't be written: %w", err)
 	}
-	narrator.say("The flow as a page: " + path)
+	narrator.say("", "The flow as a page: "+path)
 	return nil
 }
 
@@ -130,14 +129,44 @@ func forget(ctx context.Context, authorization *mcpauth.Transport, narrator *nar
 // the terminal or turn the direction of writing. It is for several goroutines.
 type plain struct {
 	io.Writer
-	mu sync.Mutex
+	colour bool
+	mu     sync.Mutex
 }
 
-func (p *plain) Write(text []byte) (int, error) {
+func (p *plain) Write(text []byte) (int, error) { return len(text), p.paint("", string(text)) }
+
+// style is an escape sequence that changes how a terminal shows text.
+type style string
+
+const (
+	bold    style = "\x1b[1m"
+	dim     style = "\x1b[2m"
+	heading style = "\x1b[1;36m"
+	good    style = "\x1b[32m"
+	bad     style = "\x1b[31m"
+	acts    style = "\x1b[35m"
+	reset   style = "\x1b[0m"
+)
+
+// paint writes text in a style, where the terminal takes colours.
+func (p *plain) paint(s style, text string) error {
+	text = plaintext.Lines(text)
+	if p.colour && s != "" {
+		text = string(s) + text + string(reset)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, err := io.WriteString(p.Writer, plaintext.Lines(string(text))); err != nil {
-		return 0, err
+	_, err := io.WriteString(p.Writer, text)
+	return err
+}
+
+// takesColour reports whether w is a terminal, and nothing speaks against
+// colours: NO_COLOR that is not empty (no-color.org), or a dumb terminal.
+func takesColour(w io.Writer, getenv func(string) string) bool {
+	file, ok := w.(*os.File)
+	if !ok || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" {
+		return false
 	}
-	return len(text), nil
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

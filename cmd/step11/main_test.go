@@ -107,6 +107,85 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// On a terminal that takes colours there are some, and still what a server says
+// brings none.
+func TestColour(t *testing.T) {
+	refused := mcpauth.Event{Stage: mcpauth.StageRequest, Exchange: &mcpauth.Exchange{
+		From: "client", Method: "GET", URL: "http://localhost:1/", Status: 401, Reply: `{"error":"\u001b[7m"}`,
+	}}
+	for _, colour := range []bool{true, false} {
+		var b bytes.Buffer
+		n := &narrator{out: &plain{Writer: &b, colour: colour}}
+		n.chapter("A", "b")
+		n.Observe(refused)
+		for _, want := range []string{"\x1b[1;36m\n== 1. A\n\x1b[0m", "\x1b[31m    ← 401 Unauthorized\n\x1b[0m"} {
+			if strings.Contains(b.String(), want) != colour {
+				t.Errorf("colour %t: %q", colour, b.String())
+			}
+		}
+		if strings.Contains(b.String(), "\x1b[7m") || !colour && strings.Contains(b.String(), "\x1b") {
+			t.Errorf("colour %t: %q", colour, b.String())
+		}
+	}
+}
+
+func TestWhoTakesColour(t *testing.T) {
+	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = device.Close() }()
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	for name, c := range map[string]struct {
+		w    io.Writer
+		env  map[string]string
+		want bool
+	}{
+		"a terminal":                     {device, nil, true},
+		"NO_COLOR":                       {device, map[string]string{"NO_COLOR": "1"}, false},
+		"NO_COLOR, empty":                {device, map[string]string{"NO_COLOR": ""}, true},
+		"a dumb terminal":                {device, map[string]string{"TERM": "dumb"}, false},
+		"a file":                         {file, nil, false},
+		"something that is in a program": {io.Discard, nil, false},
+	} {
+		if got := takesColour(c.w, func(name string) string { return c.env[name] }); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// Turns that repeat become one line, except where something went wrong.
+func TestRepeatedTurns(t *testing.T) {
+	turn := func(stage mcpauth.Stage, status int) mcpauth.Event {
+		return mcpauth.Event{Stage: stage, Exchange: &mcpauth.Exchange{From: "client", Method: "GET", URL: "http://localhost:1/" + stage.String(), Status: status}}
+	}
+	tell := func(fold bool, last int) string {
+		var b bytes.Buffer
+		n := &narrator{out: &b, fold: fold}
+		for range 2 {
+			n.Observe(turn(mcpauth.StageRequest, 401))
+			n.Observe(turn(mcpauth.StageResource, 200))
+			n.Observe(turn(mcpauth.StageServer, 200))
+		}
+		n.Observe(turn(mcpauth.StageServer, last))
+		n.result("x")
+		return b.String()
+	}
+	if said := tell(true, 200); !strings.Contains(said, "\n5–6. The same as turns 2–3: ") || strings.Contains(said, " 5. Read") {
+		t.Errorf("not folded: %s", said)
+	}
+	if said := tell(true, 500); strings.Contains(said, "5–6") || !strings.Contains(said, " 5. Read") || strings.Count(said, " 6. Read") != 1 {
+		t.Errorf("folded: %s", said)
+	}
+	if said := tell(false, 200); strings.Contains(said, "5–6") || !strings.Contains(said, " 6. Read") {
+		t.Errorf("folded without being asked: %s", said)
+	}
+}
+
 // servers starts steps 9 and 10, once for all tests.
 var servers = sync.OnceValues(func() (*stage, error) {
 	dir, err := os.MkdirTemp("", "step11-test-")
@@ -114,7 +193,11 @@ var servers = sync.OnceValues(func() (*stage, error) {
 		return nil, err
 	}
 	s := &stage{dir: dir, narrator: &narrator{out: io.Discard}}
-	return s, s.startServers(context.Background())
+	root, err := moduleRoot(context.Background())
+	if err != nil {
+		return s, err
+	}
+	return s, s.startServers(context.Background(), root)
 })
 
 func TestMain(m *testing.M) {
@@ -287,13 +370,29 @@ func TestDemo(t *testing.T) {
 	if got := run(t.Context(), []string{"--demo", "--report", report}, strings.NewReader(""), &out, &errs); got != 0 {
 		t.Fatalf("status %d\n%s", got, errs.String())
 	}
-	for _, said := range []string{"insufficient_scope", "steps up", "\nResult\n    hi\n", "invalid_token", "/revoke"} {
+	for _, said := range []string{
+		"insufficient_scope", "steps up", "\nResult\n    hi\n", "invalid_token", "/revoke",
+		headline, "the program of step 9; it knows the users and issues tokens", "\n== 1. The servers start\n", "\n== 5. The client gives everything back\n",
+		"MCP server → authorization server: GET http://localhost:", "/protocol/openid-connect/certs\n    ← 200 OK", "The user reads the login page",
+		"\n10–14. The same as turns 3–7:", `for "mcp:read mcp:tools".`, "attacker → MCP server: POST", "the same document as before", "\nWhat you saw\n",
+	} {
 		if !strings.Contains(out.String(), said) {
 			t.Errorf("it did not say %q", said)
 		}
 	}
-	if page, err := os.ReadFile(report); err != nil || !bytes.Contains(page, []byte("403 Forbidden")) {
-		t.Errorf("the report: %d bytes, %v", len(page), err)
+	for _, tooMuch := range []string{"\n12. ", "\x1b"} {
+		if strings.Contains(out.String(), tooMuch) {
+			t.Errorf("it said %q", tooMuch)
+		}
+	}
+	page, err := os.ReadFile(report)
+	for _, want := range []string{
+		"403 Forbidden", "<h2>2. The client knows one URL, and finds its way in</h2>", "/docs/step7.md", "<b>10–14</b>", "<b>The user:</b> reads which client asks",
+		"which it fetched at the start", "Attacker</b>",
+	} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the report (%d bytes, %v) lacks %s", len(page), err, want)
+		}
 	}
 	if strings.Contains(out.String(), demoUser.Password) {
 		t.Error("it shows the password")

@@ -202,11 +202,11 @@ func (o *options) check(rest []string) error {
 
 // config makes of the flags what the library wants. What the user has to do is
 // written to stderr.
-func (o *options) config(stdin io.Reader, stderr io.Writer) (mcpauth.Config, error) {
+func (o *options) config(trace mcpauth.Trace, stdin io.Reader, stderr io.Writer) (mcpauth.Config, error) {
 	c := mcpauth.Config{
 		ResourceURL: o.server, Name: "Auth Step By Step, step 11", MetadataURL: o.metadataURL, Callback: o.callback,
 		Scope: o.scope, OfflineAccess: o.offline, Timeout: o.timeout, AnswerTimeout: o.timeout, PrivateOrigins: o.privateOrigins,
-		AssumePKCE: o.assumePKCE, AuthorizationOrigin: o.authorizationOrigin, Agent: o.agent(stdin, stderr),
+		AssumePKCE: o.assumePKCE, AuthorizationOrigin: o.authorizationOrigin, Agent: o.agent(trace, stdin, stderr), Trace: trace,
 	}
 	if o.dpop {
 		c.DPoP = mcpauth.DPoPAlways
@@ -225,11 +225,11 @@ func (o *options) config(stdin io.Reader, stderr io.Writer) (mcpauth.Config, err
 	return c, err
 }
 
-func (o *options) agent(stdin io.Reader, stderr io.Writer) mcpauth.UserAgent {
+func (o *options) agent(trace mcpauth.Trace, stdin io.Reader, stderr io.Writer) mcpauth.UserAgent {
 	switch {
 	case o.login != "":
 		name, password, _ := strings.Cut(o.login, ":")
-		return formAgent{formlogin.User{Name: name, Password: password}}
+		return formAgent{formlogin.User{Name: name, Password: password}, trace}
 	case o.noBrowser:
 		return newPasteAgent(stdin, stderr)
 	}

@@ -56,7 +56,7 @@ func TestWB15_WhereTheUserHasToGo(t *testing.T) {
 		for _, command := range [][]string{{"false"}, {"/nonexistent/xdg-open"}} {
 			var out buffer
 			o := &options{quiet: quiet, timeout: time.Minute}
-			agent := o.agent(strings.NewReader(""), &out).(browserAgent)
+			agent := o.agent(nil, strings.NewReader(""), &out).(browserAgent)
 			agent.Command = command
 			if err := agent.Open(t.Context(), target, "http://127.0.0.1:1/callback"); err != nil {
 				t.Fatal(err)

@@ -5,7 +5,6 @@
 package flowreport
 
 import (
-	"bytes"
 	"cmp"
 	_ "embed"
 	"encoding/json"
@@ -31,77 +30,228 @@ var page = template.Must(template.New("page").Parse(source))
 // Report is a flow that has ended. Its events hold no secrets: mcpauth has
 // redacted them.
 type Report struct {
-	Server  string // URL of the MCP server
-	Outcome string // what came of it, in a sentence
-	Failed  bool
-	Events  []mcpauth.Event
+	Server   string // URL of the MCP server
+	Outcome  string // what came of it, in a sentence
+	Failed   bool
+	Lessons  string // the folder of the lessons, as a URL relative to the page; empty: they are named and not linked
+	Chapters []Chapter
+}
+
+// Chapter is a part of a flow, with a heading of its own.
+type Chapter struct {
+	Title  string // empty: no heading
+	About  string // what happens in it, in a few sentences
+	Events []mcpauth.Event
 }
 
 // Write writes the page.
 func (r Report) Write(w io.Writer) error {
-	v := view{Server: r.Server, Outcome: r.Outcome, Failed: r.Failed}
-	cast := newCast(r.Events)
-	v.Participants = cast.list
-	if len(r.Events) > 0 {
-		v.When = r.Events[0].At.UTC().Format("2006-01-02 15:04 UTC")
+	var events []mcpauth.Event
+	for _, c := range r.Chapters {
+		events = append(events, c.Events...)
 	}
-	for _, event := range r.Events {
-		if len(v.Stages) == 0 || v.Stages[len(v.Stages)-1].Title != sentence(event.Stage.String()) {
-			v.Stages = append(v.Stages, stage{Number: len(v.Stages) + 1, Title: sentence(event.Stage.String())})
-		}
-		current := &v.Stages[len(v.Stages)-1]
-		if event.Exchange == nil {
-			current.Items = append(current.Items, item{Note: event.Note})
-			continue
-		}
-		v.Exchanges++
-		arrow, err := cast.arrow(event)
-		if err != nil {
-			return err
-		}
-		current.Items = append(current.Items, item{Arrow: arrow})
+	p := &printer{cast: newCast(events), lessons: r.Lessons, first: First{}, keys: keysOf(events)}
+	v := view{Server: r.Server, Outcome: r.Outcome, Failed: r.Failed, Participants: p.cast.list, Lines: p.cast.lines()}
+	if len(events) > 0 {
+		v.When = events[0].At.UTC().Format("2006-01-02 15:04 UTC")
 	}
+	turn := 1
+	for i, c := range r.Chapters {
+		turns := Turns(c.Events, turn)
+		turn += len(turns)
+		v.Chapters = append(v.Chapters, chapter{
+			Number: i + 1, Title: c.Title, About: c.About, Lessons: p.lessonsOf(c.Events), Blocks: p.blocks(turns),
+		})
+	}
+	v.Exchanges, v.Unseen = p.exchanges, p.believed && !p.keys.seen
 	return page.Execute(w, v)
 }
 
 type view struct {
 	Server, Outcome, When string
 	Failed                bool
+	Unseen                bool // an arrow shows what the client doesn't see
 	Exchanges             int
 	Participants          []participant
-	Stages                []stage
+	Lines                 []float64 // where the lifelines are, in percent of the width
+	Chapters              []chapter
 }
 
-type stage struct {
+type chapter struct {
+	Number       int
+	Title, About string
+	Lessons      []lesson
+	Blocks       []block
+}
+
+// block is a turn, or several that repeat earlier ones and are folded.
+type block struct {
+	Numbers string // of the folded turns
+	Summary string // empty: nothing is folded
+	Turns   []turn
+}
+
+type turn struct {
 	Number int
 	Title  string
 	Items  []item
 }
 
-// item is a note or an arrow.
+// item is one of: what the client concludes, what the user does, an arrow.
 type item struct {
-	Note  string
-	Arrow *arrow
+	Note, User string
+	Arrow      *arrow
+}
+
+// printer makes of the turns what the page shows.
+type printer struct {
+	cast      *cast
+	lessons   string
+	first     First
+	keys      keys
+	exchanges int
+	believed  bool // the page has said why the server believes the token
+}
+
+// blocks folds turns in a row that repeat earlier ones.
+func (p *printer) blocks(turns []Turn) (blocks []block) {
+	for len(turns) > 0 {
+		n := 0
+		for n < len(turns) && p.repeats(turns[n]) {
+			n++
+		}
+		b := block{}
+		if n > 1 {
+			b.Summary = p.first.Summary(turns[:n])
+			b.Numbers = fmt.Sprintf("%d–%d", turns[0].Number, turns[n-1].Number)
+		}
+		for _, t := range turns[:max(n, 1)] {
+			b.Turns = append(b.Turns, p.turn(t))
+			p.first.See(t)
+		}
+		blocks, turns = append(blocks, b), turns[max(n, 1):]
+	}
+	return blocks
+}
+
+func (p *printer) repeats(t Turn) bool {
+	return !slices.ContainsFunc(t.Events, func(e mcpauth.Event) bool { return !p.first.Repeats(t.Number, e) })
+}
+
+func (p *printer) turn(t Turn) turn {
+	shown := turn{Number: t.Number, Title: sentence(t.Stage.String())}
+	for _, event := range t.Events {
+		if event.User != "" {
+			shown.Items = append(shown.Items, item{User: event.User})
+		}
+		if event.Note != "" {
+			shown.Items = append(shown.Items, item{Note: event.Note})
+		}
+		if event.Exchange == nil {
+			continue
+		}
+		p.exchanges++
+		a := p.cast.arrow(event)
+		a.Lesson = p.lesson(lessonOf(event))
+		shown.Items = append(shown.Items, item{Arrow: a})
+		if !p.believed && letInByJWT(event) {
+			p.believed = true
+			shown.Items = append(shown.Items, p.why()...)
+		}
+	}
+	return shown
+}
+
+// letInByJWT reports whether the MCP server accepted a token that it can check
+// by itself.
+func letInByJWT(event mcpauth.Event) bool {
+	e := event.Exchange
+	return event.Stage == mcpauth.StageRequest && e.Status/100 == 2 &&
+		slices.ContainsFunc(e.Decoded, func(d mcpauth.DecodedJWT) bool { return d.Name == "access token" })
+}
+
+// keys are those by which the MCP server checks tokens.
+type keys struct {
+	at   string // URL of the key set, empty where the metadata doesn't name it
+	seen bool   // the flow shows how the MCP server fetched them
+}
+
+func keysOf(events []mcpauth.Event) (k keys) {
+	for _, event := range events {
+		k.seen = k.seen || event.Stage == mcpauth.StageKeys
+		if event.Exchange == nil || event.Stage != mcpauth.StageServer {
+			continue
+		}
+		var metadata struct {
+			JWKS string `json:"jwks_uri"`
+		}
+		if json.Unmarshal([]byte(event.Exchange.Reply), &metadata) == nil && metadata.JWKS != "" {
+			k.at = metadata.JWKS
+		}
+	}
+	return k
+}
+
+// why answers the question why the MCP server believes the token.
+func (p *printer) why() []item {
+	const because = "Why does the MCP server believe the token? Only the authorization server has the private key that made its signature. " +
+		"The MCP server checks the signature with the public key"
+	switch {
+	case p.keys.seen:
+		return []item{{Note: because + ", which it fetched at the start. It doesn't ask anybody about the token."}}
+	case p.keys.at != "":
+		note := because + ", which it fetches from the authorization server. The client doesn't see that."
+		return []item{{Arrow: p.cast.unseen(p.keys.at)}, {Note: note}}
+	}
+	return nil
+}
+
+func (p *printer) lesson(step int) lesson {
+	l := lesson{Step: step, About: lessons[step]}
+	if p.lessons != "" {
+		l.Link = fmt.Sprintf("%s/step%d.md", strings.TrimSuffix(p.lessons, "/"), step)
+	}
+	return l
+}
+
+// lessonsOf are the lessons of a chapter's arrows, the first first.
+func (p *printer) lessonsOf(events []mcpauth.Event) (found []lesson) {
+	for _, event := range events {
+		if event.Exchange == nil {
+			continue
+		}
+		if l := p.lesson(lessonOf(event)); !slices.Contains(found, l) {
+			found = append(found, l)
+		}
+	}
+	slices.SortFunc(found, func(a, b lesson) int { return a.Step - b.Step })
+	return found
 }
 
 type participant struct{ Name, Short, Where string }
 
 // arrow is an exchange between two columns of the diagram.
 type arrow struct {
-	From, To      string // names of participants
-	Left, Width   float64
-	Backwards     bool // the request goes to the left
-	Label, Answer string
-	Status        int
-	Bad           bool
-	Took          string
-	Request       string
-	Reply         string
-	Decoded       []decoded
-	Lines         []float64
+	From, To           string // names of participants
+	Left, Width, Right float64
+	Backwards          bool // the request goes to the left
+	Late               bool // it begins in the right half, so its label ends where it ends
+	Unseen             bool // the client knows of it, but doesn't see it
+	Gist               string
+	Label, Answer      string
+	Bad                bool
+	Took               string
+	Request, Reply     string
+	Parameters         []row // of the request
+	Members            []row // of the answer
+	Decoded            []decoded
+	Lesson             lesson
 }
 
-type decoded struct{ Name, Header, Payload string }
+type decoded struct {
+	Name            string
+	Header, Payload []row
+}
 
 // cast is who takes part, from left to right.
 type cast struct {
@@ -117,6 +267,7 @@ const (
 	resource = "MCP server"
 	issuer   = "Authorization server"
 	provider = "Identity provider"
+	attacker = "Attacker"
 )
 
 func newCast(events []mcpauth.Event) *cast {
@@ -133,15 +284,18 @@ func newCast(events []mcpauth.Event) *cast {
 		}
 		from, to := c.ends(event)
 		if from == browser || to == browser {
-			where[browser] = "the user"
+			where[browser] = "of the user"
 		}
 		if to != client {
 			where[to] = event.Exchange.Receiver
 		}
+		if _, known := where[from]; !known {
+			where[from] = ""
+		}
 	}
 	for _, p := range []participant{
 		{browser, "Browser", ""}, {client, "Client", ""}, {resource, "MCP server", ""},
-		{issuer, "Auth server", ""}, {provider, "Identity prov.", ""},
+		{issuer, "Auth. server", ""}, {provider, "Identity prov.", ""}, {attacker, "Attacker", ""},
 	} {
 		if place, ok := where[p.Name]; ok {
 			p.Where = place
@@ -154,8 +308,13 @@ func newCast(events []mcpauth.Event) *cast {
 // ends tells who sent an exchange to whom.
 func (c *cast) ends(event mcpauth.Event) (from, to string) {
 	from = client
-	if event.Exchange.From == "browser" {
+	switch event.Exchange.From {
+	case "browser":
 		from = browser
+	case "server":
+		from = resource
+	case "attacker":
+		from = attacker
 	}
 	switch event.Stage {
 	case mcpauth.StageRequest, mcpauth.StageResource:
@@ -176,31 +335,55 @@ func (c *cast) column(name string) int {
 	return slices.IndexFunc(c.list, func(p participant) bool { return p.Name == name })
 }
 
-// arrow lays an exchange out: columns are equally wide, and an arrow goes from
-// the middle of one to the middle of another.
-func (c *cast) arrow(event mcpauth.Event) (*arrow, error) {
+// lines are the middles of the columns, which are equally wide, in percent.
+func (c *cast) lines() (lines []float64) {
+	for k := range c.list {
+		lines = append(lines, 100*(float64(k)+0.5)/float64(len(c.list)))
+	}
+	return lines
+}
+
+// between lays an arrow out, from the middle of one column to that of another.
+func (c *cast) between(from, to string) *arrow {
+	i, j, n := c.column(from), c.column(to), float64(len(c.list))
+	a := &arrow{From: from, To: to, Backwards: j < i}
+	a.Left, a.Width = 100*(float64(min(i, j))+0.5)/n, 100*float64(max(i, j)-min(i, j))/n
+	a.Right = 100 - a.Left - a.Width
+	a.Late = a.Left >= 50
+	return a
+}
+
+// unseen is the arrow by which the MCP server gets the keys, where the flow
+// doesn't show it.
+func (c *cast) unseen(keys string) *arrow {
+	a := c.between(resource, issuer)
+	a.Unseen, a.Gist, a.Label = true, "With which public keys can I check the tokens of this issuer?", "GET "+short(keys)
+	return a
+}
+
+func (c *cast) arrow(event mcpauth.Event) *arrow {
 	e := event.Exchange
 	from, to := c.ends(event)
-	i, j, n := c.column(from), c.column(to), float64(len(c.list))
-	a := &arrow{
-		From: from, To: to, Backwards: j < i, Status: e.Status, Bad: e.Status >= 400 || e.Error != "",
-		Left: 100 * (float64(min(i, j)) + 0.5) / n, Width: 100 * float64(max(i, j)-min(i, j)) / n,
-		Label: e.Method + " " + short(e.URL), Answer: answer(e), Took: took(e.Took), Request: request(e), Reply: reply(e),
-	}
+	a := c.between(from, to)
+	a.Gist, a.Label, a.Bad = gist(event, to), e.Method+" "+short(e.URL), e.Status >= 400 || e.Error != ""
+	a.Answer, a.Took, a.Request, a.Reply = answer(e), took(e.Took), request(e), reply(e)
 	if method := e.RPCMethod(); method != "" {
 		a.Label += " · " + method
 	}
-	for k := range c.list {
-		a.Lines = append(a.Lines, 100*(float64(k)+0.5)/n)
+	_, query, _ := strings.Cut(e.URL, "?")
+	a.Parameters = parameterRows(query)
+	if isForm(e) {
+		a.Parameters = append(a.Parameters, parameterRows(e.Body)...)
 	}
+	a.Members = answerRows(e.Reply)
 	for _, d := range e.Decoded {
-		header, payload, err := indent(d.Header, d.Payload)
-		if err != nil {
-			return nil, err
-		}
-		a.Decoded = append(a.Decoded, decoded{d.Name, header, payload})
+		a.Decoded = append(a.Decoded, decoded{d.Name, claimRows(d.Header, headerMeanings), claimRows(d.Payload, claimMeanings)})
 	}
-	return a, nil
+	return a
+}
+
+func isForm(e *mcpauth.Exchange) bool {
+	return strings.HasPrefix(e.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
 // short is a URL without what only a closer look needs.
@@ -232,34 +415,16 @@ func took(d time.Duration) string {
 	return d.Round(100 * time.Microsecond).String()
 }
 
+// request is what was sent, without the parameters: they have a table.
 func request(e *mcpauth.Exchange) string {
 	var b strings.Builder
-	// Each parameter on a line of its own, as it is meant.
-	target, query, _ := strings.Cut(e.URL, "?")
-	fmt.Fprintf(&b, "%s %s\n", e.Method, target)
-	if query != "" {
-		b.WriteString(parameters("  ?", "\n  &", query) + "\n")
-	}
+	target, _, _ := strings.Cut(e.URL, "?")
+	fmt.Fprintf(&b, "%s %s\n", e.Method, plaintext.Line(target))
 	writeHeader(&b, e.Header)
-	if e.Body != "" {
-		body := e.Body
-		if strings.HasPrefix(e.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-			body = parameters("", "\n&", body)
-		}
-		b.WriteString("\n" + body)
+	if e.Body != "" && !isForm(e) {
+		b.WriteString("\n" + e.Body)
 	}
 	return b.String()
-}
-
-// parameters decodes those of a query or a form.
-func parameters(first, between, encoded string) string {
-	parts := strings.Split(encoded, "&")
-	for i, part := range parts {
-		if plain, err := url.QueryUnescape(part); err == nil {
-			parts[i] = plaintext.Line(plain)
-		}
-	}
-	return first + strings.Join(parts, between)
 }
 
 func reply(e *mcpauth.Exchange) string {
@@ -283,15 +448,6 @@ func writeHeader(b *strings.Builder, header http.Header) {
 			fmt.Fprintf(b, "%s: %s\n", name, value)
 		}
 	}
-}
-
-func indent(header, payload json.RawMessage) (string, string, error) {
-	var h, p bytes.Buffer
-	if err := json.Indent(&h, header, "", "  "); err != nil {
-		return "", "", err
-	}
-	err := json.Indent(&p, payload, "", "  ")
-	return h.String(), p.String(), err
 }
 
 func sentence(s string) string {

@@ -24,11 +24,12 @@ const (
 	StageAuthorize                     // the user's browser, there and back
 	StageToken                         // code, assertion or refresh token to access token
 	StageRevoke                        // revocation and deletion
+	StageKeys                          // the MCP server fetches the issuer's keys; a client sees nothing of it
 )
 
 func (s Stage) String() string {
 	return [...]string{"", "ask the MCP server", "read the MCP server's metadata", "read the authorization server's metadata",
-		"register the client", "ask the user", "get a token", "revoke the token"}[s]
+		"register the client", "ask the user", "get a token", "revoke the token", "fetch the keys"}[s]
 }
 
 // Event is one thing that happened. Secrets in it are redacted, so it may be
@@ -38,12 +39,13 @@ type Event struct {
 	Stage    Stage     `json:"stage"`
 	Note     string    `json:"note,omitempty"`     // what was decided, and why
 	Alert    bool      `json:"alert,omitempty"`    // the user should see the note in any case
+	User     string    `json:"user,omitempty"`     // what the user did; known only of a demo user
 	Exchange *Exchange `json:"exchange,omitempty"` // what went over the wire
 }
 
 // Exchange is a request and its answer.
 type Exchange struct {
-	From     string        `json:"from"` // "client" or "browser"
+	From     string        `json:"from"` // "client" or "browser"; who shows more: "server", "attacker"
 	Method   string        `json:"method"`
 	URL      string        `json:"url"`
 	Header   http.Header   `json:"header,omitempty"`

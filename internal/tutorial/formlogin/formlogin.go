@@ -53,6 +53,9 @@ func Run(ctx context.Context, authorizationURL, redirectURI string, user User) (
 type Browser struct {
 	Jar  http.CookieJar // keeps the cookies; nil: they are forgotten after each run
 	From net.Addr       // from which address of this machine it connects; nil: any
+	// Wrap puts something between the browser and the network, such as what
+	// shows its requests; nil: nothing.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Run is the function [Run] in this browser.
@@ -61,9 +64,13 @@ func (b Browser) Run(ctx context.Context, authorizationURL, redirectURI string, 
 		b.Jar, _ = cookiejar.New(nil) // never fails without options
 	}
 	dialer := &net.Dialer{ControlContext: loopback.Control, LocalAddr: b.From}
+	var transport http.RoundTripper = &http.Transport{DialContext: dialer.DialContext}
+	if b.Wrap != nil {
+		transport = b.Wrap(transport)
+	}
 	return (&visit{user: user, redirectURI: redirectURI, client: &http.Client{
 		Jar: b.Jar, Timeout: timeout,
-		Transport:     &http.Transport{DialContext: dialer.DialContext},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}).run(ctx, authorizationURL)
 }

@@ -98,7 +98,9 @@ func (w *Writer) make(page string, words []string) (string, error) {
 	case words[0] == "diff" && len(arguments) == 1 && isStep(numbers[0]):
 		return w.diff(numbers[0])
 	case words[0] == "picture" && len(arguments) == 1:
-		return w.picture(page, arguments[0])
+		return w.picture(page, arguments[0], false)
+	case words[0] == "picture" && len(arguments) == 2 && arguments[1] == "beside":
+		return w.picture(page, arguments[0], true)
 	case words[0] == "code" && len(arguments) == 2:
 		return w.code(page, arguments[0], arguments[1], folded)
 	case words[0] == "code" && len(arguments) == 3 && arguments[2] == "open":

@@ -78,12 +78,13 @@ func fence(language, text string) string {
 	return "```" + language + "\n" + strings.TrimSuffix(text, "\n") + "\n```\n"
 }
 
-// longest is how many lines of code or of an answer a page shows unfolded.
-const longest = 16
+// longest is how many lines a page shows unfolded: of code, and of an answer, whose
+// outcome is in its summary.
+var longest = map[string]int{"go": 10, "diff": 24, "http": 10}
 
 // folded is a fence that a reader opens by its summary, where it is long.
 func folded(language, text, summary string) string {
-	if strings.Count(strings.TrimSuffix(text, "\n"), "\n") < longest {
+	if strings.Count(strings.TrimSuffix(text, "\n"), "\n") < longest[language] {
 		return open(language, text, summary)
 	}
 	return "<details><summary>" + summary + "</summary>\n\n" + fence(language, text) + "\n</details>\n"

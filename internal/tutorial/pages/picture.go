@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"html"
 	"slices"
-	"strings"
 
 	"mcp-auth-step-by-step/internal/tutorial/pictures"
 )
 
-// picture shows a picture by its name, light or dark as the reader's page is.
-func (w *Writer) picture(page, name string) (string, error) {
+// picture shows a picture by its name, light or dark as the reader's page is: in
+// the middle, or beside the text that follows, where the page is wide enough.
+func (w *Writer) picture(page, name string, beside bool) (string, error) {
 	drawn, err := pictures.All(w.root)
 	if err != nil {
 		return "", err
@@ -21,9 +21,10 @@ func (w *Writer) picture(page, name string) (string, error) {
 		return "", errors.New("no such picture; see internal/tutorial/pictures")
 	}
 	p := drawn[index]
-	var b strings.Builder
-	b.WriteString("<p align=\"center\"><picture>\n")
-	fmt.Fprintf(&b, "<source media=\"(prefers-color-scheme: dark)\" srcset=%q>\n", link(page, p.Dark()))
-	fmt.Fprintf(&b, "<img src=%q width=\"%d\" alt=\"%s\">\n</picture></p>\n", link(page, p.Light()), pictures.Width, html.EscapeString(p.Says))
-	return b.String(), nil
+	before, after, attributes := `<p align="center">`, "</p>", fmt.Sprintf("width=\"%d\"", pictures.Width)
+	if beside {
+		before, after, attributes = "", "", `align="right" width="400"`
+	}
+	return fmt.Sprintf("%s<picture>\n<source media=\"(prefers-color-scheme: dark)\" srcset=%q>\n<img src=%q %s alt=\"%s\">\n</picture>%s\n",
+		before, link(page, p.Dark()), link(page, p.Light()), attributes, html.EscapeString(p.Says), after), nil
 }
