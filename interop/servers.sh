@@ -7,9 +7,10 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-go build -o "$work/" ./cmd/step9 ./cmd/step11 ./interop/servers/mcpgo ./interop/servers/browser || die "a program does not build"
+go build -o "$work/" ./cmd/step9 ./cmd/step10 ./cmd/step11 ./interop/servers/mcpgo ./interop/servers/browser || die "a program does not build"
 go build -o "$work/servers" ./interop/servers/run || die "interop/servers/run does not build"
 go -C interop/servers/gosdk build -o "$work/gosdk" . || die "the Go SDK server does not build"
+go -C interop/servers/zitadel build -o "$work/zitadel" . || die "zitadel's example does not build"
 mkdir "$work/opener"
 ln -s ../browser "$work/opener/xdg-open"
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,10 @@ func (v *variables) readIntrospection() (*introspection.Config, error) {
 		if c.MayOmit, err = v.subset("INTROSPECTION_MAY_OMIT", introspection.Optional); err != nil {
 			return nil, err
 		}
+	}
+	if slices.Contains(c.MayOmit, "aud") {
+		v.log.Warn("answers without aud are accepted: a token for any server opens this one, unless the issuer says active only to the audience of a token",
+			"INTROSPECTION_MAY_OMIT", strings.Join(c.MayOmit, ","))
 	}
 	if err := v.readCredentials(c); err != nil {
 		return nil, err

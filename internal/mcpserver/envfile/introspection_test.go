@@ -33,6 +33,9 @@ func TestIntrospection(t *testing.T) {
 	if err != nil || s.Issuers[0].Introspection != nil || s.Issuers[0].Keys.NoKeys || strings.Contains(log, "INTROSPECTION_") {
 		t.Errorf("without a client: %+v, %v, %s", s, err, log)
 	}
+	if _, log, err = try(t, asking+"INTROSPECTION_MAY_OMIT=aud", nil, site); err != nil || !strings.Contains(log, "level=WARN") {
+		t.Errorf("without aud: %v, %s", err, log)
+	}
 	s, _, err = try(t, asking+"INTROSPECTION_METHOD=client_secret_post\nINTROSPECTION_KEEP=0s\nINTROSPECTION_MAY_OMIT=iss, exp\n"+
 		"INTROSPECTION_ENDPOINT=https://id.example/introspect", nil, site)
 	if err != nil {
@@ -86,7 +89,7 @@ func TestIntrospectionMalformed(t *testing.T) {
 		asking + "INTROSPECTION_CLIENT_KEY=key.pem":               "no effect with INTROSPECTION_METHOD=client_secret_basic",
 		asking + "INTROSPECTION_KEEP=30":                          "like 30s",
 		asking + "INTROSPECTION_KEEP=1h":                          "0s to 5m0s",
-		asking + "INTROSPECTION_MAY_OMIT=aud":                     "iss, exp, token_type",
+		asking + "INTROSPECTION_MAY_OMIT=client_id":               "iss, aud, exp, token_type",
 		asking + "INTROSPECTION_ENDPOINT=http://id.example/check": "not https",
 		"INTROSPECTION_CLIENT_ID=c\nINTROSPECTION_METHOD=private_key_jwt\nINTROSPECTION_CLIENT_KEY=/no/such.pem": "no such file",
 	} {

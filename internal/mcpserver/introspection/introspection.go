@@ -63,7 +63,9 @@ var (
 
 // Optional are the members that the answers of some issuers don't have, by the
 // names of [Config.MayOmit]: RFC 7662, section 2.2, has all but active optional.
-var Optional = []string{"iss", "exp", "token_type"}
+// aud may be missing only with an issuer that says active to nobody but the
+// audience of a token (section 4): otherwise a token for any server opens this one.
+var Optional = []string{"iss", "aud", "exp", "token_type"}
 
 // Config says whom to ask, and as which client.
 type Config struct {
@@ -282,6 +284,9 @@ func (v *Verifier) complete(said map[string]json.RawMessage, key string) {
 	}
 	if v.mayOmit("iss") { // it is the issuer that was asked
 		add("iss", v.rules.Issuer)
+	}
+	if v.mayOmit("aud") { // and says so to its audience alone
+		add("aud", v.rules.Audience)
 	}
 	if v.mayOmit("exp") { // it is active now, and asked about again soon
 		add("exp", now+int64(max(v.config.Keep, time.Second).Seconds()))

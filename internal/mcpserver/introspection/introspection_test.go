@@ -199,7 +199,7 @@ func TestRefused(t *testing.T) {
 		"no issuer":                {map[string]any{"iss": nil}, accesstoken.ErrMissingClaim},
 		"another audience":         {map[string]any{"aud": "https://other.example/mcp"}, accesstoken.ErrAudience},
 		"a part of the audience":   {map[string]any{"aud": audience + "/x"}, accesstoken.ErrAudience},
-		"no audience":              {map[string]any{"aud": nil}, accesstoken.ErrAudience},
+		"no audience":              {map[string]any{"aud": nil}, accesstoken.ErrMissingClaim},
 		"audience is a number":     {map[string]any{"aud": 1}, accesstoken.ErrAudience},
 		"expired":                  {map[string]any{"exp": at(-2 * time.Minute)}, accesstoken.ErrExpired},
 		"no expiry":                {map[string]any{"exp": nil}, accesstoken.ErrMissingClaim},
@@ -234,12 +234,12 @@ func TestMayOmit(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	lax := func(c *Config) { c.MayOmit = Optional }
-	p.say(but(map[string]any{"iss": nil, "exp": nil, "token_type": nil, "iat": nil}))
+	p.say(but(map[string]any{"iss": nil, "aud": nil, "exp": nil, "token_type": nil, "iat": nil}))
 	who, err := p.verifier(lax).Verify(t.Context(), "opaque")
 	if err != nil || who.Issuer != issuer || who.Expires.After(start.Add(DefaultKeep)) {
 		t.Errorf("%+v, %v", who, err)
 	}
-	for name, value := range map[string]any{"iss": "https://evil.example", "exp": start.Add(-time.Hour).Unix(), "token_type": "DPoP", "aud": nil} {
+	for name, value := range map[string]any{"iss": "https://evil.example", "exp": start.Add(-time.Hour).Unix(), "token_type": "DPoP", "aud": "https://other.example", "client_id": nil} {
 		p.say(but(map[string]any{name: value}))
 		if who, err := p.verifier(lax).Verify(t.Context(), "opaque"); err == nil {
 			t.Errorf("%s: %v is accepted: %+v", name, value, who)
@@ -325,7 +325,7 @@ func TestOutage(t *testing.T) {
 		"active missing":  {func(p *provider) { p.answer = `{}` }, "neither true nor false", time.Second},
 		"active twice":    {func(p *provider) { p.answer = `{"active":false,"active":true}` }, "twice", time.Second},
 		"active in words": {func(p *provider) { p.answer = `{"active":"true"}` }, "neither true nor false", time.Second},
-		"two cases":       {func(p *provider) { p.answer = `{"active":true,"Active":false}` }, "another case", time.Second},
+		"two cases":       {func(p *provider) { p.answer = `{"active":true,"Active":false}` }, "only in case", time.Second},
 		"too long":        {func(p *provider) { p.answer = `{"active":true,"x":"` + strings.Repeat("x", maxAnswer) + `"}` }, "more than", time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

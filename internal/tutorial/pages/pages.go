@@ -41,7 +41,7 @@ func (w *Writer) Close() { w.steps.close() }
 // Pages are the files that have generated parts, relative to the root.
 func (w *Writer) Pages() ([]string, error) {
 	var pages []string
-	for _, pattern := range []string{"README.md", "docs/*.md", "internal/README.md"} {
+	for _, pattern := range []string{"README.md", "docs/*.md", "docs/providers/*.md", "internal/README.md"} {
 		files, err := filepath.Glob(filepath.Join(w.root, pattern))
 		if err != nil {
 			return nil, err
@@ -123,6 +123,10 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return w.catalogue(page)
 	case words[0] == "differences" && len(arguments) == 0:
 		return differenceTable(), nil
+	case words[0] == "env" && len(arguments) == 1:
+		return w.environment(arguments[0])
+	case words[0] == "issuer" && len(arguments) == 1:
+		return issuerReport(arguments[0])
 	case words[0] == "clients" && len(arguments) == 0:
 		return counterparts.ClientTable(w.root)
 	case words[0] == "servers" && len(arguments) == 0:

@@ -1,8 +1,19 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/web/version"
 )
 
 // counterpart is a server, and who gives out tokens for it.
@@ -28,7 +39,7 @@ const (
 // counterparts are all servers; those that speak both revisions come twice.
 func counterparts() []counterpart {
 	var all []counterpart
-	for _, c := range append(ownProviders(), behindOthers()...) {
+	for _, c := range slices.Concat(ownProviders(), behindOthers(), askedAbout()) {
 		if c.both {
 			all = append(all, c)
 		}
@@ -157,6 +168,83 @@ func behindOthers() []counterpart {
 			steps: []step{logIn("add"), call("42", add), tampered(), refresh("42", add), revoked(2), refused(1, "the server denies this", add)},
 		},
 	}
+}
+
+// askedAbout are issuers of opaque access tokens, with step 10, which asks them
+// about each token (RFC 7662).
+func askedAbout() []counterpart {
+	echo := []string{"--call", "echo", "--arg", "message=hi"}
+	return []counterpart{
+		{
+			name: "step 10", version: version.Number, provider: "oidc-provider " + npm("oidc-provider") + ", opaque tokens",
+			both: true, user: "ada:any",
+			start: func(p *place) error {
+				addr := freeAddress()
+				key, jwk, err := p.newKey()
+				if err != nil {
+					return err
+				}
+				err = p.start(addr, nil, node, "interop/servers/oidc_provider.mjs", "--addr", addr, "--resource", p.url+"/mcp", "--asker", jwk)
+				if err != nil {
+					return err
+				}
+				return p.step10("JWT_ISSUER=http://"+addr, "INTROSPECTION_CLIENT_ID=asker", "INTROSPECTION_METHOD=private_key_jwt",
+					"INTROSPECTION_CLIENT_KEY="+key, "INTROSPECTION_KEY_ID=asker")
+			},
+			steps: []step{
+				logIn("echo", "--offline"), stepUp("hi", append(echo, "--offline")), call("hi", echo), refresh("hi", echo), refusedInTime(2),
+			},
+		},
+		{
+			// Its tokens are for the client that got them, and only that client may ask;
+			// its answers have no iss, aud and token_type. It knows one scope.
+			name: "step 10", version: version.Number,
+			provider: "the example of zitadel's oidc " + module("interop/servers/zitadel/go.mod", "github.com/zitadel/oidc/v3"),
+			both:     true, user: "test-user@localhost:verysecure",
+			start: func(p *place) error {
+				addr := freeAddress()
+				p.client = []string{
+					"--client-id", "api", "--client-secret", "secret", "--callback", "http://" + freeAddress() + "/callback", "--scope", "openid custom_scope",
+				}
+				if err := p.start(addr, nil, filepath.Join(*bin, "zitadel"), "--addr", addr, "--redirect", p.client[5]); err != nil {
+					return err
+				}
+				return p.step10("JWT_ISSUER=http://"+addr+"/", "JWT_SCOPE_NAMES=mcp:read=custom_scope mcp:tools=custom_scope",
+					"INTROSPECTION_CLIENT_ID=api", "INTROSPECTION_CLIENT_SECRET=secret", "INTROSPECTION_MAY_OMIT=iss,aud,token_type")
+			},
+			steps: []step{knownClient("echo"), call("hi", echo), refusedInTime(1)},
+		},
+	}
+}
+
+// step10 starts the server of step 10, which trusts an answer for two seconds.
+func (p *place) step10(settings ...string) error {
+	env := append([]string{"MCP_SERVER_URL=" + p.url, "JWT_AUDIENCE=" + p.url + "/mcp", "INTROSPECTION_KEEP=" + answerKept.String()}, settings...)
+	empty := filepath.Join(p.home, "empty.env")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		return err
+	}
+	return p.start(p.addr, env, filepath.Join(*bin, "step10"), "-addr", p.addr, "-env", empty)
+}
+
+// newKey makes a key pair: the private one in a file, the public one as a JWK.
+func (p *place) newKey() (file, jwk string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", "", err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", "", err
+	}
+	point, err := key.PublicKey.Bytes() // 4, x, y
+	if err != nil {
+		return "", "", err
+	}
+	file = filepath.Join(p.home, "asker.pem")
+	jwk = fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":"asker","alg":"ES256","use":"sig","x":%q,"y":%q}`,
+		base64.RawURLEncoding.EncodeToString(point[1:33]), base64.RawURLEncoding.EncodeToString(point[33:]))
+	return file, jwk, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 func (p *place) typescript(issuer string) error {

@@ -239,7 +239,7 @@ func meet(ctx context.Context, c counterpart) (rows []row) {
 	if err := p.open(c); err != nil {
 		return []row{blank.failed("start", err.Error()+"\n"+p.logs())}
 	}
-	v := &visitor{ctx: ctx, home: home, server: p.url + "/mcp", user: c.user, legacy: c.legacy}
+	v := &visitor{ctx: ctx, home: home, server: p.url + "/mcp", user: c.user, legacy: c.legacy, client: p.client}
 	for _, s := range c.steps {
 		r := blank
 		r.Step = s.name

@@ -25,8 +25,9 @@ const startTime = 3 * time.Minute
 type place struct {
 	ctx       context.Context
 	home      string
-	url       string // by which the client reaches it, without a path
-	addr      string // on which it listens
+	url       string   // by which the client reaches it, without a path
+	addr      string   // on which it listens
+	client    []string // flags of a client that the authorization server knows already
 	processes []*exec.Cmd
 	outputs   []string
 	proxy     *http.Server

@@ -133,6 +133,41 @@ func revoked(tokens int) step {
 	}}
 }
 
+// answerKept is how long step 10 trusts an answer about a token.
+const answerKept = 2 * time.Second
+
+// refusedInTime forgets, and then the server must refuse the token when what it was
+// told before no longer counts.
+func refusedInTime(tokens int) step {
+	return step{"forget, and the token is refused within " + answerKept.String(), func(v *visitor) (outcome, error) {
+		token, err := v.token()
+		if err != nil {
+			return outcome{}, err
+		}
+		before, err := v.send(token)
+		if err != nil {
+			return outcome{}, err
+		}
+		o, err := forget(tokens).do(v)
+		begun, after := time.Now(), before
+		for after == 200 && time.Since(begun) < 10*answerKept && err == nil {
+			time.Sleep(50 * time.Millisecond)
+			after, err = v.send(token)
+		}
+		took := time.Since(begun)
+		return o, errors.Join(err, expect(before == 200 && after == 401 && took < answerKept+time.Second,
+			"the token got %d, and %d %s after it was given back", before, after, took))
+	}}
+}
+
+// knownClient logs in with a client that the authorization server knows already.
+func knownClient(tool string) step {
+	return running("log in and list, with a client that is registered", nil, func(v *visitor, o outcome) error {
+		return errors.Join(o.gets(tool), o.asks(1), v.speaks(o),
+			expect(o.exit != 0 || o.count("register 201") == 0 && o.count("token 200") == 1, "it did otherwise: %q", o.did))
+	})
+}
+
 // refused is another user, who may not have what is asked for: the client says
 // so with a text that names what is missing, and asks no more often than it must.
 func refused(logins int, text string, arguments []string) step {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +26,7 @@ type visitor struct {
 	server string
 	user   string
 	legacy bool
+	client []string // flags of the client, where it is registered already
 }
 
 // outcome is what a run of step 11 came to.
@@ -52,7 +54,7 @@ var stages = [...]string{"", "request", "resource", "server", "register", "brows
 func (v *visitor) step11(arguments ...string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(v.ctx, 2*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(*bin, "step11"), append([]string{"--server", v.server, "--json"}, arguments...)...)
+	command := exec.CommandContext(ctx, filepath.Join(*bin, "step11"), slices.Concat([]string{"--server", v.server, "--json"}, v.client, arguments)...)
 	logins := filepath.Join(v.home, "logins")
 	before := lines(logins)
 	_ = os.Remove(logins + ".error")
