@@ -9,12 +9,13 @@ usage() {
 Dynamic client registration (RFC 7591) by curl: from the issuer's URL to a URL
 that a user can log in at, and what the server refuses.
 
-Usage: bash scripts/dcr_example.sh [--issuer URL] [--inspect]
+Usage: bash scripts/dcr_example.sh [--issuer URL] [--all] [--inspect]
   --issuer URL  the authorization server to register at: the embedded one,
                 Keycloak, or either behind the proxy, such as
                 http://localhost:8080/realms/mcp-realm
                 Without it, the script starts the embedded one on a free port.
-  --inspect     pause after each scene
+  --all         no pauses (on a terminal there is one after each scene)
+  --inspect     pause also where the output is not a terminal
 Exit status: 0 when every expectation is met, 1 at the first that is not.
 
 The client stays registered, so that you can go on with it.
@@ -26,6 +27,7 @@ while (($# > 0)); do
   case $1 in
     --issuer) issuer=${2:?"--issuer needs a URL"} && shift ;;
     --issuer=*) issuer=${1#*=} ;;
+    --all) all=yes ;;
     --inspect) inspect=yes ;;
     -h | --help) usage && exit ;;
     *) printf 'unknown argument %s; see --help\n' "$1" >&2 && exit 2 ;;
@@ -42,8 +44,9 @@ if [[ $issuer ]]; then
   step='9, registration' work=$(mktemp -d "${TMPDIR:-/tmp}/step9.XXXXXX")
   trap cleanup EXIT
   need curl jq openssl
+  decide_pauses
 else
-  lesson 9 'dynamic client registration' step9 ${inspect:+--inspect} < <(usage | sed -n '1,2p')
+  lesson 9 'dynamic client registration' step9 ${inspect:+--inspect} ${all:+--all} < <(usage | sed -n '1,2p')
   need openssl
   serve AS 9 -keys "$keys/authorization-server"
   issuer=$AS/realms/mcp-realm

@@ -2,17 +2,21 @@
 #
 # A script calls lesson first, then serve, then scene after scene, and finish
 # last. The first expectation that is not met ends it with status 1.
+#
+# On a terminal it pauses after each scene. What its requests show by a name, such
+# as $ALICE, is in the file $work/names, which a second terminal can read.
 # shellcheck shell=bash
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=SCRIPTDIR/servers.sh
 . "$root/scripts/servers.sh"
-# Texts come as here-documents, so the terminal is kept apart, for --inspect.
+# Texts come as here-documents, so the terminal is kept apart, for pauses.
 { exec 3<&0; } 2>/dev/null || exec 3</dev/null
 
-inspect='' finished='' told='' broke=''
-scenes=0 expectations=0 scene_title=''
+inspect='' all='' from=1 pausing='' finished='' told='' broke=''
+scenes=0 expectations=0 scene_title='' hidden=''
+answers=() answer_scenes=() held='' held_shown=''
 servers=() pids=() vain=''
 names=() values=() tokens=()
 
@@ -32,16 +36,24 @@ lesson() {
   local name=$2 programs=$3 about argument
   about=$(cat)
   shift 3
-  for argument in "$@"; do
+  while (($# > 0)); do
+    argument=$1
+    shift
     case $argument in
+      --all) all=yes ;;
+      --scene) from=${1:-} && shift $(($# > 0)) ;;
+      --scene=*) from=${argument#--scene=} ;;
       --inspect) inspect=yes ;;
       --provider | --provider=*) provider=${argument#--provider} provider=${provider#=} ;;
       embedded | keycloak) provider=$argument ;;
       -h | --help)
         printf 'Step %s: %s\n\n%s\n\n' "$step" "$name" "$about"
-        printf 'Usage: bash scripts/test_step%s.sh [--inspect]%s\n' "$step" "${takes_provider:+ [--provider embedded|keycloak]}"
-        printf '  --inspect  pause after each scene, with the servers still up\n'
+        printf 'Usage: bash %s [--scene N] [--all]%s\n' "$0" "${takes_provider:+ [--provider embedded|keycloak]}"
+        printf '  --scene N  begin at scene N; the scenes before it run first, without being shown\n'
+        printf '  --all      no pauses (on a terminal there is one after each scene)\n'
+        printf '  --inspect  pause also where the output is not a terminal\n'
         [[ -z ${takes_provider:-} ]] || printf '  --provider keycloak  use the Keycloak at KEYCLOAK_URL (default http://localhost:8080)\n'
+        printf '\nScenes:\n%s\n\n' "$(scene_titles | awk '{ printf "  %2d. %s\n", NR, $0 }')"
         printf 'Exit status: 0 when every expectation is met, 1 at the first that is not.\n'
         exit 0
         ;;
@@ -58,6 +70,10 @@ lesson() {
       exit 2
       ;;
   esac
+  if [[ ! $from =~ ^[1-9][0-9]?$ ]] || ((from > $(scene_titles | wc -l))); then
+    printf 'step %s: --scene takes a number from 1 to %d; see --help\n' "$step" "$(scene_titles | wc -l)" >&2
+    exit 2
+  fi
   need go curl jq
 
   work=$(mktemp -d "${TMPDIR:-/tmp}/step$step.XXXXXX")
@@ -72,12 +88,7 @@ lesson() {
   trap 'broke="${BASH_SOURCE[0]##*/}, line $LINENO: $BASH_COMMAND"' ERR
 
   printf '%sStep %s: %s%s\n\n%s\n\n' "$bold" "$step" "$name" "$plain" "$about"
-  if [[ $inspect && -t 3 ]]; then
-    printf -- '--inspect: while this waits, the servers are up. Try them in another terminal.\n\n'
-  elif [[ $inspect ]]; then
-    inspect=''
-    printf -- '--inspect: standard input is not a terminal, so the script does not pause.\n\n'
-  fi
+  decide_pauses
   printf 'Building: %s\n' "$programs"
   mkdir "$work/bin" "$work/build"
   local packages=()
@@ -85,6 +96,24 @@ lesson() {
   # No version stamp: that would need git, and a checkout that it trusts. The
   # folder for temporary files is ours, because an interrupted go leaves them.
   GOTMPDIR=$work/build go build -C "$root" -buildvcs=false -o "$work/bin/" "${packages[@]}" || fail 'the programs do not build'
+  if ((from > 1)); then
+    printf 'Scene %d needs what is before it: that runs now, and is not shown.\n' "$from"
+    hidden=yes
+    exec 4>&1 >/dev/null
+  fi
+}
+
+# scene_titles prints the titles of the script's scenes, a line each.
+scene_titles() { sed -nE "s/^ *scene ['\"]([^'\"]*)['\"] <<.*/\1/p" "$0"; }
+
+# decide_pauses says whether the script pauses, which needs somebody to go on.
+decide_pauses() {
+  if [[ -t 3 ]] && { [[ $inspect ]] || [[ -t 1 && -z ${CI:-} && -z $all ]]; }; then
+    pausing=yes
+    printf 'The script waits after each scene (--all: it does not). The servers are then up: try\nthem in a second terminal.\n\n'
+  elif [[ $inspect ]]; then
+    printf -- '--inspect: standard input is not a terminal, so the script does not pause.\n\n'
+  fi
 }
 
 # need TOOL… ends the script when one of them is not installed.
@@ -99,7 +128,8 @@ need() {
 
 # finish is the only way to success.
 finish() {
-  pause
+  show_again
+  pause 'That was the last scene. Press a key to end the servers.'
   finished=yes
   printf '\n%sstep %s: %d scenes, %d expectations, all met%s\n' "$green" "$step" "$scenes" "$expectations" "$plain"
 }
@@ -165,6 +195,7 @@ serve() {
   esac
   printf '  %slistening on %s%s\n' "$dim" "$url" "$plain"
   printf -v "$name" '%s' "$url"
+  hold "$name" "$url"
 }
 
 # serve_in_vain STEP [FLAG…] starts a step that is to end by itself. What it
@@ -264,6 +295,13 @@ log_in() {
 # remember NAME VALUE lets requests show $NAME instead of VALUE.
 remember() {
   names+=("$1") values+=("$2")
+  hold "$1" "$2"
+}
+
+# hold NAME VALUE puts a variable into the file that a second terminal can read.
+hold() {
+  [[ " $held " == *" $1 "* ]] || held+=${held:+ }$1
+  printf '%s=%q\n' "$1" "$2" >>"$work/names"
 }
 
 # with_names TEXT puts TEXT into $named, with names instead of their values.
@@ -282,6 +320,7 @@ with_names() {
 scene() {
   ((scenes == 0)) || pause
   scenes=$((scenes + 1)) scene_title=$1
+  ((scenes < from)) || show_again
   printf '\n%s%d. %s%s\n\n' "$bold" "$scenes" "$1" "$plain"
   cat
 }
@@ -289,10 +328,26 @@ scene() {
 # say prints a line between requests, such as "Before, at step 5:".
 say() { printf '\n%s\n' "$*"; }
 
+# show_again ends the part that is not shown, and says what it left.
+show_again() {
+  [[ $hidden ]] || return 0
+  hidden=''
+  exec >&4 4>&-
+  answers=() answer_scenes=() # a reader has not seen them
+  printf '%d expectations were met before. There are now: %s\n' "$expectations" "${held:-no servers and no tokens}"
+}
+
+# pause [WORDS] waits for a key, and says where a second terminal finds what has a
+# name here.
 pause() {
-  [[ $inspect ]] || return 0
-  printf '\n%sPress Enter to go on.%s ' "$dim" "$plain"
-  read -r -u 3 || printf '\n'
+  [[ $pausing && -z $hidden ]] || return 0
+  if [[ $held != "$held_shown" ]]; then
+    printf '\n%sIn a second terminal, this sets %s:%s\n  . %s\n' "$dim" "${held// /, }" "$plain" "$work/names"
+    held_shown=$held
+  fi
+  printf '\n%s%s%s ' "$dim" "${1:-Press a key to go on.}" "$plain"
+  read -r -s -n 1 -u 3 || true
+  printf '\n'
 }
 
 # command_line puts a command into $command, as a shell takes it: for curl, an
@@ -321,9 +376,24 @@ print_command() {
   printf '  %s%s%s\n' "$bold" "$command" "$plain"
 }
 
-# print_answer prints the status line, the headers that matter here, and the
-# body; JSON through jq, and of it only what $show selects.
+# print_answer prints the last answer, but a long one that was there before only
+# by its status line.
 print_answer() {
+  local i text
+  text=$(render_answer)
+  for i in ${answers[@]+"${!answers[@]}"}; do
+    if [[ $text == "${answers[i]}" && $text == *$'\n'*$'\n'*$'\n'* ]]; then
+      printf '%s\n  %s(the rest is the same as above, in scene %d)%s\n\n' "${text%%$'\n'*}" "$dim" "${answer_scenes[i]}" "$plain"
+      return
+    fi
+  done
+  answers+=("$text") answer_scenes+=("$scenes")
+  printf '%s\n\n' "$text"
+}
+
+# render_answer prints the status line, the headers that matter here, and the
+# body; JSON through jq, and of it only what $show selects.
+render_answer() {
   awk '
     { name = tolower($0); sub(/:.*/, "", name) }
     name == "content-type" && /application\/json$/ { next }
@@ -339,7 +409,6 @@ print_answer() {
     [[ -z ${show:-} ]] || printf "  %sof the body, jq '%s':%s\n" "$dim" "$show" "$plain"
     jq "$jq_colour" "${show:-.}" "$work/body" | sed 's/^/  /'
   fi
-  printf '\n'
 }
 
 # ---- Requests ----------------------------------------------------------------

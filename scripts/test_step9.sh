@@ -57,6 +57,7 @@ secret() {
   tokens+=("secret.$2")
   # First, because a code of Keycloak has the client's name in it.
   names=("$1" "${names[@]}") values=("$2" "${values[@]}")
+  hold "$1" "$2"
 }
 
 # visit URL [OPTION…] is what a browser does: it keeps cookies, and shows of a page
