@@ -6,6 +6,12 @@
 // and is compared as parsed scheme, host and port. Host names what the page
 // thought it was calling, and unmasks DNS rebinding, where a page points its
 // own name at 127.0.0.1. Requests without an Origin pass: MCP clients send none.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/health
+//
+// The lesson is docs/step1.md; bash scripts/test_step1.sh shows it scene by scene.
 package main
 
 import (

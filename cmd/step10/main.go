@@ -4,6 +4,13 @@
 // by discovery, keeps them fresh, and keeps them when the provider is away. An
 // environment file says whom to trust; Keycloak and the server of step 9 look
 // the same from here. Until the first keys are there, nobody is let in.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/health
+//	go run ./cmd/step11 --server http://localhost:9000/mcp
+//
+// The lesson is docs/step10.md; bash scripts/test_step10.sh shows it scene by scene.
 package main
 
 import (

@@ -6,6 +6,13 @@
 // gets; otherwise a check could be shown one message and the server another.
 // There are no sessions: every request stands, and will be authorized, by
 // itself.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/mcp -H 'Content-Type: application/json' \
+//	  -d '{"jsonrpc":"2.0","id":1,"method":"ping"}'
+//
+// The lesson is docs/step2.md; bash scripts/test_step2.sh shows it scene by scene.
 package main
 
 import (

@@ -3,6 +3,13 @@
 // What a server offers is data: names, titles, schemas, annotations. Clients
 // and models decide by it what to call, so it is complete and in a fixed order
 // before anything can be called. Calling answers with an error for now.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/mcp -H 'Content-Type: application/json' \
+//	  -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+//
+// The lesson is docs/step3.md; bash scripts/test_step3.sh shows it scene by scene.
 package main
 
 import (

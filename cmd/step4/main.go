@@ -4,6 +4,13 @@
 // said in plain words that a model can act on. A handler that panics harms no
 // other request and shows nothing of itself. From here on the server is useful,
 // to everybody who can reach it.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/mcp -H 'Content-Type: application/json' \
+//	  -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi"}}}'
+//
+// The lesson is docs/step4.md; bash scripts/test_step4.sh shows it scene by scene.
 package main
 
 import (

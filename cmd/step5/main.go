@@ -5,6 +5,12 @@
 // /.well-known/jwks.json is how others learn the public key; its id is computed
 // from the key, so nobody has to keep the two together. Nothing is protected
 // yet.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/.well-known/jwks.json
+//
+// The lesson is docs/step5.md; bash scripts/test_step5.sh shows it scene by scene.
 package main
 
 import (

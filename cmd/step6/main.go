@@ -5,6 +5,16 @@
 // this issuer and this server, be within its time, and say for whom it acts.
 // One check left out is one way in. Why a token is refused is for the log; the
 // caller learns that the token is not valid.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/mcp -H 'Content-Type: application/json' \
+//	  -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+//	TOKEN=$(go run ./cmd/gentoken --issuer http://localhost:9000 --username alice)
+//	curl -i http://localhost:9000/mcp -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+//	  -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+//
+// The lesson is docs/step6.md; bash scripts/test_step6.sh shows it scene by scene.
 package main
 
 import (

@@ -5,6 +5,14 @@
 // own document (RFC 8414) says how to use it. Until step 9 it is honest about
 // having no way to hand out tokens, so a real client stops there. Every URL is
 // taken from -url and none from the request.
+//
+// Try it:
+//
+//	curl -i http://localhost:9000/mcp -H 'Content-Type: application/json' \
+//	  -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+//	curl -i http://localhost:9000/.well-known/oauth-protected-resource/mcp
+//
+// The lesson is docs/step7.md; bash scripts/test_step7.sh shows it scene by scene.
 package main
 
 import (

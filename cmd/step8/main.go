@@ -4,6 +4,14 @@
 // call needs both. Too little scope is answered with 403 and the scope to ask
 // for, so that a client can step up; what the role forbids is 403 and final.
 // Every decision goes into an audit log, which only administrators can see.
+//
+// Try it:
+//
+//	TOKEN=$(go run ./cmd/gentoken --issuer http://localhost:9000 --username alice --scopes mcp:read)
+//	curl -i http://localhost:9000/mcp -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+//	  -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi"}}}'
+//
+// The lesson is docs/step8.md; bash scripts/test_step8.sh shows it scene by scene.
 package main
 
 import (

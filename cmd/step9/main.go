@@ -6,6 +6,12 @@
 // it from the metadata, and register by themselves. Clients, scopes and users
 // come from a realm file of Keycloak, at whose paths it answers too; so that
 // with --provider keycloak a real one takes its place.
+//
+// Try it:
+//
+//	curl -i http://localhost:8080/.well-known/oauth-authorization-server/realms/mcp-realm
+//
+// The lesson is docs/step9.md; bash scripts/test_step9.sh shows it scene by scene.
 package main
 
 import (

@@ -110,7 +110,7 @@ func New(c Config) (*Server, error) {
 		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, remote: c.ClientAddress, now: c.Now, turns: quota.NewTurns(atATime), pause: c.Limits.Pause,
 		advertiseDocuments: beyondLoopback(c.Realm.Documents) || c.AdvertiseDocuments && c.Realm.Documents != nil,
 		registrations:      newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
-		pages:              pages{c.Realm, where.base()},
+		pages:              pages{c.Realm, where.base(), demoUsers(c, where.url)},
 		interactions: &interactions{
 			location: where, store: &store.Memory{}, lifetimes: lifetimesOf(c.Realm), now: c.Now,
 			pending:  newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions),

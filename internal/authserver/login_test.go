@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 func loginForm(request, user, password string, changes ...string) url.Values {
@@ -233,7 +235,7 @@ func TestF15_GuessingIsLimitedAndTellsNothing(t *testing.T) {
 			if work := hashes.Load() - before; (work == 1) != (want == http.StatusUnauthorized) || work > 1 {
 				t.Fatalf("%s, try %d: %d hashes", user, i, work)
 			}
-			text := strings.ReplaceAll(strings.ReplaceAll(got.text, user, "USER"), r.requestIn(page), "REQUEST")
+			text := strings.ReplaceAll(strings.ReplaceAll(got.text, `value="`+user+`"`, `value="USER"`), r.requestIn(page), "REQUEST")
 			bodies[user] = append(bodies[user], strconv.Itoa(got.StatusCode)+text)
 		}
 		// The right password isn't looked at now.
@@ -345,5 +347,32 @@ func TestLimiterIsBounded(t *testing.T) {
 	c.advance(time.Minute)
 	if !limit.take("victim") || limit.take("victim") {
 		t.Error("after a minute there is exactly one try more")
+	}
+}
+
+// The login page names the users whose passwords everybody knows, and nobody
+// else; and only where no other machine can reach the server.
+func TestDemoUsersAreShownOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	if page := r.browser().get(r.ask()).text; !strings.Contains(page, "<strong>mcp-user</strong>, password <strong>user123</strong>") {
+		t.Errorf("the page doesn't name the demo users: %s", page)
+	}
+	own := realm.Demo()
+	for i := range own.Users {
+		if own.Users[i].Username == "mcp-user" {
+			own.Users[i].Password = "a password of one's own"
+		}
+	}
+	local, other := &url.URL{Scheme: "http", Host: "localhost:8080"}, &url.URL{Scheme: "https", Host: "login.example"}
+	var shown []string
+	for _, user := range demoUsers(Config{Realm: own}, local) {
+		shown = append(shown, user.Username)
+	}
+	if want := []string{"mcp-admin", "mcp-readonly"}; !slices.Equal(shown, want) {
+		t.Errorf("%q, want %q", shown, want)
+	}
+	if got := len(demoUsers(Config{Realm: own}, other)) + len(demoUsers(Config{Realm: own, Exposed: true}, local)); got != 0 {
+		t.Errorf("%d users are shown to other machines", got)
 	}
 }

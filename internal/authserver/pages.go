@@ -16,6 +16,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/web/loopback"
 	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
@@ -43,11 +44,23 @@ func parsePage(name string) *template.Template {
 type pages struct {
 	realm *realm.Realm
 	base  string // path of the issuer
+	demo  []realm.User
+}
+
+// demoUsers are those whose password everybody knows. The login page names them
+// where others than the user of this machine can't reach the server; elsewhere
+// such a realm is refused.
+func demoUsers(c Config, issuer *url.URL) []realm.User {
+	if c.Exposed || !loopback.URL(issuer) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.Realm.Users), func(u realm.User) bool { return !realm.KnownFromDemo(u.Password) })
 }
 
 // loginView is what the login page shows besides the client.
 type loginView struct {
 	Request, Username, Problem string
+	Demo                       []realm.User
 }
 
 // view is what all pages show.
@@ -110,7 +123,7 @@ func (p pages) view(title string) view {
 }
 
 func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client, login loginView) error {
-	login.Username = plaintext.Line(login.Username)
+	login.Username, login.Demo = plaintext.Line(login.Username), p.demo
 	shown := p.view("Log in")
 	if login.Problem != "" {
 		shown.Title = "Log in: try again"

@@ -26,14 +26,14 @@ const grace = 10 * time.Second
 // Main is the main function of every server: it reads the flags, serves what
 // build makes until SIGINT or SIGTERM, and ends with status 0; or with status
 // 1 and one line that says what to do. source is the program's main.go: its
-// package comment is what -h explains.
+// package comment is what -h and GET / say.
 func Main(source string, build Builder) {
 	Program{Source: source, Addr: "localhost:9000", Build: build}.Main()
 }
 
 // Program is a server with more to say than [Main] takes.
 type Program struct {
-	Source string // the program's main.go
+	Source string // the program's main.go: its package comment is what -h and GET / say
 	Addr   string // where it listens by default
 	Build  Builder
 	// Instead, where it is set, runs once the flags are read. If it reports
@@ -102,7 +102,7 @@ func (p Program) run(ctx context.Context, opts Options) error {
 			return err
 		}
 	}
-	running, err := Start(opts, p.Build)
+	running, err := Start(opts, p.withFrontPage())
 	if err != nil {
 		return err
 	}

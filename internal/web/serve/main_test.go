@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -187,5 +188,41 @@ func TestMainExplainsItsEnd(t *testing.T) {
 				t.Errorf("it explains more than itself:\n%s", stderr)
 			}
 		})
+	}
+}
+
+// GET / says what a program is, and what to try there. It opens nothing: what the
+// program refuses or answers itself stays as it is.
+func TestFrontPage(t *testing.T) {
+	const source = "// Command x is for tests.\n//\n//\tcurl http://localhost:9000/health\npackage main\n"
+	answer := func(url string, build http.HandlerFunc, method, path string) *httptest.ResponseRecorder {
+		p := Program{Source: source, Addr: "localhost:9000", Build: func(context.Context, Site) (http.Handler, error) { return build, nil }}
+		handler, err := p.withFrontPage()(t.Context(), Site{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		return w
+	}
+	for path, url := range map[string]string{"/": "http://localhost:1234", "/api/": "https://example.com/api"} {
+		w := answer(url, http.NotFound, "GET", path)
+		if want := "Command x is for tests.\n\n\tcurl " + url + "/health\n"; w.Code != 200 || w.Body.String() != want {
+			t.Errorf("%s: %d %q, want %q", path, w.Code, w.Body, want)
+		}
+	}
+	for name, c := range map[string]struct {
+		handler      http.HandlerFunc
+		method, path string
+		status       int
+	}{
+		"refused":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 403) }, "GET", "/", 403},
+		"answered":     {ok, "GET", "/", 200},
+		"another path": {http.NotFound, "GET", "/x", 404},
+		"a POST":       {http.NotFound, "POST", "/", 404},
+	} {
+		if w := answer("http://localhost:1", c.handler, c.method, c.path); w.Code != c.status || strings.Contains(w.Body.String(), "Command") {
+			t.Errorf("%s: %d %q", name, w.Code, w.Body)
+		}
 	}
 }
