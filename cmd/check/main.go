@@ -1,6 +1,7 @@
 // Command check says what steps 10 and 11 make of an identity provider.
 //
 //	check issuer URL   reads an issuer's metadata and keys, as both steps read them
+//	check token        reads an access token, and makes every check of step 10 offline
 //
 // It never prints a token or a secret. With -h behind the name, each explains itself.
 package main
@@ -33,7 +34,7 @@ const (
 // command is a part of this program. It returns the exit status.
 type command func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 
-var commands = map[string]command{"issuer": checkIssuer}
+var commands = map[string]command{"issuer": checkIssuer, "token": checkToken}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -179,7 +179,7 @@ func (e *examination) issuer() error {
 	}
 	if issuer != e.v.Issuer {
 		return &Refusal{
-			Err: ErrIssuer, Has: "the token says " + printable(issuer), Want: fmt.Sprintf("%.100q", e.v.Issuer),
+			Err: ErrIssuer, Has: fmt.Sprintf("the token says %.100q", issuer), Want: fmt.Sprintf("%.100q", e.v.Issuer),
 			Do: "JWT_ISSUER must be the issuer to the letter", Setting: "JWT_ISSUER",
 		}
 	}
@@ -278,7 +278,7 @@ func (e *examination) lifetime() error {
 		from = e.now
 	}
 	lifetime := e.expires.Sub(from)
-	e.detail = lifetime.String()
+	e.detail = lifetime.Round(time.Second).String()
 	if lifetime > e.dialect.MaxLifetime {
 		return &Refusal{
 			Err: ErrLifetime, Has: lifetime.String(), Want: "at most " + e.dialect.MaxLifetime.String(),
