@@ -55,6 +55,10 @@ mutation:
 abuse:
 	ABUSE=$${ABUSE:-all} $(GO) test ./internal/tutorial/abuse -count=1 -v -timeout 30m
 
+## soak: ten minutes of mixed load, recorded for docs/limits.md
+soak:
+	ABUSE=all SOAK=$${SOAK:-10m} $(GO) test ./internal/tutorial/abuse -run '^TestSoak$$' -count=1 -v -timeout 30m
+
 ## interop: MCP Inspector, Chromium and servers of other SDKs, which need npm
 interop:
 	bash interop/inspector.sh

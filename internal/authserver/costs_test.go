@@ -231,6 +231,33 @@ func TestWD2_WD7_WhoGuessesLocksNobodyOut(t *testing.T) {
 	}
 }
 
+func TestWD7_FamiliarAddressesDontWaitForGuesses(t *testing.T) {
+	t.Parallel()
+	r := start(t, manyAddresses)
+	try := func(ctx context.Context, address string) error {
+		_, err := r.users.logIn(ctx, "mcp-user", "user123", address)
+		return err
+	}
+	if err := try(t.Context(), "home"); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(r.users.newcomers) {
+		r.users.newcomers <- struct{}{} // guesses are being looked at
+	}
+	if err := try(t.Context(), "home"); err != nil {
+		t.Errorf("from a familiar address: %v", err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	if err := try(ctx, "new"); !errors.Is(err, context.Canceled) {
+		t.Errorf("from a new address: %v", err)
+	}
+	<-r.users.newcomers
+	if err := try(t.Context(), "new"); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}
+
 func TestWD7_FamiliarAddressesAreBounded(t *testing.T) {
 	t.Parallel()
 	c := &clock{at: time.Unix(0, 0)}

@@ -108,8 +108,10 @@ func (l *limiter) bucket(key string) *bucket {
 	return b
 }
 
+// fill gives back the tries of the time that went by. A clock that was set back
+// takes none away.
 func (b *bucket) fill(l *limiter, now time.Time) {
-	b.left = min(b.left+float64(now.Sub(b.at))/float64(l.interval), l.burst)
+	b.left = min(b.left+float64(max(0, now.Sub(b.at)))/float64(l.interval), l.burst)
 	b.at = now
 }
 

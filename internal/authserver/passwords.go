@@ -37,7 +37,9 @@ type directory struct {
 	users          map[string]*account // by user name
 	dummySalt      []byte              // for user names that don't exist
 	queue, running chan struct{}       // one entry for each hash that is waited for, or is being computed
-	derive         func(ctx context.Context, password string, salt []byte) ([]byte, error)
+	// The same, of those from addresses that are not familiar.
+	waiting, newcomers chan struct{}
+	derive             func(ctx context.Context, password string, salt []byte) ([]byte, error)
 	// Wrong passwords are limited by address, by user and address, and by user
 	// from all addresses but those from which that user has logged in.
 	fromAddress, byBoth, byName *limiter
@@ -56,6 +58,8 @@ func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() t
 		dummySalt:   newSalt(),
 		queue:       make(chan struct{}, hashQueue),
 		running:     make(chan struct{}, runtime.GOMAXPROCS(0)),
+		waiting:     make(chan struct{}, hashQueue),
+		newcomers:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		fromAddress: newLimiter(limits.AddressTries, limits.TryInterval/10, now),
 		byBoth:      newLimiter(limits.UserTries, limits.TryInterval, now),
 		byName:      newLimiter(limits.UserTriesFromAll, limits.TryInterval, now),
@@ -87,22 +91,31 @@ var errHashQueue = &oauthError{status: http.StatusServiceUnavailable, code: "tem
 	description: "Too many people are logging in. Try again in a moment."}
 
 // argon2 returns the hash function. As many hashes are computed at once as there
-// are processors; a request that ends while it waits gets none.
+// are processors.
 func (d *directory) argon2(cost PasswordCost) func(context.Context, string, []byte) ([]byte, error) {
 	return func(ctx context.Context, password string, salt []byte) ([]byte, error) {
-		select {
-		case d.queue <- struct{}{}:
-			defer func() { <-d.queue }()
-		default:
-			return nil, errHashQueue
+		done, err := take(ctx, d.queue, d.running)
+		if err != nil {
+			return nil, err
 		}
-		select {
-		case d.running <- struct{}{}:
-			defer func() { <-d.running }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+		defer done()
 		return argon2.IDKey([]byte(password), salt, cost.Passes, cost.Memory, 1, 32), nil
+	}
+}
+
+// take waits in a queue for a place. A request that ends while it waits gets none.
+func take(ctx context.Context, queue, places chan struct{}) (done func(), err error) {
+	select {
+	case queue <- struct{}{}:
+	default:
+		return nil, errHashQueue
+	}
+	select {
+	case places <- struct{}{}:
+		return func() { <-places; <-queue }, nil
+	case <-ctx.Done():
+		<-queue
+		return nil, ctx.Err()
 	}
 }
 
@@ -125,7 +138,8 @@ func (d *directory) logIn(ctx context.Context, username, password, address strin
 		limit *limiter
 		key   string
 	}{{d.fromAddress, address}, {d.byBoth, both}, {d.byName, name}}
-	if d.familiar.has(both) {
+	known := d.familiar.has(both)
+	if known {
 		tries = tries[:2]
 	}
 	wrong := true // until it is known
@@ -134,6 +148,13 @@ func (d *directory) logIn(ctx context.Context, username, password, address strin
 			return nil, loginLimited(err)
 		}
 		defer func() { try.limit.end(try.key, wrong) }()
+	}
+	if !known { // who guesses keeps at most half of the processors busy
+		done, err := take(ctx, d.waiting, d.newcomers)
+		if wrong = false; err != nil {
+			return nil, err
+		}
+		defer done()
 	}
 	user, err = d.check(ctx, username, password)
 	if wrong = errors.Is(err, errPassword); err == nil {

@@ -50,7 +50,7 @@ func build(t *testing.T, flags ...string) (root string, p Programs) {
 func TestFloods(t *testing.T) {
 	long, short := 8*time.Second, form(t)
 	if short {
-		long = 1500 * time.Millisecond
+		long = time.Second
 	}
 	root, programs := build(t)
 	record := Record{Machine: ThisMachine(), Seconds: long.Seconds()}
@@ -65,8 +65,11 @@ func TestFloods(t *testing.T) {
 			for _, wrong := range run.Wrong() {
 				t.Error(wrong)
 			}
-			t.Logf("login ×%.1f, %v, %d sent, %v, step 9 %d MB, step 10 %d MB", record.Ratio(&run, login), run.Honest, run.Sent.Requests, run.Sent.Answers,
-				run.Step9>>20, run.Step10>>20)
+			if ratio := record.Ratio(&run, login); !short && ratio > MaxRatio && (f == nil || !f.SameAddress) {
+				t.Errorf("a login took %.1f times as long as undisturbed", ratio)
+			}
+			t.Logf("login ×%.1f, %v, %d sent, %v, step 9 %d MB, step 10 %d MB",
+				record.Ratio(&run, login), run.Honest, run.Sent.Requests, run.Sent.Answers, run.Step9>>20, run.Step10>>20)
 		})
 	}
 	try("undisturbed", nil)
@@ -76,6 +79,77 @@ func TestFloods(t *testing.T) {
 	if !short && len(record.Runs) == len(Floods)+1 {
 		if err := write(root, floodsFile, record); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A long mixed load: a minute of it, or as long as SOAK says, which is recorded.
+func TestSoak(t *testing.T) {
+	form(t)
+	long, each := time.Minute, time.Second
+	recorded, err := time.ParseDuration(os.Getenv("SOAK"))
+	if err == nil {
+		long, each = recorded, 3*time.Second
+	}
+	root, err := manifest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	flags, err := CountingFlags(root, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, programs := build(t, flags...)
+	soak, err := programs.soak(folder, long, each)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range soak.Wrong() {
+		t.Error(wrong)
+	}
+	t.Logf("%d honest requests, %d bad ones, idle before %v, after %v", soak.Good, soak.Bad, soak.Idle["before"], soak.Idle["after"])
+	if recorded > 0 {
+		if err := write(root, soakFile, soak); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The recorded soak holds what the page promises.
+func TestTheRecordedSoak(t *testing.T) {
+	root, err := manifest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	soak, err := ReadSoak(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range soak.Wrong() {
+		t.Error(wrong)
+	}
+}
+
+// The record holds what the page promises: no honest request failed, and the memory
+// is bounded. How long logins took depends on what else the machine did; the run
+// that records it fails where it was too long.
+func TestWD1_WD2_WD3_WD4_WD5_WD6_WD7_WD8_TheRecordedFloods(t *testing.T) {
+	root, err := manifest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := ReadRecord(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(record.Runs) != len(Floods)+1 {
+		t.Fatalf("it has %d runs, want %d: run make abuse", len(record.Runs), len(Floods)+1)
+	}
+	for i := range record.Runs {
+		run := &record.Runs[i]
+		for _, wrong := range run.Wrong() {
+			t.Errorf("%s: %s", run.Flood, wrong)
 		}
 	}
 }

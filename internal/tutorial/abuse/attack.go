@@ -62,11 +62,12 @@ func flood(ctx context.Context, id, issuer, mcp, documents string) error {
 	return json.NewEncoder(os.Stdout).Encode(Sent{int(a.sent.Load()), a.answers})
 }
 
-// user is a user of the attacker, who knows one password.
+// user is a user of the attacker, who knows one password. Its address is another
+// than the flood's, which has limits to share.
 func (a *attacker) user() (*user, *cookiejar.Jar) {
 	jar, _ := cookiejar.New(nil) // never fails without options
 	all := newUsers(&World{Issuer: a.issuer, MCP: a.mcp})
-	all.from = a.source(0)
+	all.from = address(0, 4)
 	u := all.user(context.Background(), 0)
 	u.name, u.id = "mcp-readonly", testClient
 	return u, jar
@@ -114,7 +115,11 @@ func (a *attacker) connect(ctx context.Context, next request) error {
 			return err
 		}
 		_, err = io.Copy(io.Discard, response.Body)
-		a.note(strconv.Itoa(response.StatusCode))
+		answer := strconv.Itoa(response.StatusCode)
+		if location, _ := response.Location(); location != nil && location.Query().Has("code") {
+			answer = withCode
+		}
+		a.note(answer)
 		if err != nil || response.Close {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
-	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
@@ -36,11 +35,19 @@ type Flood struct {
 	addresses   int  // from how many it comes
 	connections int  // at a time
 	hangsUp     bool // nobody waits for the answer
-	// allowed are the statuses that are no success for the attacker. Others of
-	// 2xx and 3xx are.
-	allowed []int
+	// allowed are answers that the attacker may get. Others of 2xx, and codes, he
+	// must not get.
+	allowed []string
 	prepare func(*attacker) (request, error)
 	hold    func(*attacker, context.Context, net.Conn, request) error // instead of requests and answers
+}
+
+// withCode is the answer that sends a browser back with a code.
+const withCode = "303 with a code"
+
+// passed says that an answer is one that the attacker must not get.
+func (f *Flood) passed(answer string) bool {
+	return (strings.HasPrefix(answer, "2") || answer == withCode) && !slices.Contains(f.allowed, answer)
 }
 
 func find(id string) *Flood {
@@ -53,17 +60,19 @@ func find(id string) *Flood {
 // Floods are all that are tried, by the rows of the catalogue.
 var Floods = []Flood{
 	{ID: "pages", Rows: []string{"WD1"}, Sends: "authorization requests with the longest `state` and `nonce`",
-		addresses: 1, connections: 16, allowed: []int{http.StatusOK}, prepare: visits(2048, 512)},
+		addresses: 1, connections: 16, allowed: []string{"200"}, prepare: visits(2048, 512)},
 	{ID: "pages-many", Rows: []string{"WD1"}, Sends: "the same from 2,000 addresses",
-		addresses: 2000, connections: 16, allowed: []int{http.StatusOK}, prepare: visits(2048, 512)},
+		addresses: 2000, connections: 16, allowed: []string{"200"}, prepare: visits(2048, 512)},
 	{ID: "pages-long", Rows: []string{"WD1"}, Sends: "authorization requests with a `state` of 4 kB",
-		addresses: 1, connections: 16, allowed: []int{http.StatusSeeOther}, prepare: visits(4096, 512)}, // to the client, with an error
+		addresses: 1, connections: 16, prepare: visits(4096, 512)},
 	{ID: "guesses", Rows: []string{"WD2", "WD7"}, Sends: "wrong passwords of an honest user, 64 at a time",
 		addresses: 1, connections: 64, prepare: guesses},
 	{ID: "guesses-proxied", Rows: []string{"WD2", "WD7"}, Sends: "the same; everybody comes through a proxy that `-trusted-proxy` names",
 		Proxied: true, addresses: 1, connections: 64, prepare: guesses},
 	{ID: "guesses-many", Rows: []string{"WD7"}, Sends: "wrong passwords of an honest user from 20,000 addresses",
 		addresses: 20_000, connections: 16, prepare: guesses},
+	{ID: "names-many", Rows: []string{"WD7"}, Sends: "passwords of users who don't exist, each time of another one, from 20,000 addresses",
+		addresses: 20_000, connections: 16, prepare: names},
 	{ID: "guesses-same", Rows: []string{"WD2"}, Sends: "wrong passwords of an honest user from the honest users' own address",
 		SameAddress: true, addresses: 1, connections: 64, prepare: guesses},
 	{ID: "forms", Rows: []string{"WD7"}, Sends: "wrong passwords in 1,500 login forms at a time",
@@ -73,32 +82,32 @@ var Floods = []Flood{
 	{ID: "secrets", Rows: []string{"WD3"}, Sends: "wrong secrets of the client with which honest servers introspect",
 		addresses: 1, connections: 16, prepare: secrets},
 	{ID: "registrations", Rows: []string{"WD4"}, Sends: "registrations",
-		addresses: 1, connections: 16, allowed: []int{http.StatusCreated}, prepare: registrations},
+		addresses: 1, connections: 16, allowed: []string{"201"}, prepare: registrations},
 	{ID: "registrations-many", Rows: []string{"WD4"}, Sends: "the same from 2,000 addresses",
-		addresses: 2000, connections: 16, allowed: []int{http.StatusCreated}, prepare: registrations},
+		addresses: 2000, connections: 16, allowed: []string{"201"}, prepare: registrations},
 	{ID: "documents", Rows: []string{"WD5"}, Sends: "authorization requests, each for another document of a client",
-		addresses: 1, connections: 16, allowed: []int{http.StatusOK}, prepare: clientDocuments("/app/")},
+		addresses: 1, connections: 16, allowed: []string{"200"}, prepare: clientDocuments("/app/")},
 	{ID: "documents-slow", Rows: []string{"WD5"}, Sends: "the same for documents that take 8 seconds, from 2,000 addresses",
-		addresses: 2000, connections: 64, allowed: []int{http.StatusOK}, prepare: clientDocuments("/slow/")},
+		addresses: 2000, connections: 64, allowed: []string{"200"}, prepare: clientDocuments("/slow/")},
 	{ID: "assertions", Rows: []string{"WD6"}, Sends: "client assertions of one self-registered client",
 		addresses: 1, connections: 16, prepare: assertions},
 	{ID: "assertions-rsa", Rows: []string{"WD6", "WD21"}, Sends: "forged client assertions for an RSA key of 8192 bits",
 		addresses: 1, connections: 16, prepare: forgedAssertions},
 	{ID: "codes", Rows: []string{"WD8"}, Sends: "authorization requests of one logged-in user, with a code for each",
-		addresses: 1, connections: 16, allowed: []int{http.StatusSeeOther}, prepare: codes},
+		addresses: 1, connections: 16, allowed: []string{withCode}, prepare: codes},
 	{ID: "refreshes", Rows: []string{"WD8"}, Sends: "made-up refresh tokens and codes",
 		addresses: 1, connections: 16, prepare: madeUpGrants},
 	{ID: "big-forms", Rows: []string{"WD20"}, Sends: "forms of 1 MB for the token endpoint",
 		addresses: 1, connections: 16, prepare: bigForms},
 	{ID: "zeros", Rows: []string{"WD20"}, Sends: "1 MB of zeros in `_meta`, with a token without scopes",
-		atMCP: true, addresses: 1, connections: 16, allowed: []int{http.StatusOK}, prepare: zeros},
+		atMCP: true, addresses: 1, connections: 16, allowed: []string{"200"}, prepare: zeros},
 	{ID: "pings", Rows: []string{"WD19"}, Sends: "refused calls with a token without scopes",
 		atMCP: true, addresses: 1, connections: 16, prepare: refusedCalls},
 	{ID: "tokens", Rows: []string{"WC7"}, Sends: "forged tokens with key ids that the issuer doesn't have",
 		atMCP: true, addresses: 1, connections: 16, prepare: forgedTokens},
 	{ID: "garbage", Rows: []string{"WD20"}, Sends: "garbage in the place of a token, and a body of 1 MB",
 		atMCP: true, addresses: 1, connections: 16, prepare: garbage},
-	{ID: "slow-bodies", Rows: []string{"WD7"}, Sends: "2,000 forms at a time, a byte a second",
+	{ID: "slow-bodies", Rows: []string{"WD7"}, Sends: "2,000 forms at a time, each a byte a second",
 		addresses: 1, connections: 2000, hold: dripBody, prepare: slowBodies},
 	{ID: "slow-bodies-many", Rows: []string{"WD7"}, Sends: "the same from 2,000 addresses",
 		addresses: 2000, connections: 4000, hold: dripBody, prepare: slowBodies},
@@ -135,6 +144,15 @@ func guesses(a *attacker) (request, error) {
 	}))
 }
 
+// names tries a password with one name after the other.
+func names(a *attacker) (request, error) {
+	return func(n int) []byte {
+		return a.post(tokenPath, url.Values{
+			"grant_type": {"password"}, "client_id": {testClient}, "username": {"user-" + strconv.Itoa(n)}, "password": {"summer2026"},
+		})
+	}, nil
+}
+
 var hidden = regexp.MustCompile(`name="request" value="([^"]+)"`)
 
 // forms sends the form of a login page that was shown to this browser.
@@ -164,8 +182,8 @@ func secrets(a *attacker) (request, error) {
 const registerPath = "/clients-registrations/openid-connect"
 
 func registrations(a *attacker) (request, error) {
-	body := fmt.Sprintf(`{"client_name":"Flood","redirect_uris":["%s?%s"],"token_endpoint_auth_method":"none"}`,
-		redirectURI, strings.Repeat("x", 1000))
+	body := fmt.Sprintf(`{"client_name":"%s","redirect_uris":["%s"],"token_endpoint_auth_method":"none"}`,
+		strings.Repeat("x", 100), redirectURI)
 	return always(raw("POST", a.issuer+registerPath, "Content-Type: application/json\r\n", body))
 }
 
@@ -178,13 +196,24 @@ func clientDocuments(path string) func(*attacker) (request, error) {
 	}
 }
 
+// site is where a client of the attacker gets its codes. A consent for a client on
+// this machine would be asked for each time (RFC 8252, section 8.6).
+const site = "https://app.example/callback"
+
 // codes asks for codes as a user who has consented before.
 func codes(a *attacker) (request, error) {
 	u, jar := a.user()
-	if err := u.logInFor(scopes, formlogin.Browser{Jar: jar}); err != nil {
+	var client struct {
+		ID string `json:"client_id"`
+	}
+	body := `{"redirect_uris":["` + site + `"],"token_endpoint_auth_method":"none"}`
+	if err := u.send(a.issuer+registerPath, "application/json", body, nil, &client); err != nil {
 		return nil, err
 	}
-	where := authorization(a.issuer, testClient, scopes, challenge)
+	where := strings.Replace(authorization(a.issuer, client.ID, scopes, challenge), url.QueryEscape(redirectURI), url.QueryEscape(site), 1)
+	if _, err := (formlogin.Browser{Jar: jar}).Run(u.ctx, where, site, formlogin.User{Name: u.name, Password: passwords[u.name]}); err != nil {
+		return nil, err
+	}
 	cookies, err := cookieHeader(jar, where)
 	sent := raw("GET", where, cookies, "")
 	return func(int) []byte { return sent }, err

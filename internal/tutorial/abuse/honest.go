@@ -41,6 +41,9 @@ type users struct {
 	*World
 	from  net.Addr // all of them; nil: each has an address of its own
 	pause time.Duration
+	// rarely lets few of them register a client: the server keeps as many for each
+	// address as people have logged in for.
+	rarely bool
 
 	mu     sync.Mutex
 	took   map[string][]time.Duration // by operation
@@ -49,8 +52,27 @@ type users struct {
 
 func newUsers(w *World) *users { return &users{World: w, took: map[string][]time.Duration{}} }
 
-// atATime is how many honest users are active at a time.
-const atATime = 2
+const (
+	atATime = 2  // how many honest users are active at a time
+	homes   = 16 // from how many addresses they come, each of them one user's
+)
+
+// arrive lets each user log in once before anything is measured: the users' own
+// addresses are then familiar to the server.
+func (u *users) arrive() error {
+	for n := range homes {
+		if err := u.user(context.Background(), n).arrive(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *user) arrive() error {
+	defer u.http.CloseIdleConnections()
+	u.id = testClient
+	return u.logIn()
+}
 
 // work lets users come and go until ctx ends. Who has begun finishes.
 func (u *users) work(ctx context.Context) {
@@ -77,6 +99,7 @@ type user struct {
 	from        net.Addr
 	name, id    string // of user and client
 	access, old string // tokens
+	redeemed    url.Values
 }
 
 // visit is what one user does: register a client, log in, call tools, refresh.
@@ -93,11 +116,15 @@ func (u *users) visit(n int) {
 		{register, v.register}, {login, v.logIn}, {callTool, v.call}, {callTool, v.call}, {refresh, v.refresh},
 		{callTool, v.call}, {introspect, v.introspect},
 	}
-	switch n % 4 {
-	case 0, 1: // with the client that it registered
-	case 2:
+	every := 2
+	if u.rarely {
+		every = 8
+	}
+	switch {
+	case (n/homes)%every == 0: // with the client that it registered
+	case n/atATime%2 == 0:
 		v.id, steps = u.honest.URL+"/app", steps[1:]
-	case 3:
+	default:
 		v.id, steps = testClient, steps[1:]
 	}
 	for _, step := range steps {
@@ -113,7 +140,7 @@ func (u *users) visit(n int) {
 func (u *users) user(ctx context.Context, n int) *user {
 	from := u.from
 	if from == nil {
-		from = address(1, n)
+		from = address(1, n%homes)
 	}
 	dialer := &net.Dialer{LocalAddr: from}
 	return &user{
@@ -167,9 +194,10 @@ func (u *user) logInFor(scope string, browser formlogin.Browser) error {
 	if code == "" || back.Query().Get("iss") != u.Issuer {
 		return fmt.Errorf("the server sent the browser back with %s", back.RawQuery)
 	}
-	return u.token(url.Values{
+	u.redeemed = url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
-	})
+	}
+	return u.token(u.redeemed)
 }
 
 // authorization is the URL of an authorization request.

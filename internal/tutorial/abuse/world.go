@@ -36,6 +36,7 @@ type World struct {
 	Step9       *program.Program
 	Step10      *program.Program
 	proxy       *child
+	again       func() error     // starts step 9 once more, after its end
 	honest, bad *httptest.Server // sites of client metadata documents
 }
 
@@ -71,7 +72,8 @@ func (p Programs) Start(folder string, o Options) (w *World, err error) {
 	w.MCP = "http://localhost:" + ports[1]
 	base := "http://localhost:" + ports[0]
 	arguments := []string{
-		"-addr", "localhost:" + ports[0], "-resource", w.MCP + "/mcp", "-keys", filepath.Join(folder, "keys"), "-document-hosts", "127.0.0.1",
+		"-addr", "localhost:" + ports[0], "-resource", w.MCP + "/mcp", "-keys", filepath.Join(folder, "keys"),
+		"-document-hosts", "127.0.0.1", "-redirect-hosts", "app.example",
 	}
 	if o.State != "" {
 		arguments = append(arguments, "-state", o.State)
@@ -86,7 +88,11 @@ func (p Programs) Start(folder string, o Options) (w *World, err error) {
 	}
 	w.Issuer = base + "/realms/mcp-realm"
 	env := append([]string{"SSL_CERT_FILE=" + trust}, o.Env...)
-	if w.Step9, err = start(p.step9, folder, arguments, env); err != nil {
+	w.again = func() (err error) {
+		w.Step9, err = start(p.step9, folder, arguments, env)
+		return err
+	}
+	if err := w.again(); err != nil {
 		return w, err
 	}
 	w.Step10, err = start(p.step10, folder, []string{"-addr", "localhost:" + ports[1]}, append([]string{"JWT_ISSUER=" + w.Issuer}, o.Env...))

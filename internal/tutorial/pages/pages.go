@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/tutorial/abuse"
 	"mcp-auth-step-by-step/internal/tutorial/counterparts"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
@@ -133,6 +134,12 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return counterparts.ServerTable(w.root)
 	case words[0] == "attacks" && len(arguments) == 1 && isStep(numbers[0]):
 		return w.attacks(page, numbers[0])
+	case words[0] == "floods" && len(arguments) == 0:
+		return abuse.FloodTable(w.root)
+	case words[0] == "faults" && len(arguments) == 0:
+		return abuse.FaultTable(), nil
+	case words[0] == "soak" && len(arguments) == 0:
+		return abuse.SoakSummary(w.root)
 	case words[0] == "client-pointers" && len(arguments) == 0:
 		return counterparts.PointTable(), nil
 	}

@@ -88,4 +88,5 @@ var drawings = []description{
 	refreshFamily,
 	keys,
 	wayIn,
+	soak,
 }

@@ -64,7 +64,7 @@ func (c *connections) Accept() (net.Conn, error) {
 }
 
 // perSecond is how many connections of one address are accepted in a second.
-const perSecond = 1000
+const perSecond = 500
 
 // never is when the ledger lets a connection expire: they end when they are closed.
 var never = time.Unix(1, 0)

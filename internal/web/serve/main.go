@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,10 @@ import (
 
 // grace is how long requests in flight may take once a signal asked to end.
 const grace = 10 * time.Second
+
+// softMemory is from how many bytes on memory is collected more eagerly. What is
+// kept at all limits is less. GOMEMLIMIT sets another value.
+const softMemory = 160 << 20
 
 // Main is the main function of every server: it reads the flags, serves what
 // build makes until SIGINT or SIGTERM, and ends with status 0; or with status
@@ -55,6 +60,9 @@ func (p Program) Main() {
 	}
 	ctx, stop := signal.NotifyContext(logging.NewContext(context.Background(), opts.Log), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(softMemory)
+	}
 	if err := p.run(ctx, opts); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)

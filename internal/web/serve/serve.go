@@ -45,7 +45,7 @@ var DefaultLimits = Limits{
 	Body:       1 << 20,
 
 	Connections:           2048,
-	ConnectionsPerAddress: 512,
+	ConnectionsPerAddress: 256,
 }
 
 // Options say where and how to serve.
