@@ -10,6 +10,7 @@
 //   work         folder for what is temporary
 //   chromium     path of the browser
 //   screenshots  folder for pictures, or ""
+//   pictures     folder for the pictures of the README, or ""
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -158,6 +159,22 @@ async function look(page, name) {
   await page.setViewportSize(size);
 }
 
+// picture leaves a page as the README shows it.
+async function picture(page, name, viewport) {
+  if (!settings.pictures) return;
+  const size = page.viewportSize();
+  await page.setViewportSize(viewport);
+  for (const [colorScheme, ending] of [
+    ["light", ""],
+    ["dark", "-dark"],
+  ]) {
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: join(settings.pictures, `${name}${ending}.png`) });
+  }
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(size);
+}
+
 // ---- Checks ------------------------------------------------------------------
 
 let passed = 0;
@@ -237,21 +254,34 @@ await check("login, consent, callback: the client lists the tools", () =>
     },
   }),
 );
+const report = join(settings.work, "flow.html");
 await check("step-up in the same browser: no second login, and the client calls echo", () =>
   flow({
-    flags: [...kept, "--call", "echo", "--arg", "message=hi"],
+    flags: [...kept, "--call", "echo", "--arg", "message=hi", "--report", report],
     context,
     says: /^ *hi$/m,
     async play(page) {
       await pages.allow(page).waitFor();
       await look(page, "consent-step-up");
       if (embedded) assert.match(await page.innerText("main"), /new/);
+      await picture(page, "consent", { width: 390, height: 800 });
       await pages.allow(page).click();
       await back(page);
     },
   }),
 );
 await context.close();
+await check("the report of the flow fits on a screen and on a phone", async () => {
+  const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+  await page.goto(`file://${report}`);
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 800 });
+    const needs = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(needs <= width, `${needs} px wide in a window of ${width}`);
+  }
+  await picture(page, "flow", { width: 1100, height: 780 });
+  await page.context().close();
+});
 await check("cancel: the client says access_denied, and ends with status 3", () =>
   flow({
     flags: fresh,
