@@ -14,7 +14,6 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/trust"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/dialect"
-	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -254,36 +253,5 @@ func TestNamedFileMustBeThere(t *testing.T) {
 	}
 	if _, err := Read(".", &site); err == nil || !strings.Contains(err.Error(), "can't be read") {
 		t.Error(err)
-	}
-}
-
-// The files of this repository say what they seem to.
-func TestCommittedFiles(t *testing.T) {
-	root, err := manifest.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, issuer := range map[string]string{
-		Default:              "http://localhost:8080/realms/mcp-realm",
-		"keycloak_proxy.env": "http://localhost:9090/realms/mcp-realm",
-	} {
-		text, err := os.ReadFile(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := byDefault()
-		rules(&want).Issuer, want.FirstScopes = issuer, "mcp:read mcp:tools"
-		got, log, err := try(t, string(text), nil, site)
-		if err != nil || !reflect.DeepEqual(*got, filled(want)) {
-			t.Errorf("%s: %+v, %v", file, got, err)
-		}
-		if strings.Contains(log, "level=WARN") {
-			t.Errorf("%s: %s", file, log)
-		}
-		for name := range defaults {
-			if !strings.Contains(string(text), name+"=") {
-				t.Errorf("%s doesn't explain %s", file, name)
-			}
-		}
 	}
 }

@@ -75,6 +75,7 @@ func (p Program) options(name string, args []string) (Options, error) {
 	addr := flag.String("addr", p.Addr, "`address` to listen on; port 0 takes a free one")
 	base := flag.String("url", "", "base `URL` of all that the server states about itself (default http://localhost with the bound port)")
 	origins := flag.String("origins", "", "further `Origins` to allow besides loopback, with commas between")
+	format := flag.String("log", "text", "`format` of the log: text or json")
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	// Package flag prints all flags after any mistake, which hides the mistake.
 	flag.CommandLine.Init(name, flag.ContinueOnError)
@@ -95,13 +96,28 @@ func (p Program) options(name string, args []string) (Options, error) {
 		fmt.Println(name, version.Number)
 		return Options{}, flag.ErrHelp
 	}
-	opts := Options{Addr: *addr, URL: *base, Limits: DefaultLimits, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	log, err := newLog(*format, os.Stderr)
+	if err != nil {
+		return Options{}, err
+	}
+	opts := Options{Addr: *addr, URL: *base, Limits: DefaultLimits, Log: log, JSON: *format == "json"}
 	for o := range strings.SplitSeq(*origins, ",") {
 		if o = strings.TrimSpace(o); o != "" {
 			opts.Origins = append(opts.Origins, o)
 		}
 	}
 	return opts, nil
+}
+
+// newLog makes a log in the format that -log names.
+func newLog(format string, w io.Writer) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	}
+	return nil, fmt.Errorf("-log %q: want text or json", format)
 }
 
 func (p Program) run(ctx context.Context, opts Options) error {
@@ -115,7 +131,11 @@ func (p Program) run(ctx context.Context, opts Options) error {
 		return err
 	}
 	// Scripts wait for this line, so it is written once connections are accepted.
-	fmt.Fprintf(os.Stderr, "listening on %s\n", listenURL(running))
+	if opts.JSON {
+		opts.Log.Info("listening", "url", listenURL(running))
+	} else {
+		fmt.Fprintf(os.Stderr, "listening on %s\n", listenURL(running))
+	}
 	if !running.Addr.(*net.TCPAddr).IP.IsLoopback() {
 		opts.Log.Warn("other machines can reach this server: put a TLS proxy in front of it and state its public address with -url")
 	}

@@ -226,3 +226,20 @@ func TestFrontPage(t *testing.T) {
 		}
 	}
 }
+
+// The log is of the format that -log names, and of no other.
+func TestLogFormat(t *testing.T) {
+	for format, want := range map[string]string{"text": "msg=hello", "json": `"msg":"hello"`, "xml": ""} {
+		var out bytes.Buffer
+		log, err := newLog(format, &out)
+		if (err == nil) != (want != "") {
+			t.Fatalf("%s: %v", format, err)
+		}
+		if err != nil {
+			continue
+		}
+		if log.Info("hello"); !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s", format, out.String())
+		}
+	}
+}

@@ -26,7 +26,7 @@ import (
 type Limits struct {
 	ReadHeader time.Duration // until the request's header is complete
 	Read       time.Duration // until the request's body is complete
-	Write      time.Duration // until the answer is written
+	Write      time.Duration // until the answer is written; of a stream, each part
 	Idle       time.Duration // between two requests on one connection
 	Header     int           // bytes of the request's header; Go adds 4 KiB of slack
 	Body       int64         // bytes of the request's body
@@ -55,6 +55,7 @@ type Options struct {
 	Origins []string // further Origins to allow, besides loopback
 	Limits  Limits
 	Log     *slog.Logger // nil: nothing is logged
+	JSON    bool         // Log writes JSON, so nothing else may be written beside it
 }
 
 // Site is what a handler may say about itself. All of it comes from the
@@ -162,7 +163,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 		server: &http.Server{
 			// Outermost, so that net/http itself learns of a body that is too
 			// large, and closes the connection.
-			Handler:           http.MaxBytesHandler(endConnections(logRequests(proveConnections(handler))), opts.Limits.Body),
+			Handler:           http.MaxBytesHandler(endConnections(answerProbes(site, logRequests(opts.Limits.Write, proveConnections(handler)))), opts.Limits.Body),
 			ConnContext:       rememberConnection,
 			ReadHeaderTimeout: opts.Limits.ReadHeader,
 			ReadTimeout:       opts.Limits.Read,

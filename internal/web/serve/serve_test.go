@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -332,14 +335,133 @@ func TestStatusWriter(t *testing.T) {
 			t.Errorf("%s: remembered %d, sent %d, want %d", name, w.status, recorder.Code, c.want)
 		}
 	}
-	if _, streams := any(&statusWriter{}).(http.Flusher); streams {
-		t.Error("statusWriter claims to stream")
+}
+
+// A stream reaches the client part by part. It lasts longer than a request and an
+// answer may otherwise, as long as each of its parts is in time.
+func TestStreams(t *testing.T) {
+	const part = 100 * time.Millisecond
+	limits := tight
+	limits.Read, limits.Write = 2*part, 3*part
+	for name, flush := range map[string]func(http.ResponseWriter) error{
+		"Flusher":            func(w http.ResponseWriter) error { w.(http.Flusher).Flush(); return nil },
+		"ResponseController": func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next, ended := make(chan bool, 3), make(chan error, 1)
+			last := sync.OnceFunc(func() { close(next) })
+			defer last()
+			r := start(t, limits, func(w http.ResponseWriter, req *http.Request) {
+				_ = flush(w)
+				for range next {
+					if _, err := io.WriteString(w, "part\n"); err != nil || flush(w) != nil {
+						ended <- fmt.Errorf("a part can't be written: %w", err)
+						return
+					}
+				}
+				ended <- req.Context().Err()
+			})
+			answer, err := (&http.Client{Timeout: patience}).Get(r.Site.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = answer.Body.Close() }()
+			parts, ticks := bufio.NewReader(answer.Body), time.NewTicker(4*part)
+			defer ticks.Stop()
+			for range 3 { // each of them after both limits
+				<-ticks.C
+				next <- true
+				if line, err := parts.ReadString('\n'); line != "part\n" {
+					t.Fatalf("%q, %v", line, err)
+				}
+			}
+			last()
+			if err := within(t, "the end of the stream", ended); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A client that reads nothing can't hold a stream open by its parts.
+func TestA14SlowReaderOfAStream(t *testing.T) {
+	ended := make(chan error, 1)
+	r := start(t, tight, func(w http.ResponseWriter, _ *http.Request) {
+		block := make([]byte, 1<<20)
+		var err error
+		for i := 0; i < 1024 && err == nil; i++ {
+			if _, err = w.Write(block); err == nil {
+				err = http.NewResponseController(w).Flush()
+			}
+		}
+		ended <- err
+	})
+	c := dial(t, r)
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := within(t, "the end of the stream", ended); err == nil {
+		t.Error("a gigabyte was streamed to a client that read none of it")
+	}
+}
+
+// Orchestrators ask by any name whether a server is alive, and whether it is ready.
+func TestProbes(t *testing.T) {
+	health := http.StatusOK
+	var asked *http.Request
+	r, err := Start(Options{Addr: "localhost:0", Limits: DefaultLimits}, func(_ context.Context, site Site) (http.Handler, error) {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked = r; r.Host != site.Hosts()[0] {
+				t.Errorf("asked by the Host %s", r.Host)
+			}
+			w.WriteHeader(health)
+		}), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	for _, c := range []struct {
+		method, path string
+		health, want int
+		asked        string
+	}{
+		{"GET", "/livez", 503, 200, ""},
+		{"GET", "/readyz", 200, 200, "GET /health"},
+		{"GET", "/readyz", 503, 503, "GET /health"},
+		{"GET", "/readyz?token=x", 404, 200, "GET /health"},
+		{"HEAD", "/readyz", 503, 503, "GET /health"},
+	} {
+		health, asked = c.health, nil
+		request := httptest.NewRequest(c.method, c.path, nil)
+		request.Host = "10.0.0.7:9000"
+		request.Header.Set("Origin", "https://evil.com")
+		w := httptest.NewRecorder()
+		r.server.Handler.ServeHTTP(w, request)
+		got := ""
+		if asked != nil {
+			got = asked.Method + " " + asked.URL.String()
+			if len(asked.Header) > 0 {
+				t.Errorf("headers go along: %v", asked.Header)
+			}
+		}
+		if w.Code != c.want || got != c.asked || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%+v: %d, asked %q", c, w.Code, got)
+		}
+	}
+	health = http.StatusTeapot
+	w := httptest.NewRecorder()
+	request := httptest.NewRequest("POST", "/readyz", nil)
+	request.Host = r.Site.Hosts()[0]
+	if r.server.Handler.ServeHTTP(w, request); w.Code != http.StatusTeapot {
+		t.Errorf("POST /readyz: %d", w.Code)
 	}
 }
 
 func TestAnswersAreNotSniffed(t *testing.T) {
 	w := httptest.NewRecorder()
-	logRequests(http.HandlerFunc(ok)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	logRequests(0, http.HandlerFunc(ok)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if got := w.Header().Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("X-Content-Type-Options: %q", got)
 	}
