@@ -157,6 +157,25 @@ killed_under_load() {
   gets 401 "$changed" || { echo "a bad token is not refused any more"; return 1; }
 }
 go build -o "$work/step10" ./cmd/step10 || die "step10 does not build"
+
+# refused_in_time gives a token back, and sees it refused by the server at $url, which
+# asks Keycloak about each token (RFC 7662), when the answer no longer counts. Keycloak
+# answers a client that is in aud, as echo-mcp-server is in tokens without a resource.
+refused_in_time() {
+  local token
+  token=$(curl -q -sS --noproxy '*' --max-time 30 "$issuer/protocol/openid-connect/token" -d scope=mcp:read \
+    -d grant_type=password -d client_id=mcp-test-client -d username=mcp-user -d password=user123 | jq -r '.access_token // empty')
+  [[ $token ]] || { echo "Keycloak gave no token"; return 1; }
+  within 30 "the MCP server accepts the token" gets 200 "$token" || return 1
+  curl -q -sS --noproxy '*' --max-time 30 --fail "$issuer/protocol/openid-connect/revoke" \
+    -d client_id=mcp-test-client -d token="$token" || return 1
+  within 4 "the revoked token is refused" gets 401 "$token"
+}
+start asking env -u KEYCLOAK_URL -u KEYCLOAK_REALM -u MCP_SERVER_URL JWT_ISSUER="$issuer" INTROSPECTION_KEEP=2s \
+  INTROSPECTION_CLIENT_ID=echo-mcp-server INTROSPECTION_CLIENT_SECRET="${ECHO_MCP_SERVER_SECRET:-demo-secret-change-me}" \
+  "$work/step10" -addr localhost:0 -url http://localhost:9000
+part "asked about each token" refused_in_time
+
 start step10 env -u KEYCLOAK_URL -u KEYCLOAK_REALM -u MCP_SERVER_URL JWT_ISSUER="$issuer" JWT_DIALECT=keycloak \
   "$work/step10" -addr localhost:0 -url http://localhost:9000
 part "killed under load, and back" killed_under_load

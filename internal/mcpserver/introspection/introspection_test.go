@@ -381,7 +381,11 @@ func TestOneQuestionForMany(t *testing.T) {
 	impatient, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() { _, err := v.Verify(impatient, "opaque"); first <- err }()
-	<-arrived
+	select {
+	case <-arrived:
+	case err := <-first:
+		t.Fatalf("it was not asked: %v", err)
+	}
 	cancel()
 	if err := <-first; !errors.Is(err, context.Canceled) {
 		t.Errorf("the request that broke off: %v", err)
