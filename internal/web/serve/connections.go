@@ -25,6 +25,10 @@ type connections struct {
 	number int // of the next one
 	second time.Time
 	recent map[string]int // connections in this second, by address
+	all    int            // in this second
+	// Addresses that had a whole request answered, lately and before that.
+	known, knew map[string]bool
+	since       time.Time // of known
 }
 
 func limitConnections(l net.Listener, limits Limits) net.Listener {
@@ -41,6 +45,7 @@ type connection struct {
 	*net.TCPConn // net/http also uses CloseWrite
 	of           *connections
 	key, caller  string
+	whole        bool            // a whole request has come, which is not answered yet
 	ctx          context.Context // ends with the connection
 	end          context.CancelFunc
 }
@@ -63,8 +68,34 @@ func (c *connections) Accept() (net.Conn, error) {
 	}
 }
 
-// perSecond is how many connections of one address are accepted in a second.
-const perSecond = 500
+const (
+	perSecond    = 500  // connections of one address that are accepted in a second
+	allPerSecond = 1000 // those of all addresses, beyond which only known ones may open more
+
+	knownFor       = 10 * time.Minute // at least
+	knownAddresses = 10_000
+)
+
+// mayOpen says whether an address may open one more connection in this second.
+// Closing one at once costs little; reading from it costs more than opening it
+// costs the other side.
+func (c *connections) mayOpen(address string, now time.Time) bool {
+	if now.Sub(c.second) >= time.Second {
+		c.second, c.all = now, 0
+		clear(c.recent)
+	}
+	c.recent[address]++
+	c.all++
+	return c.recent[address] <= perSecond && (c.all <= allPerSecond || c.known[address] || c.knew[address])
+}
+
+// remember makes an address known.
+func (c *connections) remember(address string, now time.Time) {
+	if now.Sub(c.since) >= knownFor || len(c.known) >= knownAddresses {
+		c.known, c.knew, c.since = map[string]bool{}, c.known, now
+	}
+	c.known[address] = true
+}
 
 // never is when the ledger lets a connection expire: they end when they are closed.
 var never = time.Unix(1, 0)
@@ -73,11 +104,7 @@ var never = time.Unix(1, 0)
 func (c *connections) count(conn *connection) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.second) >= time.Second {
-		c.second = now
-		clear(c.recent)
-	}
-	if c.recent[conn.caller]++; c.recent[conn.caller] > perSecond {
+	if !c.mayOpen(conn.caller, time.Now()) {
 		return false
 	}
 	c.number++
@@ -109,6 +136,7 @@ func (c *connection) Close() error {
 func (c *connection) prove() {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
+	c.whole = true
 	c.of.ledger.Prove(c.key)
 }
 
@@ -117,6 +145,10 @@ func (c *connection) answered() {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	if c.of.open[c.key] != nil {
+		if c.whole {
+			c.whole = false
+			c.of.remember(c.caller, time.Now())
+		}
 		_, _ = c.of.ledger.Add(c.caller, c.key, never, time.Unix(0, 0)) // in its own place
 	}
 }

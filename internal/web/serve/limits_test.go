@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -176,6 +177,44 @@ func TestWD7_NewConnectionsAreBoundedByAddress(t *testing.T) {
 	}
 	if c.second = (time.Time{}); !count("flood") {
 		t.Error("in the next second it is still refused")
+	}
+}
+
+// WD7: where too many connections are opened, those addresses may open more that
+// had a request answered.
+func TestWD7_KnownAddressesOpenConnectionsFirst(t *testing.T) {
+	c := limitConnections(&net.TCPListener{}, DefaultLimits).(*connections)
+	now := time.Unix(1_800_000_000, 0)
+	c.remember("known", now)
+	for i := range 2 * allPerSecond {
+		if got := c.mayOpen(strconv.Itoa(i), now); got != (i < allPerSecond) {
+			t.Fatalf("connection %d: %v", i, got)
+		}
+	}
+	if !c.mayOpen("known", now) || c.mayOpen("new", now) || !c.mayOpen("new", now.Add(time.Second)) {
+		t.Error("the known address has to wait, or a new one doesn't, or waits for too long")
+	}
+	for i := range 2*knownAddresses + 10 {
+		c.remember(strconv.Itoa(i), now)
+	}
+	if len(c.known) > knownAddresses || len(c.knew) > knownAddresses {
+		t.Errorf("%d and %d are known", len(c.known), len(c.knew))
+	}
+	// An address is known by a request that came whole.
+	c.second = time.Now().Add(time.Hour)
+	for _, whole := range []bool{false, true} {
+		conn := &connection{TCPConn: &net.TCPConn{}, of: c, caller: fmt.Sprint("whole: ", whole), end: func() {}}
+		c.all = 0
+		if !c.count(conn) {
+			t.Fatal("it is refused")
+		}
+		if whole {
+			conn.prove()
+		}
+		conn.answered()
+		if c.known[conn.caller] != whole {
+			t.Errorf("%s, known: %v", conn.caller, c.known[conn.caller])
+		}
 	}
 }
 
