@@ -147,9 +147,6 @@ func (r *attempt) redeem(code, verifier string) (verdict string, worked bool, er
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "client_id": {r.clientID}, "redirect_uri": {clientRedirect}, "code": {code}, "code_verifier": {verifier},
 	}
-	if verifier == "" {
-		form.Del("code_verifier")
-	}
 	status, answer, err := r.send(r.token, "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
 		return "", false, err
@@ -188,8 +185,9 @@ func (r *attempt) stolenCode() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r.say("The attacker has read the code, and not the secret, which never left the client. The attacker redeems it first.")
-	says, worked, err := r.redeem(code, "")
+	r.say("The attacker has read the code, and not the secret, which never left the client. " +
+		"The attacker redeems the code first, with a secret of its own.")
+	says, worked, err := r.redeem(code, pkce.NewVerifier())
 	return verdictOf(worked, says), err
 }
 
@@ -211,7 +209,8 @@ func (r *attempt) codeTwice() (string, error) {
 
 func (r *attempt) foreignRedirect() (string, error) {
 	r.say("The user follows a link of the attacker: the client's id, and the redirect URI " + attackerRedirect + ".")
-	request, err := http.NewRequestWithContext(r.ctx, http.MethodGet, r.ask(attackerRedirect, pkce.NewVerifier()), nil)
+	link := r.ask(attackerRedirect, pkce.NewVerifier())
+	request, err := http.NewRequestWithContext(r.ctx, http.MethodGet, link, nil)
 	if err != nil {
 		return "", err
 	}
@@ -219,10 +218,12 @@ func (r *attempt) foreignRedirect() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = response.Body.Close() }()
-	location, err := response.Location()
-	if err == nil && strings.HasPrefix(location.String(), attackerRedirect) && location.Query().Get("code") != "" {
-		return verdictOf(true, fmt.Sprintf("%d, the browser brings the code to %s.", response.StatusCode, attackerRedirect)), nil
+	_ = response.Body.Close()
+	if response.StatusCode/100 != 3 {
+		return verdictOf(false, fmt.Sprintf("%d, a page of the authorization server, and nothing goes to the attacker.", response.StatusCode)), nil
 	}
-	return verdictOf(false, fmt.Sprintf("%d, a page of the authorization server, and nothing goes to the attacker.", response.StatusCode)), nil
+	if _, err := formlogin.Run(r.ctx, link, attackerRedirect, formlogin.User{Name: "mcp-user", Password: "user123"}); err != nil {
+		return "", err
+	}
+	return verdictOf(true, "the browser brings the code to "+attackerRedirect+"."), nil
 }

@@ -25,8 +25,9 @@ import (
 // statement that is taken out.
 const Variable = "STATEMENT_TAKEN_OUT"
 
-// keeps is the function that the changed sources ask.
-const keeps = "keepsStatement"
+// keeps is the function that the changed sources ask, and keepsAll the one for the
+// elements of a table.
+const keeps, keepsAll = "keepsStatement", "keepsElements"
 
 // helper is the file that a changed package gets beside its own.
 func helper(pkg string) string {
@@ -37,15 +38,27 @@ import "os"
 var statementTakenOut = os.Getenv("` + Variable + `")
 
 func ` + keeps + `(number string) bool { return number != statementTakenOut }
+
+func ` + keepsAll + `[T any](list []T, numbers ...string) []T {
+	for i, number := range numbers {
+		if !` + keeps + `(number) {
+			return append(list[:i:i], list[i+1:]...)
+		}
+	}
+	return list
+}
 `
 }
 
-// Mutant is a statement, or a part of a condition, that can be taken out.
+// Mutant is a statement, a part of a condition, or an element of a table, that can be
+// taken out.
 type Mutant struct {
 	Number string
 	// Key names it whatever lines stand around: function, kind and text, and
 	// #2, #3 … where a function has the same text more than once.
-	Key string
+	Key  string
+	File string // relative to the root
+	Line int
 }
 
 // insertion is text that goes into a source.
@@ -76,6 +89,9 @@ func instrument(source []byte, wanted func(function string) bool, next func() st
 		return nil, nil, err
 	}
 	for _, declaration := range file.Decls {
+		if table, ok := declaration.(*ast.GenDecl); ok && table.Tok == token.VAR {
+			w.tables(table, wanted)
+		}
 		f, ok := declaration.(*ast.FuncDecl)
 		if !ok || f.Body == nil || !wanted(nameOf(f)) {
 			continue
@@ -84,6 +100,35 @@ func instrument(source []byte, wanted func(function string) bool, next func() st
 		ast.Inspect(f.Body, w.visit)
 	}
 	return w.changed(), w.mutants, nil
+}
+
+// tables makes mutants of the elements of tables: variables of the package that are
+// lists of structs, such as the checks of a token.
+func (w *instrumenter) tables(declaration *ast.GenDecl, wanted func(name string) bool) {
+	for _, spec := range declaration.Specs {
+		value, ok := spec.(*ast.ValueSpec)
+		if !ok || len(value.Values) != 1 || !wanted(value.Names[0].Name) {
+			continue
+		}
+		list, ok := value.Values[0].(*ast.CompositeLit)
+		if !ok || !isListOfStructs(list) {
+			continue
+		}
+		w.function = value.Names[0].Name
+		var numbers strings.Builder
+		for _, element := range list.Elts {
+			numbers.WriteString(`, "` + w.add("", element) + `"`)
+		}
+		w.insert(list, keepsAll+"(", numbers.String()+")", "")
+	}
+}
+
+func isListOfStructs(list *ast.CompositeLit) bool {
+	array, ok := list.Type.(*ast.ArrayType)
+	return ok && array.Len == nil && len(list.Elts) > 1 && !slices.ContainsFunc(list.Elts, func(e ast.Expr) bool {
+		_, ok := e.(*ast.CompositeLit)
+		return !ok
+	})
 }
 
 // nameOf is Name, or Type.Name for a method.
@@ -222,7 +267,7 @@ func (w *instrumenter) add(kind string, n ast.Node) string {
 	if count := w.seen[key]; count > 1 {
 		key += fmt.Sprintf(" #%d", count)
 	}
-	m := Mutant{w.next(), key}
+	m := Mutant{Number: w.next(), Key: key, Line: w.files.Position(n.Pos()).Line}
 	w.mutants = append(w.mutants, m)
 	return m.Number
 }

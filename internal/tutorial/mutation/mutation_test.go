@@ -2,7 +2,6 @@ package mutation
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -23,77 +22,24 @@ import (
 
 // target is a package, or a part of one, whose statements must be missed.
 type target struct {
-	folder string
-	// files are those of the package that are meant; nil: all.
-	files []string
+	Part
 	// tests are the packages, beside its own, whose tests may miss a statement.
 	tests []string
 }
 
 // targets are the packages that decide who gets in.
 var targets = []target{
-	{folder: "internal/oauth/bearerauth"},
-	{folder: "internal/oauth/jws"},
-	{folder: "internal/oauth/accesstoken"},
-	{folder: "internal/mcpserver/scopepolicy"},
-	{folder: "internal/mcpserver/issuerkeys"},
-	{folder: "internal/authserver/clientmetadata", files: []string{"redirect.go"}},
-	{folder: "internal/authserver", files: []string{"codes.go", "grants.go", "refresh.go"}},
+	{Part: Part{Folder: "internal/oauth/bearerauth"}},
+	{Part: Part{Folder: "internal/oauth/jws"}},
+	{Part: Part{Folder: "internal/oauth/accesstoken"}},
+	{Part: Part{Folder: "internal/mcpserver/scopepolicy"}},
+	{Part: Part{Folder: "internal/mcpserver/issuerkeys"}},
+	{Part: Part{Folder: "internal/authserver/clientmetadata", Files: []string{"redirect.go"}}},
+	{Part: Part{Folder: "internal/authserver", Files: []string{"codes.go", "grants.go", "refresh.go"}}},
 }
 
 // samples says that one mutant of so many is in the sample.
 const samples = 20
-
-// instrumented is a package, changed, and where its changed files are.
-type instrumented struct {
-	mutants []Mutant
-	overlay string
-}
-
-// prepare writes a package's changed files and the overlay into a folder.
-func prepare(root, scratch string, t target) (instrumented, error) {
-	dir := filepath.Join(root, filepath.FromSlash(t.folder))
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		return instrumented{}, err
-	}
-	replace := map[string]string{}
-	all := instrumented{overlay: filepath.Join(scratch, "overlay.json")}
-	count := 0
-	next := func() string { count++; return strconv.Itoa(count) }
-	name := ""
-	for _, file := range files {
-		base := filepath.Base(file)
-		if strings.HasSuffix(base, "_test.go") || t.files != nil && !slices.Contains(t.files, base) {
-			continue
-		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			return instrumented{}, err
-		}
-		changed, mutants, err := instrument(source, func(string) bool { return true }, next)
-		if err != nil {
-			return instrumented{}, err
-		}
-		all.mutants = append(all.mutants, mutants...)
-		replace[file] = filepath.Join(scratch, base)
-		if err := os.WriteFile(replace[file], changed, 0o600); err != nil {
-			return instrumented{}, err
-		}
-		_, name, _ = strings.Cut("\n"+string(source), "\npackage ")
-		name, _, _ = strings.Cut(name, "\n")
-	}
-	added := filepath.Join(scratch, "zz_keeps.go")
-	replace[filepath.Join(dir, "zz_keeps.go")] = added
-	if err := os.WriteFile(added, []byte(helper(name)), 0o600); err != nil {
-		return instrumented{}, err
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return instrumented{}, err
-	}
-	return all, os.WriteFile(all.overlay, overlay, 0o600)
-}
 
 // suite is a test binary that has the mutants.
 type suite struct {
@@ -147,26 +93,26 @@ func TestEveryStatementIsMissed(t *testing.T) {
 	// A folder, while one works on it, and perhaps a part of a key: folder:text.
 	only, part, _ := strings.Cut(os.Getenv("MUTATION_OF"), ":")
 	for _, c := range targets {
-		if only != "" && c.folder != only {
+		if only != "" && c.Folder != only {
 			continue
 		}
-		t.Run(c.folder, func(t *testing.T) { takeOut(t, root, c, mode == "sample", part) })
+		t.Run(c.Folder, func(t *testing.T) { takeOut(t, root, c, mode == "sample", part) })
 	}
 }
 
 func takeOut(t *testing.T, root string, c target, sample bool, part string) {
 	scratch := t.TempDir()
-	all, err := prepare(root, scratch, c)
+	all, err := Instrument(root, scratch, c.Part)
 	if err != nil {
 		t.Fatal(err)
 	}
-	chosen := all.mutants
+	chosen := all.Mutants
 	chosen = slices.DeleteFunc(slices.Clone(chosen), func(m Mutant) bool {
 		return sample && !inSample(m.Key) || !strings.Contains(m.Key, part)
 	})
 	var suites []suite
-	for i, folder := range append([]string{c.folder}, c.tests...) {
-		s, err := build(t.Context(), root, all.overlay, folder, filepath.Join(scratch, fmt.Sprintf("tests%d", i)))
+	for i, folder := range append([]string{c.Folder}, c.tests...) {
+		s, err := build(t.Context(), root, all.Overlay, folder, filepath.Join(scratch, fmt.Sprintf("tests%d", i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,9 +136,9 @@ func takeOut(t *testing.T, root string, c target, sample bool, part string) {
 		})
 	}
 	_ = group.Wait()
-	t.Logf("%d statements, %d taken out, %d not missed", len(all.mutants), len(chosen), len(survived))
+	t.Logf("%d statements, %d taken out, %d not missed", len(all.Mutants), len(chosen), len(survived))
 	for _, m := range chosen {
-		reason := survivors[c.folder][m.Key]
+		reason := survivors[c.Folder][m.Key]
 		switch {
 		case survived[m.Key] && reason == "":
 			t.Errorf("no test misses %q", m.Key)
@@ -210,22 +156,22 @@ func TestSurvivorsAreInTheCode(t *testing.T) {
 	}
 	known := map[string]bool{}
 	for _, c := range targets {
-		known[c.folder] = true
-		all, err := prepare(root, t.TempDir(), c)
+		known[c.Folder] = true
+		all, err := Instrument(root, t.TempDir(), c.Part)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(all.mutants) < 10 {
-			t.Errorf("%s has only %d statements: has it moved?", c.folder, len(all.mutants))
+		if len(all.Mutants) < 10 {
+			t.Errorf("%s has only %d statements: has it moved?", c.Folder, len(all.Mutants))
 		}
-		for _, file := range c.files {
-			if _, err := os.Stat(filepath.Join(root, c.folder, file)); err != nil {
+		for _, file := range c.Files {
+			if _, err := os.Stat(filepath.Join(root, c.Folder, file)); err != nil {
 				t.Error(err)
 			}
 		}
-		for key, reason := range survivors[c.folder] {
-			if !slices.ContainsFunc(all.mutants, func(m Mutant) bool { return m.Key == key }) || reason == "" {
-				t.Errorf("%s has no statement %q any more, or it has no reason", c.folder, key)
+		for key, reason := range survivors[c.Folder] {
+			if !slices.ContainsFunc(all.Mutants, func(m Mutant) bool { return m.Key == key }) || reason == "" {
+				t.Errorf("%s has no statement %q any more, or it has no reason", c.Folder, key)
 			}
 		}
 	}

@@ -1,0 +1,313 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/mutation"
+	"mcp-auth-step-by-step/internal/tutorial/naive"
+	"mcp-auth-step-by-step/internal/tutorial/program"
+	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
+)
+
+// Bench builds a step in a temporary folder, once, so that it runs with or without
+// the lines of its exercises. Nothing in the repository changes. The step has keys of
+// its own, and reads no environment file, key or state of the reader.
+type Bench struct {
+	root, dir, binary string
+	step              int
+	lines             []mutation.Mutant
+	provider          *stubprovider.Provider // for a step that trusts one
+}
+
+// NewBench builds a step. changed are further files that take the place of those of
+// the repository, by their path in it; nil: none.
+func NewBench(ctx context.Context, root string, step int, changed map[string]string) (*Bench, error) {
+	dir, err := os.MkdirTemp("", "exercise-")
+	if err != nil {
+		return nil, err
+	}
+	b := &Bench{root: root, dir: dir, step: step}
+	if err := b.build(ctx, changed); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Bench) build(ctx context.Context, changed map[string]string) error {
+	var parts []mutation.Part
+	for _, e := range Exercises {
+		same := func(p mutation.Part) bool { return p.Folder == e.Folder }
+		if e.Step == b.step && e.Line != "" && !slices.ContainsFunc(parts, same) {
+			parts = append(parts, mutation.Part{Folder: e.Folder})
+		}
+	}
+	if changed != nil {
+		parts = nil // one thing at a time
+	}
+	all, err := mutation.Instrument(b.root, b.dir, parts...)
+	if err != nil {
+		return err
+	}
+	b.lines = all.Mutants
+	overlay := all.Overlay
+	if changed != nil {
+		if overlay, err = mutation.Overlay(b.root, b.dir, changed); err != nil {
+			return err
+		}
+	}
+	b.binary = filepath.Join(b.dir, "program.exe") // Windows wants the ending, others don't mind
+	build := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", b.binary, "./"+manifest.Steps[b.step-1].Folder())
+	build.Dir = b.root
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building step %d: %w\n%s", b.step, err, output)
+	}
+	return nil
+}
+
+// Close removes the folder.
+func (b *Bench) Close() {
+	if b.provider != nil {
+		b.provider.Close()
+	}
+	_ = os.RemoveAll(b.dir)
+}
+
+// Find is the line of an exercise in the source as it stands: the mutant with its key,
+// or the only one whose key begins so.
+func (b *Bench) Find(e Exercise) (mutation.Mutant, error) {
+	var found []mutation.Mutant
+	for _, m := range b.lines {
+		own := strings.HasPrefix(m.File, e.Folder+"/")
+		if own && m.Key == e.Line {
+			return m, nil
+		}
+		if own && strings.HasPrefix(m.Key, e.Line) {
+			found = append(found, m)
+		}
+	}
+	if len(found) != 1 {
+		return mutation.Mutant{}, fmt.Errorf("exercise %s: %s has %d lines %q; want one", e.ID, e.Folder, len(found), e.Line)
+	}
+	return found[0], nil
+}
+
+// Running is a step that listens, or the client of step 11.
+type Running struct {
+	bench   *Bench
+	env     []string
+	program *program.Program
+	target  *matrix.Target
+	naive   *naive.Lab
+}
+
+// Start runs the step without the line of an exercise; nil: with all of them.
+func (b *Bench) Start(ctx context.Context, without *Exercise) (r *Running, err error) {
+	r = &Running{bench: b, env: Environment()}
+	if without != nil {
+		line, err := b.Find(*without)
+		if err != nil {
+			return nil, err
+		}
+		r.env = append(r.env, mutation.Variable+"="+line.Number)
+	}
+	if b.step == 11 {
+		r.naive, err = naive.Start(naive.Options{})
+		return r, err
+	}
+	args := []string{"-addr", "localhost:0"}
+	keys := filepath.Join(b.dir, "keys")
+	if b.step >= 5 && b.step <= 9 {
+		args = append(args, "-keys", keys)
+	}
+	if b.step == provided {
+		if b.provider == nil {
+			if b.provider, err = stubprovider.Start(stubprovider.Published()...); err != nil {
+				return nil, err
+			}
+		}
+		r.env = append(r.env, b.provider.Env()...)
+	}
+	command := exec.CommandContext(ctx, b.binary, args...)
+	command.Dir, command.Env = b.dir, r.env
+	if r.program, err = program.Start(command, &program.Buffer{}); err != nil {
+		return nil, err
+	}
+	r.target = &matrix.Target{Addr: strings.TrimPrefix(r.program.URL, "http://"), URL: r.program.URL, Keys: keys, Provider: b.provider}
+	return r, nil
+}
+
+// Stop ends all that Start began.
+func (r *Running) Stop() {
+	if r.program != nil {
+		r.program.Stop()
+	}
+	if r.naive != nil {
+		r.naive.Close()
+	}
+}
+
+// Environment is the caller's, without the variables that the programs read.
+func Environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return slices.ContainsFunc([]string{"JWT_", "KEYCLOAK_", "MCP_", "JWKS_", "STEP11_", "KC_", mutation.Variable},
+			func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
+	})
+}
+
+// Outcome is how a trial ended.
+type Outcome struct {
+	Says string // in a few words
+	Got  bool   // what the trial wants
+}
+
+// Try carries a trial out.
+func (r *Running) Try(ctx context.Context, t Trial) (Outcome, error) {
+	switch {
+	case t.Flow != "":
+		return r.flow(ctx, t)
+	case t.Server != "":
+		return r.client(ctx, t)
+	}
+	request, err := t.request()
+	if err != nil {
+		return Outcome{}, err
+	}
+	answer, err := r.target.Send(request, t.Era)
+	if err != nil {
+		return Outcome{}, err
+	}
+	says := fmt.Sprintf("%d %s", answer.Status, http.StatusText(answer.Status))
+	if code := errorOf(answer.Body); code != "" {
+		says += ", " + code
+	}
+	return Outcome{says, t.Want.Check(answer) == nil}, nil
+}
+
+// errNoRow says that a trial names a row that isn't there.
+var errNoRow = errors.New("the table has no such row")
+
+// request is what a trial sends: a row's request, or its own.
+func (t Trial) request() (matrix.Request, error) {
+	if t.Row == "" {
+		return t.Request, nil
+	}
+	i := slices.IndexFunc(matrix.Rows, func(row matrix.Row) bool { return row.ID == t.Row })
+	if i < 0 {
+		return matrix.Request{}, fmt.Errorf("%w: %s", errNoRow, t.Row)
+	}
+	return matrix.Rows[i].Request, nil
+}
+
+// errorOf is the error code of an answer, of OAuth or of JSON-RPC, or empty.
+func errorOf(body string) string {
+	for _, mark := range []string{`"error":"`, `"message":"`} {
+		if _, rest, found := strings.Cut(body, mark); found {
+			code, _, _ := strings.Cut(rest, `"`)
+			return code
+		}
+	}
+	return ""
+}
+
+// flow carries an attack on an authorization server out.
+func (r *Running) flow(ctx context.Context, t Trial) (Outcome, error) {
+	var out program.Buffer
+	if err := Attacking(ctx, t.Flow, r.program.URL+"/realms/mcp-realm", &out); err != nil {
+		return Outcome{}, err
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	last := lines[len(lines)-1]
+	return Outcome{last, strings.HasPrefix(last, Worked)}, nil
+}
+
+// client lets step 11 call a server of the lab.
+func (r *Running) client(ctx context.Context, t Trial) (Outcome, error) {
+	server := r.naive.Server + "/mcp"
+	if t.Server != honest {
+		server = r.naive.Attacker + "/" + t.Server + "/mcp"
+	}
+	command := exec.CommandContext(ctx, r.bench.binary, "--quiet", "--store", "none", "--login", "mcp-user:user123",
+		"--server", server, "--call", "echo", "--arg", "message=hi")
+	command.Dir, command.Env = r.bench.dir, r.env
+	output, err := command.CombinedOutput()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		return Outcome{}, err
+	}
+	says := strings.TrimSpace(string(output))
+	return Outcome{says, strings.Contains(says, t.Says)}, nil
+}
+
+// Run is what an exercise shows: each of its trials with the line and without it.
+// Without is nil where there is no recipe.
+type Run struct {
+	Exercise      Exercise
+	Line          mutation.Mutant
+	With, Without []Outcome
+}
+
+// Done tells whether a task without a recipe is done.
+func (r Run) Done() bool {
+	return !slices.ContainsFunc(r.With, func(o Outcome) bool { return !o.Got })
+}
+
+// Exercise runs an exercise. A recipe is run with its line and without it; a task is
+// run as the repository stands.
+func (b *Bench) Exercise(ctx context.Context, e Exercise) (run Run, err error) {
+	run.Exercise = e
+	if run.With, err = b.tryAll(ctx, nil, e.Trials); err != nil || e.Free() {
+		return run, err
+	}
+	if run.Line, err = b.Find(e); err != nil {
+		return run, err
+	}
+	run.Without, err = b.tryAll(ctx, &e, e.Trials)
+	return run, err
+}
+
+func (b *Bench) tryAll(ctx context.Context, without *Exercise, trials []Trial) ([]Outcome, error) {
+	running, err := b.Start(ctx, without)
+	if err != nil {
+		return nil, err
+	}
+	defer running.Stop()
+	outcomes := make([]Outcome, len(trials))
+	for i, trial := range trials {
+		if outcomes[i], err = running.Try(ctx, trial); err != nil {
+			return nil, fmt.Errorf("%s: %w", trial.What, err)
+		}
+	}
+	return outcomes, nil
+}
+
+// Source is the line of the source that is taken out, with what belongs to it.
+func (r Run) Source(root string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(r.Line.File)))
+	if err != nil {
+		return "", err
+	}
+	lines := strings.Split(string(text), "\n")
+	if r.Line.Line < 1 || r.Line.Line > len(lines) {
+		return "", fmt.Errorf("%s has no line %d", r.Line.File, r.Line.Line)
+	}
+	return strings.TrimSpace(lines[r.Line.Line-1]), nil
+}
+
+// FindExercise is the exercise with an id.
+func FindExercise(id string) (Exercise, bool) {
+	i := slices.IndexFunc(Exercises, func(e Exercise) bool { return e.ID == id })
+	if i < 0 {
+		return Exercise{}, false
+	}
+	return Exercises[i], true
+}
