@@ -11,12 +11,12 @@ import (
 	"slices"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/oauth/stubprovider"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/mutation"
 	"mcp-auth-step-by-step/internal/tutorial/naive"
 	"mcp-auth-step-by-step/internal/tutorial/program"
-	"mcp-auth-step-by-step/internal/tutorial/stubprovider"
 )
 
 // Bench builds a step in a temporary folder, once, so that it runs with or without
