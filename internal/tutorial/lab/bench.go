@@ -44,14 +44,20 @@ func NewBench(ctx context.Context, root string, step int, changed map[string]str
 	return b, nil
 }
 
-func (b *Bench) build(ctx context.Context, changed map[string]string) error {
+// parts are the packages that the exercises of the step take lines out of.
+func (b *Bench) parts() []mutation.Part {
 	var parts []mutation.Part
-	for _, e := range Exercises {
+	for _, e := range ExercisesOf(b.step) {
 		same := func(p mutation.Part) bool { return p.Folder == e.Folder }
-		if e.Step == b.step && e.Line != "" && !slices.ContainsFunc(parts, same) {
+		if !e.Free() && !slices.ContainsFunc(parts, same) {
 			parts = append(parts, mutation.Part{Folder: e.Folder})
 		}
 	}
+	return parts
+}
+
+func (b *Bench) build(ctx context.Context, changed map[string]string) error {
+	parts := b.parts()
 	if changed != nil {
 		parts = nil // one thing at a time
 	}
@@ -67,7 +73,7 @@ func (b *Bench) build(ctx context.Context, changed map[string]string) error {
 		}
 	}
 	b.binary = filepath.Join(b.dir, "program.exe") // Windows wants the ending, others don't mind
-	build := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", b.binary, "./"+manifest.Steps[b.step-1].Folder())
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-overlay", overlay, "-o", b.binary, "./"+manifest.Steps[b.step-1].Folder())
 	build.Dir = b.root
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building step %d: %w\n%s", b.step, err, output)
@@ -310,4 +316,46 @@ func FindExercise(id string) (Exercise, bool) {
 		return Exercise{}, false
 	}
 	return Exercises[i], true
+}
+
+// ExercisesOf are the exercises of a step.
+func ExercisesOf(step int) []Exercise {
+	return slices.DeleteFunc(slices.Clone(Exercises), func(e Exercise) bool { return e.Step != step })
+}
+
+// Line is a line of the source that an exercise takes out.
+type Line struct {
+	File string // relative to the root
+	Text string
+}
+
+// Lines are the lines of a step's exercises, by their ids, as the source has them now.
+func Lines(root string, step int) (map[string]Line, error) {
+	scratch, err := os.MkdirTemp("", "exercise-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	b := &Bench{root: root, dir: scratch, step: step}
+	all, err := mutation.Instrument(root, scratch, b.parts()...)
+	if err != nil {
+		return nil, err
+	}
+	b.lines = all.Mutants
+	lines := map[string]Line{}
+	for _, e := range ExercisesOf(step) {
+		if e.Free() {
+			continue
+		}
+		mutant, err := b.Find(e)
+		if err != nil {
+			return nil, err
+		}
+		text, err := Run{Exercise: e, Line: mutant}.Source(root)
+		if err != nil {
+			return nil, err
+		}
+		lines[e.ID] = Line{mutant.File, text}
+	}
+	return lines, nil
 }

@@ -45,7 +45,7 @@ func newShell(t *testing.T) *shell {
 	for step := 1; step <= 8; step++ {
 		names = append(names, fmt.Sprintf("step%d", step))
 	}
-	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", s.dir + "/"}, packagesOf(names)...)...)
+	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-ldflags=-w", "-o", s.dir + "/"}, packagesOf(names)...)...)
 	build.Dir = root
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)

@@ -112,10 +112,11 @@ var solutions = map[string][]edit{
 	}},
 }
 
-// Each task without a recipe isn't done yet, and can be done.
+// Each task without a recipe can be done. This builds each step once more, so it
+// runs where LAB is set, as in CI.
 func TestTasksCanBeDone(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds all steps twice")
+	if os.Getenv("LAB") == "" {
+		t.Skip("set LAB to all to build each step with a solution of its task")
 	}
 	for _, e := range Exercises {
 		if !e.Free() {

@@ -7,6 +7,7 @@ import (
 	"html"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -220,4 +221,53 @@ func (p *programs) startIssuer() (*program.Program, error) {
 	}
 	command := exec.Command(binary, "-addr", "localhost:0", "-keys", filepath.Join(p.dir, "issuer"))
 	return program.Start(command, &program.Buffer{})
+}
+
+// exercises shows the exercises of a step.
+func (w *Writer) exercises(page string, step int) (string, error) {
+	lines, err := lab.Lines(w.root, step)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Take a check out, and see what gets in. `go run ./cmd/exercise %d.1` does it in a copy: it builds the step without the line, "+
+		"starts it on a free port, sends the requests, and asks which check that was. By hand, delete the line, start the step, send the request, "+
+		"and put the line back.\n\n", step)
+	for _, e := range lab.ExercisesOf(step) {
+		fmt.Fprintf(&b, "- **%s %s** ", e.ID, e.Title)
+		if line, ok := lines[e.ID]; ok {
+			fmt.Fprintf(&b, "Take out, in [%s](%s): <code>%s</code>. What gets in? Try %s.\n",
+				path.Base(line.File), link(page, line.File), html.EscapeString(line.Text), triedBy(page, e))
+		} else {
+			fmt.Fprintf(&b, "Without a recipe: %s `go run ./cmd/exercise %s` says what is missing.\n", e.Task, e.ID)
+		}
+	}
+	return b.String(), nil
+}
+
+// triedBy says what an exercise tries, with links to rows and attacks.
+func triedBy(page string, e lab.Exercise) string {
+	var tried []string
+	for _, trial := range e.Trials {
+		text := cell(trial.What)
+		if trial.Row != "" {
+			text = fmt.Sprintf("[%s](%s#%s)", text, link(page, "docs/matrix.md"), trial.Row)
+		}
+		tried = append(tried, text)
+	}
+	return strings.Join(tried, ", and ")
+}
+
+// questions shows the questions of a step, with folded answers.
+func questions(step int) string {
+	var b strings.Builder
+	number := 0
+	for _, q := range lab.Questions {
+		if q.Step != step {
+			continue
+		}
+		number++
+		fmt.Fprintf(&b, "%d. %s\n\n   <details><summary>Answer</summary>\n\n   %s\n\n   </details>\n\n", number, q.Ask, q.Answer)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -140,6 +140,10 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return abuse.FaultTable(), nil
 	case words[0] == "soak" && len(arguments) == 0:
 		return abuse.SoakSummary(w.root)
+	case words[0] == "exercises" && len(arguments) == 1 && isStep(numbers[0]):
+		return w.exercises(page, numbers[0])
+	case words[0] == "questions" && len(arguments) == 1 && isStep(numbers[0]):
+		return questions(numbers[0]), nil
 	case words[0] == "client-pointers" && len(arguments) == 0:
 		return counterparts.PointTable(), nil
 	}
