@@ -117,14 +117,9 @@ func (s *shell) start(t *testing.T, page, name string, args ...string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), filepath.Join(s.dir, name), args...)
 	command.Dir = s.dir
-	command.Env = os.Environ()
-	for _, variable := range []string{"JWT_ISSUER=", "JWT_AUDIENCE=", "MCP_SERVER_URL="} {
-		if name == "step10" {
-			command.Env = append(command.Env, variable)
-		}
-	}
+	command.Env = Environment()
 	if name == "step10" {
-		command.Env = append(command.Env, "JWT_ISSUER=http://localhost:"+s.ports["8080"]+"/realms/mcp-realm")
+		command.Env = append(command.Env, "KEYCLOAK_URL=http://localhost:"+s.ports["8080"])
 	}
 	running, err := program.Start(command, &program.Buffer{})
 	if err != nil {

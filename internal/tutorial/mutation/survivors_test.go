@@ -13,9 +13,8 @@ var survivors = map[string]map[string]string{
 		"grants.refresh: if err != nil #4": storeFails,
 	},
 	"internal/mcpserver/issuerkeys": {
-		"Source.discover: if err != nil":           "going on to the next address is as good: the issuer in the document is compared all the same",
 		"wellKnown: if err != nil":                 checked,
-		"Source.get: if err != nil":                checked,
+		"Reader.get: if err != nil":                checked,
 		"start: defer cancel()":                    "the context ends by its own timer as well",
 		"Source.keepFresh: defer close(s.stopped)": "it frees callers that wait while the program ends",
 	},
