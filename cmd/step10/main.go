@@ -59,8 +59,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	report := health.New()
 	mux.Handle("GET /health", report)
 
-	report.Add("jwt_enabled", true)
-
 	// step 10: trust the providers, each by its own rules; fetch their keys, and keep them fresh
 	verifier := trust.Start(ctx, settings.Issuers)
 	challenge := bearerauth.Challenge{
@@ -71,6 +69,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		Scope:            cmp.Or(*challengeScopes, "mcp:read"),
 	}
 	report.Add("auth_required", true)
+	report.Add("jwt_enabled", true)
 
 	// step 8: what each operation needs of the client and of its user
 	policy := scopepolicy.Policy{
@@ -101,10 +100,9 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
 	// step 4: let them work
 	features.Dispatch(server)
-	// step 5
-	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	// step 6: tell callers who they are
 	features.AddWhoami(server)
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	server.AddMeta("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).DisplayName() })
 	// step 7
 	server.AddMeta("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })

@@ -50,7 +50,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	keySet := jwks.Set{key}
 	mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))
-	report.Add("jwt_enabled", true)
 	report.Add("jwks_available", true)
 
 	// step 2: be an MCP server
@@ -59,8 +58,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
 	// step 4: let them work
 	features.Dispatch(server)
-	// step 5
-	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 
 	// step 2
 	var mcp http.Handler = mcpendpoint.Handler(server)

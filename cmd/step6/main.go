@@ -57,7 +57,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	keySet := jwks.Set{key}
 	mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))
-	report.Add("jwt_enabled", true)
 	report.Add("jwks_available", true)
 
 	// step 6: trust this issuer, for tokens that are meant for this server
@@ -73,6 +72,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		Body:  mcpendpoint.Refuse,
 	}
 	report.Add("auth_required", true)
+	report.Add("jwt_enabled", true)
 
 	// step 2: be an MCP server
 	server := mcpendpoint.NewServer()
@@ -80,10 +80,9 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
 	// step 4: let them work
 	features.Dispatch(server)
-	// step 5
-	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	// step 6: tell callers who they are
 	features.AddWhoami(server)
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	server.AddMeta("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).DisplayName() })
 
 	// step 2

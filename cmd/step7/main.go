@@ -61,7 +61,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	keySet := jwks.Set{key}
 	mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))
-	report.Add("jwt_enabled", true)
 	report.Add("jwks_available", true)
 
 	// step 6: trust this issuer, for tokens that are meant for this server
@@ -80,6 +79,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		Scope:            cmp.Or(*challengeScopes, "mcp:read"),
 	}
 	report.Add("auth_required", true)
+	report.Add("jwt_enabled", true)
 
 	// step 7: say who issues tokens for this server, and how
 	resourcePage := oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), challenge.Scope, issuer))
@@ -96,10 +96,9 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
 	// step 4: let them work
 	features.Dispatch(server)
-	// step 5
-	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	// step 6: tell callers who they are
 	features.AddWhoami(server)
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	server.AddMeta("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).DisplayName() })
 	// step 7
 	server.AddMeta("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })

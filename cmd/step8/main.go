@@ -62,7 +62,6 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	}
 	keySet := jwks.Set{key}
 	mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))
-	report.Add("jwt_enabled", true)
 	report.Add("jwks_available", true)
 
 	// step 6: trust this issuer, for tokens that are meant for this server
@@ -81,6 +80,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		Scope:            cmp.Or(*challengeScopes, "mcp:read"),
 	}
 	report.Add("auth_required", true)
+	report.Add("jwt_enabled", true)
 
 	// step 8: what each operation needs of the client and of its user
 	policy := scopepolicy.Policy{
@@ -110,10 +110,9 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	features.List(server, "this is listed, but not dispatched yet: that comes with step 4")
 	// step 4: let them work
 	features.Dispatch(server)
-	// step 5
-	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	// step 6: tell callers who they are
 	features.AddWhoami(server)
+	server.AddMeta("jwt_enabled", func(context.Context) any { return true })
 	server.AddMeta("authenticatedUser", func(ctx context.Context) any { return principal.FromContext(ctx).DisplayName() })
 	// step 7
 	server.AddMeta("oauth_metadata", func(context.Context) any { return challenge.ResourceMetadata })

@@ -28,3 +28,13 @@ func TestWE1_AReasonBelongsToOneRequest(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Somebody who can't go on is told where else to go on this server.
+func TestProblemPagesHaveAWayOn(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	page := r.browser().get(r.ask("redirect_uri=https://evil.example/"))
+	if want := `<a href="` + r.Server.base() + pathApplications + `">`; page.StatusCode != 400 || !strings.Contains(page.text, want) {
+		t.Errorf("status %d, %s", page.StatusCode, page.text)
+	}
+}

@@ -202,7 +202,7 @@ func (p pages) problem(w http.ResponseWriter, err error) {
 	told := &pageError{http.StatusInternalServerError, errInternal.description}
 	errors.As(err, &told)
 	shown := p.view("This did not work")
-	shown.Problem = told.text
+	shown.Problem, shown.Account = told.text, p.base+pathApplications
 	if err := p.render(w, told.status, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
 		errInternal.write(w)
 	}

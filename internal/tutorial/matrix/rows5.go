@@ -4,9 +4,7 @@ import "net/http"
 
 func rowsOfStep5() []Row {
 	return inLayer(5, []Row{
-		healthy(5, "jwt", `"jwt_enabled":true`),
 		healthy(5, "jwks", `"jwks_available":true`),
-		told(5, "jwt", `"jwt_enabled":true`),
 		{
 			ID: "jwks", Refs: []string{"D05"}, Title: "read the public key",
 			Request: get("/.well-known/jwks.json"),

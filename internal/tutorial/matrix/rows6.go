@@ -14,7 +14,9 @@ func rowsOfStep6() []Row {
 	twice := Want{Status: 400, Error: "invalid_request", Lacks: []string{"structuredContent"}}
 	who := &Call{Method: "tools/call", Name: "whoami"}
 	rows := []Row{
+		healthy(6, "jwt", `"jwt_enabled":true`),
 		healthy(6, "auth", `"auth_required":true`),
+		told(6, "jwt", `"jwt_enabled":true`),
 		told(6, "user", `"authenticatedUser":"alice"`),
 		{
 			ID: "token-good", Refs: []string{"RS08"}, Title: "a good token",
