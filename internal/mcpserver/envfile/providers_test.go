@@ -291,6 +291,7 @@ func TestProviderOwnNearMisses(t *testing.T) {
 	}{
 		"entra v2, other tenant":           {"entra-v2", []func(*mint.Draft){set("tid", tenant)}, accesstoken.ErrIssuer},
 		"entra v2, other tenant's issuer":  {"entra-v2", []func(*mint.Draft){set("iss", "https://login.microsoftonline.com/"+tenant+"/v2.0")}, accesstoken.ErrIssuer},
+		"entra v2, no tenant":              {"entra-v2", []func(*mint.Draft){drop("tid")}, accesstoken.ErrIssuer},
 		"entra v1, other tenant":           {"entra-v1", []func(*mint.Draft){set("tid", tenant)}, accesstoken.ErrIssuer},
 		"entra v1 token at v2":             {"entra-v2", []func(*mint.Draft){set("ver", "1.0"), move("azpacr", "appidacr")}, accesstoken.ErrType},
 		"entra Graph token":                {"entra-v2", []func(*mint.Draft){set("aud", "00000003-0000-0000-c000-000000000000")}, accesstoken.ErrAudience},

@@ -194,7 +194,7 @@ func (e *examination) tenant() error {
 		return nil
 	}
 	tenant, _, err := e.text(name)
-	if err == nil && !slices.Contains(strings.Split(e.who.Issuer, "/"), tenant) {
+	if err == nil && (tenant == "" || !slices.Contains(strings.Split(e.who.Issuer, "/"), tenant)) {
 		err = &Refusal{Err: ErrIssuer, Has: fmt.Sprintf("its %s is %.64q", name, tenant), Want: "a part of the issuer"}
 	}
 	return err

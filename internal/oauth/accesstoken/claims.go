@@ -186,7 +186,7 @@ func (e *examination) scopes() error {
 		}
 		var ok bool
 		if e.who.Scopes, ok = readScopes(raw, isArray); !ok {
-			return unreadable(fmt.Sprintf("%s is not a %s", name, form(isArray)), e.dialect.Scopes)
+			return unreadable(name+" is not "+form(isArray), e.dialect.Scopes)
 		}
 		e.detail = printable(strings.Join(e.who.Scopes, " "))
 		return nil
@@ -209,9 +209,9 @@ func unreadable(has string, want []string) error {
 
 func form(isArray bool) string {
 	if isArray {
-		return "array of scopes"
+		return "an array of scopes"
 	}
-	return "string"
+	return "a string"
 }
 
 // readScopes reads a string with blanks between (RFC 8693, section 4.2), where

@@ -3,12 +3,15 @@ package accesstoken
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/mint"
+	"mcp-auth-step-by-step/internal/oauth/principal"
 )
 
 // keycloak is the dialect of Keycloak 26, for the server of step 10; plainJWT the
@@ -202,4 +205,168 @@ func TestE05_RolesOfOneClient(t *testing.T) {
 		text := must(json.Marshal(d.Claims))
 		d.ClaimsText = `{"resource_access":{"echo-mcp-server":{"roles":["user"]},"echo-mcp-server":{"roles":["admin"]}},` + string(text[1:])
 	})), ErrMalformed)
+}
+
+// Each field of a dialect changes one check, and no other.
+func TestDialectFields(t *testing.T) {
+	t.Parallel()
+	noTyp := noHeader("typ")
+	long := func(d *mint.Draft) { d.Claims["exp"] = now.Add(28 * time.Hour).Unix() }
+	for name, c := range map[string]struct {
+		dialect dialect.Dialect
+		good    change
+		bad     map[string]attack
+	}{
+		"Tenant": {dialect.Dialect{Tenant: "tid"}, claim("tid", "localhost:9000"), map[string]attack{
+			"another": {"", claim("tid", "localhost:9001"), ErrIssuer}, "none": {"", noClaim("tid"), ErrIssuer},
+			"a part of a part": {"", claim("tid", "localhost"), ErrIssuer}, "number": {"", claim("tid", 1), ErrMalformed},
+		}},
+		"Client": {dialect.Dialect{Client: []string{"cid"}}, all(noClaim("client_id"), claim("cid", "c")), map[string]attack{
+			"none": {"", all(noClaim("cid"), claim("client_id", "c")), ErrMissingClaim}, "array": {"", claim("cid", []string{"c"}), ErrMalformed},
+		}},
+		"Scopes": {dialect.Dialect{Scopes: []string{"scp[]"}}, all(noClaim("scope"), claim("scp", []string{"a"})), map[string]attack{
+			"string": {"", claim("scp", "a"), ErrScopes}, "elsewhere": {"", all(noClaim("scp"), claim("scope", "a")), ErrScopes},
+			"two in one": {"", claim("scp", []string{"a b"}), ErrScopes}, "numbers": {"", claim("scp", []int{1}), ErrScopes},
+			"an empty one": {"", claim("scp", []string{""}), ErrScopes},
+		}},
+		"ID": {dialect.Dialect{ID: "uti"}, all(noClaim("jti"), claim("uti", "u")), map[string]attack{
+			"none": {"", noClaim("uti"), ErrMissingClaim}, "empty": {"", claim("uti", ""), ErrMissingClaim},
+		}},
+		"Subject": {dialect.Dialect{Subject: "oid"}, all(noClaim("sub"), claim("oid", "o")), map[string]attack{
+			"none": {"", noClaim("oid"), ErrMissingClaim}, "sub in its place": {"", all(noClaim("oid"), claim("sub", "alice")), ErrMissingClaim},
+		}},
+		"Username": {dialect.Dialect{Username: "upn"}, claim("upn", "alice"), map[string]attack{"number": {"", claim("upn", 1), ErrMalformed}}},
+		"Audience": {dialect.Dialect{Audience: "client_id"}, all(noClaim("aud"), claim("client_id", audience)), map[string]attack{
+			"another": {"", claim("client_id", "x"), ErrAudience}, "aud in its place": {"", all(claim("aud", audience), claim("client_id", "x")), ErrAudience},
+		}},
+		"MayLack iat": {dialect.Dialect{MayLack: []string{"iat"}}, noClaim("iat"), map[string]attack{
+			"for too long from now": {"", claim("exp", now.Add(MaxLifetime).Unix()+1), ErrLifetime}, "in the future": {"", claim("iat", now.Unix()+3600), ErrNotYetValid},
+			"not a date": {"", claim("iat", "now"), ErrMalformed},
+		}},
+		"MayLack sub": {dialect.Dialect{MayLack: []string{"sub"}}, noClaim("sub"), map[string]attack{
+			"empty": {"", claim("sub", ""), ErrMissingClaim}, "null": {"", claim("sub", nil), ErrMalformed},
+			"like a client": {"", claim("sub", "client:client"), ErrMalformed}, "no client either": {"", noClaim("client_id"), ErrMissingClaim},
+			"no iat": {"", noClaim("iat"), ErrMissingClaim},
+		}},
+		"MayLack jti": {dialect.Dialect{MayLack: []string{"jti"}}, noClaim("jti"), map[string]attack{
+			"empty": {"", claim("jti", ""), ErrMissingClaim}, "number": {"", claim("jti", 1), ErrMalformed}, "no sub": {"", noClaim("sub"), ErrMissingClaim},
+		}},
+		"MaxLifetime": {dialect.Dialect{MaxLifetime: 28 * time.Hour}, long, map[string]attack{
+			"longer": {"", claim("exp", now.Add(28*time.Hour).Unix()+1), ErrLifetime},
+		}},
+		"Proof: a value": {dialect.Dialect{Types: []string{dialect.NoType}, Proof: []dialect.Condition{dialect.Is("ver", "1")}}, all(noTyp, claim("ver", 1)), map[string]attack{
+			"another": {"", claim("ver", 2), ErrType}, "none": {"", noClaim("ver"), ErrType}, "null": {"", claim("ver", nil), ErrType}, "array": {"", claim("ver", []int{1}), ErrType},
+			"typ is there": {"", header("typ", ""), ErrType},
+		}},
+		"Proof: one of two": {dialect.Dialect{Types: []string{"JWT"}, Proof: []dialect.Condition{dialect.Has("a", "b")}}, all(header("typ", "JWT"), claim("b", 1)), map[string]attack{
+			"none": {"", noClaim("b"), ErrType}, "null": {"", claim("b", nil), ErrType},
+		}},
+		"Proof: no nonce, not the client": {dialect.Dialect{Types: []string{"JWT"}, Proof: []dialect.Condition{dialect.Lacks("nonce"), dialect.AudienceIsNotClient()}},
+			header("typ", "JWT"), map[string]attack{
+				"nonce": {"", claim("nonce", "n"), ErrType}, "nonce null": {"", claim("nonce", nil), ErrType}, "for the client": {"", claim("client_id", audience), ErrType},
+				"for the client too": {"", claim("aud", []string{audience, "client"}), ErrType}, "no client": {"", noClaim("client_id"), ErrType},
+				"no audience": {"", noClaim("aud"), ErrType},
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := provider(c.dialect)
+			accepts(t, v, with(draft(), c.good))
+			for miss, a := range c.bad {
+				v := provider(c.dialect)
+				if who, err := v.Verify(t.Context(), token(with(with(draft(), c.good), a.spoil))); !errors.Is(err, a.want) || who != nil {
+					t.Errorf("%s: %+v, %v, want %v", miss, who, err, a.want)
+				}
+			}
+		})
+	}
+	// A dialect that proves nothing takes nothing.
+	refuses(t, provider(dialect.Dialect{Types: []string{"JWT"}}), token(with(draft(), header("typ", "JWT"))), ErrType)
+}
+
+// What a token says where others do: the principal.
+func TestDialectPrincipal(t *testing.T) {
+	t.Parallel()
+	d := dialect.Dialect{
+		Client: []string{"cid"}, Scopes: []string{"scp[]", "scope"}, Subject: "oid", Username: "upn", Roles: []string{"groups"}, MayLack: []string{"sub"},
+	}
+	says := all(noClaim("client_id"), claim("cid", "c"), claim("scp", []string{"a", "b"}), claim("oid", "o"), claim("upn", "Alice"), claim("groups", []string{"g"}))
+	v := provider(d)
+	v.ScopeNames = principal.ScopeNames{"own": {Asked: "x/a", Granted: "a"}, "other": {Asked: "x/c", Granted: "c"}}
+	who, err := v.Verify(t.Context(), token(with(draft(), says)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who.ClientID != "c" || who.Subject != "o" || who.DisplayName() != "Alice" || !slices.Equal(who.Scopes, []string{"a", "b"}) || !slices.Equal(who.Roles, []string{"g"}) {
+		t.Errorf("%+v", who)
+	}
+	if !who.HasScope("own") || who.HasScope("other") || !who.HasScope("b") || who.HasScope("c") {
+		t.Errorf("scopes by the names here: %+v", who)
+	}
+	if who, err = v.Verify(t.Context(), token(with(draft(), all(says, noClaim("oid"), noClaim("upn"), noClaim("preferred_username"))))); err != nil ||
+		who.Subject != principal.ClientSubject+"c" || who.DisplayName() != "client:c" {
+		t.Errorf("without a user: %+v, %v", who, err)
+	}
+}
+
+// Several audiences: one of them is enough, and none other.
+func TestC14_SeveralAudiences(t *testing.T) {
+	t.Parallel()
+	v := verifier()
+	v.Audiences = []string{"6e74172b", "api://6e74172b"}
+	for _, aud := range []any{audience, "6e74172b", "api://6e74172b", []string{"x", "api://6e74172b"}} {
+		accepts(t, v, with(draft(), claim("aud", aud)))
+	}
+	refuses(t, v, token(with(draft(), claim("aud", "6e74172b api://6e74172b"))), ErrAudience)
+	refuses(t, v, token(with(draft(), claim("aud", "api://"))), ErrAudience)
+	_, err := v.Verify(t.Context(), token(with(draft(), claim("aud", "x"))))
+	if err == nil || !strings.Contains(err.Error(), "http://localhost:9000/mcp or 6e74172b or") {
+		t.Error(err)
+	}
+}
+
+// ClaimedIssuer says whose rules count, and nothing else.
+func TestClaimedIssuer(t *testing.T) {
+	t.Parallel()
+	if name, err := ClaimedIssuer(token(draft())); err != nil || name != issuer {
+		t.Errorf("%q, %v", name, err)
+	}
+	for text, want := range map[string]error{
+		"opaque": ErrMalformed, token(with(draft(), noClaim("iss"))): ErrMissingClaim, token(with(draft(), claim("iss", []string{issuer}))): ErrMalformed,
+		token(with(draft(), payload("[]"))): ErrMalformed,
+	} {
+		if name, err := ClaimedIssuer(text); !errors.Is(err, want) || name != "" {
+			t.Errorf("%q, %v, want %v", name, err, want)
+		}
+	}
+}
+
+// What refuses says how to go on.
+func TestWC17_DialectReasons(t *testing.T) {
+	t.Parallel()
+	okta := must(dialect.Named("okta"))
+	for name, c := range map[string]struct {
+		v     *Verifier
+		spoil change
+		says  []string
+	}{
+		"no typ":     {verifier(), noHeader("typ"), []string{"the header has no typ", "want at+jwt", "JWT_DIALECT"}},
+		"org server": {provider(okta), header("typ", "application/okta-internal-at+jwt"), []string{"okta-internal", "custom authorization server"}},
+		"claim typ":  {provider(keycloak), all(header("typ", "JWT"), claim("typ", "ID")), []string{`claim typ is "ID"`, "want typ=Bearer", "ID tokens"}},
+		"no claim":   {provider(okta), noHeader("typ"), []string{"no claim ver", "want ver=1"}},
+		"scopes":     {verifier(), all(noClaim("scope"), claim("scp", "a")), []string{"it has scp, and no scope", "JWT_SCOPE_CLAIMS"}},
+		"form":       {verifier(), claim("scope", []string{"a"}), []string{"scope is not a string", "JWT_SCOPE_CLAIMS"}},
+		"array":      {provider(dialect.Dialect{Scopes: []string{"scope[]"}}), all(), []string{"scope is not an array of scopes", "want scope[]"}},
+		"client":     {verifier(), noClaim("client_id"), []string{"no client_id", "JWT_CLIENT_CLAIMS"}},
+		"jti":        {verifier(), noClaim("jti"), []string{"no jti", "JWT_MAY_LACK"}},
+		"lifetime":   {verifier(), claim("exp", now.Add(25*time.Hour).Unix()), []string{"25h0m0s", "want at most 24h0m0s", "JWT_MAX_LIFETIME"}},
+		"roles":      {verifier(), claim("roles", "admin"), []string{"roles is not an array", "JWT_ROLES_CLAIM"}},
+		"no proof":   {provider(dialect.Dialect{Types: []string{"JWT"}}), header("typ", "JWT"), []string{"no claim is configured", "JWT_PROOF"}},
+	} {
+		_, err := c.v.Verify(t.Context(), token(with(draft(), c.spoil)))
+		for _, says := range c.says {
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v doesn't say %q", name, err, says)
+			}
+		}
+	}
 }

@@ -38,7 +38,7 @@ var presets = []Dialect{
 		// the org server have the typ application/okta-internal-at+jwt, and are never
 		// for other servers than Okta's own.
 		Name:   "okta",
-		Source: "https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/",
+		Source: "https://developer.okta.com/docs/concepts/oauth-claims/",
 		Types:  []string{NoType}, Proof: []Condition{Is("ver", "1"), Has("cid"), Has("scp")},
 		Client: []string{"cid"}, Scopes: []string{"scp[]"}, Username: "sub",
 	},
@@ -78,16 +78,17 @@ var presets = []Dialect{
 		// the client and have neither client_id nor scope. "Type Header Value" at+jwt,
 		// "Include Issued At" and sub in the contract make it rfc9068.
 		Name:   "pingfederate",
-		Source: "https://docs.pingidentity.com/pingfederate/latest/administrators_reference_guide/pf_config_jwt_token_management.html",
+		Source: "https://docs.pingidentity.com/pingfederate/latest/administrators_reference_guide/pf_configure_json_token_management.html",
 		Types:  []string{NoType, "at+jwt"}, Proof: []Condition{Has("client_id"), Has("scope"), AudienceIsNotClient(), Lacks("nonce")},
 		MayLack: []string{"iat", "sub"},
 	},
 	{
 		// No typ before 2027-03-02, at+jwt from then on; no jti. ID tokens are for the
 		// client and have neither client_id nor scope.
-		Name:   "pingone",
-		Source: "https://developer.pingidentity.com/pingone-api/auth/token-claims.html",
-		Types:  []string{NoType, "at+jwt"}, Proof: []Condition{Has("client_id"), Has("scope"), AudienceIsNotClient(), Lacks("nonce")},
+		Name: "pingone",
+		Source: "https://developer.pingidentity.com/pingone-api/foundations/authentication-concepts/" +
+			"access-tokens-and-id-tokens/token-claims.html",
+		Types: []string{NoType, "at+jwt"}, Proof: []Condition{Has("client_id"), Has("scope"), AudienceIsNotClient(), Lacks("nonce")},
 		MayLack: []string{"jti"},
 	},
 	{
@@ -95,7 +96,7 @@ var presets = []Dialect{
 		// is access_token, refresh_token or id_token; scope is an array; aud is the
 		// client's id unless a script sets it.
 		Name:   "forgerock",
-		Source: "https://docs.pingidentity.com/pingam/latest/am-oauth2/oauth2-client-based-tokens.html",
+		Source: "https://docs.pingidentity.com/pingam/8/oauth2-guide/single-page.html",
 		Types:  []string{"JWT"}, Proof: []Condition{Is("tokenName", "access_token")}, Scopes: []string{"scope[]"},
 	},
 	{
@@ -109,7 +110,7 @@ var presets = []Dialect{
 	{
 		// Connected Apps: aud is the id of the project, client_id the application.
 		Name:   "stytch",
-		Source: "https://stytch.com/docs/guides/connected-apps/resources/access-tokens",
+		Source: "https://stytch.com/docs/b2b/api/connected-app-access-token",
 		Types:  []string{NoType, "JWT", "at+jwt"}, Proof: []Condition{Has("client_id"), Has("scope"), AudienceIsNotClient(), Lacks("nonce")},
 	},
 }
