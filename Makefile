@@ -67,6 +67,8 @@ interop:
 	bash interop/window.sh
 	bash interop/servers.sh
 	bash interop/clients.sh
+	bash interop/own_server.sh
+	bash interop/streams.sh
 
 ## conformance: the official suite alone: servers, client and authorization server
 conformance:

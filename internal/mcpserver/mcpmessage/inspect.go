@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/web/logging"
@@ -53,16 +54,35 @@ func inspect(w http.ResponseWriter, r *http.Request) (m *Message, status int, er
 	if m, err = Parse(body); err != nil {
 		return m, http.StatusBadRequest, err
 	}
+	status = http.StatusBadRequest
 	if _, err = m.ReadVersion(r.Header); err == nil {
-		err = m.ReadName()
+		status, err = m.offered()
 	}
-	// In a body, these names are not what they are as operations of the transport.
-	if err == nil && !m.Response && (m.Method == Stream || m.Method == End || m.Method == Respond) {
-		err = &Error{Code: CodeMethodNotFound, Message: "Method not found"}
+	if err == nil {
+		status, err = http.StatusBadRequest, m.ReadName()
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
-	return m, http.StatusBadRequest, err
+	return m, status, err
+}
+
+// legacy are methods that 2026-07-28 no longer has.
+var legacy = []string{"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
+
+// offered refuses methods that MCP doesn't have in the revision of a message, and
+// those that are named like an operation of the transport. Only 2026-07-28 lets the
+// status of a request that was understood tell of it.
+func (m *Message) offered() (status int, err error) {
+	transport := m.Method == Stream || m.Method == End || m.Method == Respond
+	switch {
+	case m.Response, m.ID == nil && !transport, Known(m.Method) && !transport && !(m.Modern && slices.Contains(legacy, m.Method)):
+		return http.StatusOK, nil
+	case m.Modern:
+		status = http.StatusNotFound
+	default:
+		status = http.StatusOK
+	}
+	return status, &Error{Code: CodeMethodNotFound, Message: "Method not found: MCP doesn't have it in this protocol version"}
 }
 
 // ReadBody reads the body of POST, or returns the status and the error to refuse
