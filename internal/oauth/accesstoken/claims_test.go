@@ -293,6 +293,13 @@ func TestWC17_Reasons(t *testing.T) {
 		"iss":     {claim("iss", "https://other"), []string{`"https://other"`, "want", "JWT_ISSUER"}},
 		"aud":     {claim("aud", "echo"), []string{`"echo"`, "want", "JWT_AUDIENCE"}},
 		"alg":     {header("alg", "none"), []string{`"none"`, "want one of", "RS256"}},
+		"no exp":  {noClaim("exp"), []string{"it has no exp", "want one"}},
+		"no iss":  {noClaim("iss"), []string{"it has no iss", "want one"}},
+		"no aud":  {claim("aud", []string{}), []string{"it has no aud", "have the issuer add it"}},
+		"aud 5":   {claim("aud", 5), []string{"aud is missing, or is neither"}},
+		"early":   {claim("nbf", now.Unix()+3600), []string{"nbf 2026-06-01T13:00:00Z, clock", "set the clocks"}},
+		"cnf":     {claim("cnf", 1), []string{"it has the claim cnf", "bearer tokens"}},
+		"at_hash": {claim("at_hash", "x"), []string{"it has the claim at_hash"}},
 		"kid":     {noHeader("kid"), []string{"no kid", "issuer must name"}},
 		"expired": {all(claim("iat", 1), claim("exp", 2)), []string{"exp 1970-01-01T00:00:02Z", "clock 20"}},
 	} {

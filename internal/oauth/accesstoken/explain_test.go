@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/mint"
 )
 
@@ -77,6 +78,41 @@ func TestWC17_ExplainOffline(t *testing.T) {
 	}
 	if report = v.Explain(t.Context(), "a.b.c.d.e"); !strings.Contains(report[0].Refusal.Error(), "encrypted") {
 		t.Errorf("%+v", report[0])
+	}
+}
+
+// A check that passed says what the token has.
+func TestExplainDetails(t *testing.T) {
+	t.Parallel()
+	details := func(v *Verifier, c change) string {
+		var all []string
+		for _, check := range v.Explain(t.Context(), token(with(draft(), c))) {
+			all = append(all, check.Detail)
+		}
+		return strings.ReplaceAll(strings.Join(all, "|"), published().ID, "KID")
+	}
+	id := claim("jti", "J")
+	const good = `|RS256||"KID"||"at+jwt"||the header says so|"http://localhost:9000"|"http://localhost:9000/mcp"|until 2026-06-01T13:00:00Z|` +
+		`|iat 2026-06-01T12:00:00Z|1h0m0s||"client"|"alice"|"J"|"mcp:read mcp:tools"|"user"`
+	if got := details(verifier(), id); got != good {
+		t.Errorf("%s\nwant %s", got, good)
+	}
+	plain := details(provider(keycloak), all(id, header("typ", "JWT"), claim("typ", "Bearer"), noClaim("scope"), claim("nbf", now.Unix())))
+	for _, says := range []string{`"JWT"`, "typ=Bearer", "nbf 2026-06-01T12:00:00Z", "it has none|it has none"} {
+		if !strings.Contains(plain, says) {
+			t.Errorf("%s doesn't say %s", plain, says)
+		}
+	}
+	if got := details(provider(must(dialect.Named("pingone"))), all(id, noHeader("typ"))); !strings.Contains(got, "there is none") {
+		t.Error(got)
+	}
+	v := verifier()
+	v.Keys, v.Algorithms, v.Issuer, v.Audience = nil, nil, "", ""
+	got := details(v, id)
+	for _, says := range []string{"no algorithms are configured; the token says \"RS256\"", "no issuer is configured; the token says \"http", "no audience is configured; the token says \"http", "there is no key"} {
+		if !strings.Contains(got, says) {
+			t.Errorf("%s doesn't say %s", got, says)
+		}
 	}
 }
 
