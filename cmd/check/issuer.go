@@ -45,7 +45,8 @@ func checkIssuer(ctx context.Context, args []string, _ io.Reader, stdout, stderr
 	flags := flag.NewFlagSet("check issuer", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print the report as JSON")
 	throughProxy := flags.Bool("through-proxy", false, "use HTTPS_PROXY; the proxy then chooses the addresses itself")
-	flags.Var((*origins)(&options.PrivateOrigins), "private-origin", "`origin` on a private address that metadata may name, besides the issuer's own")
+	flags.Var((*origins)(&options.PrivateOrigins), "private-origin",
+		"`origin` on a private address that metadata may name, besides the issuer's own")
 	if status, done := parseFlags(flags, aboutIssuer, args, stderr); done {
 		return status
 	}

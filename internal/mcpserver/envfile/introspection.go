@@ -50,7 +50,8 @@ func (v *variables) readIntrospection() (*introspection.Config, error) {
 		}
 	}
 	if slices.Contains(c.MayOmit, "aud") {
-		v.log.Warn("answers without aud are accepted: a token for any server opens this one, unless the issuer says active only to the audience of a token",
+		v.log.Warn("answers without aud are accepted: a token for any server opens this one, "+
+			"unless the issuer says active only to the audience of a token",
 			"INTROSPECTION_MAY_OMIT", strings.Join(c.MayOmit, ","))
 	}
 	if err := v.readCredentials(c); err != nil {

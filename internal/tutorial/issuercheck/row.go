@@ -91,7 +91,10 @@ func (c *checker) registration() Feature {
 }
 
 func (c *checker) issParameter() Feature {
-	f := Feature{Column: "RFC 9207", Name: "RFC 9207 iss in answers", Value: is(c.server.IssParameter), Said: "authorization_response_iss_parameter_supported"}
+	f := Feature{
+		Column: "RFC 9207", Name: "RFC 9207 iss in answers", Value: is(c.server.IssParameter),
+		Said: "authorization_response_iss_parameter_supported",
+	}
 	if f.Value == yes {
 		f.Means = "Clients can tell which issuer answered."
 	} else {
@@ -101,7 +104,10 @@ func (c *checker) issParameter() Feature {
 }
 
 func (c *checker) documents() Feature {
-	f := Feature{Column: "CIMD", Name: "Client ID Metadata Documents", Value: is(c.server.MetadataDocuments), Said: "client_id_metadata_document_supported"}
+	f := Feature{
+		Column: "CIMD", Name: "Client ID Metadata Documents", Value: is(c.server.MetadataDocuments),
+		Said: "client_id_metadata_document_supported",
+	}
 	if f.Value == yes {
 		f.Means = "A client can use the URL of its document as client_id."
 	} else {
@@ -112,7 +118,10 @@ func (c *checker) documents() Feature {
 
 func (c *checker) authentication() Feature {
 	methods := c.server.TokenAuthMethods
-	f := Feature{Column: "public clients", Name: "clients without a secret", Value: is(slices.Contains(methods, clientauth.None)), Said: quoted(methods)}
+	f := Feature{
+		Column: "public clients", Name: "clients without a secret", Value: is(slices.Contains(methods, clientauth.None)),
+		Said: quoted(methods),
+	}
 	switch {
 	case methods == nil: // RFC 8414, section 2
 		f.Value, f.Said = unknown, "no token_endpoint_auth_methods_supported"
@@ -162,10 +171,11 @@ func keyHealth(address string, set jwks.Set, leftOut []error, err error) *Keys {
 		case key.ID == "":
 			k.Problems = append(k.Problems, "a key has no kid: no token can name it")
 		case seen[key.ID+"\n"+key.Algorithm] == 2:
-			k.Problems = append(k.Problems, fmt.Sprintf("different keys for %s have the id %.64q: tokens that name it are refused", key.Algorithm, key.ID))
+			k.Problems = append(k.Problems, fmt.Sprintf("different keys for %s have the id %.64q: tokens that name it are refused",
+				key.Algorithm, key.ID))
 		case key.Assumed:
-			k.Notes = append(k.Notes, fmt.Sprintf("the key %.64q states no alg: step 10 takes %s, or the first that JWT_ALGORITHMS lists and that fits",
-				key.ID, key.Algorithm))
+			k.Notes = append(k.Notes, fmt.Sprintf("the key %.64q states no alg: step 10 takes %s, "+
+				"or the first that JWT_ALGORITHMS lists and that fits", key.ID, key.Algorithm))
 		}
 	}
 	for _, reason := range leftOut {

@@ -204,7 +204,8 @@ func askedAbout() []counterpart {
 			start: func(p *place) error {
 				addr := freeAddress()
 				p.client = []string{
-					"--client-id", "api", "--client-secret", "secret", "--callback", "http://" + freeAddress() + "/callback", "--scope", "openid custom_scope",
+					"--client-id", "api", "--client-secret", "secret", "--callback", "http://" + freeAddress() + "/callback",
+					"--scope", "openid custom_scope",
 				}
 				if err := p.start(addr, nil, filepath.Join(*bin, "zitadel"), "--addr", addr, "--redirect", p.client[5]); err != nil {
 					return err
@@ -219,7 +220,9 @@ func askedAbout() []counterpart {
 
 // step10 starts the server of step 10, which trusts an answer for two seconds.
 func (p *place) step10(settings ...string) error {
-	env := append([]string{"MCP_SERVER_URL=" + p.url, "JWT_AUDIENCE=" + p.url + "/mcp", "INTROSPECTION_KEEP=" + answerKept.String()}, settings...)
+	env := append([]string{
+		"MCP_SERVER_URL=" + p.url, "JWT_AUDIENCE=" + p.url + "/mcp", "INTROSPECTION_KEEP=" + answerKept.String(),
+	}, settings...)
 	empty := filepath.Join(p.home, "empty.env")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		return err

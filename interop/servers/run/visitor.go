@@ -54,7 +54,8 @@ var stages = [...]string{"", "request", "resource", "server", "register", "brows
 func (v *visitor) step11(arguments ...string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(v.ctx, 2*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(*bin, "step11"), slices.Concat([]string{"--server", v.server, "--json"}, v.client, arguments)...)
+	all := slices.Concat([]string{"--server", v.server, "--json"}, v.client, arguments)
+	command := exec.CommandContext(ctx, filepath.Join(*bin, "step11"), all...)
 	logins := filepath.Join(v.home, "logins")
 	before := lines(logins)
 	_ = os.Remove(logins + ".error")
