@@ -242,3 +242,26 @@ func (t *T) both(a, b, c bool) bool { return ((a) || !keepsStatement("10")) && (
 		t.Errorf("got %v, %v", none, err)
 	}
 }
+
+// An element of a table of structs can be taken out; other lists are left alone.
+func TestInstrumentTables(t *testing.T) {
+	const source = `package p
+
+var checks = []check{{"a", first}, {"b", second}}
+
+var words = []string{"a", "b"}
+`
+	count := 0
+	next := func() string { count++; return strconv.Itoa(count) }
+	changed, mutants, err := instrument([]byte(source), func(string) bool { return true }, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mutants) != 2 || mutants[1].Key != `checks: {"b", second}` || mutants[1].Line != 3 {
+		t.Errorf("the mutants are %+v", mutants)
+	}
+	if want := `var checks = keepsElements([]check{{"a", first}, {"b", second}}, "1", "2")`; !strings.Contains(string(changed), want) ||
+		!strings.Contains(string(changed), `var words = []string{"a", "b"}`) {
+		t.Errorf("the source becomes:\n%s", changed)
+	}
+}
