@@ -25,7 +25,7 @@ type shown struct {
 }
 
 // unfolded is how many attacks of a page a reader sees without a click.
-const unfolded = 2
+const unfolded = 1
 
 // attacks shows the attacks of a step: the command, and how it ends at the naive
 // server and at the step.
