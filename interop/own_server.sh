@@ -26,11 +26,19 @@ expect() {
 stop_servers() {
   local one
   for one in "${servers[@]}"; do
+    # What go run starts is in the group of the block.
     kill -- "-$one" 2>/dev/null || kill "$one" 2>/dev/null || true
     wait "$one" 2>/dev/null || true
   done
   servers=()
 }
+
+trap 'stop_servers; clean_up' EXIT
+
+# The page's addresses are fixed.
+for port in 8000 8080; do
+  if (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then die "port $port is taken; end the program that uses it"; fi
+done
 
 # blocks FILE prints the code blocks of a page: their kind, NUL, their text, NUL.
 blocks() {

@@ -23,7 +23,8 @@ var (
 func main() {
 	flag.Parse()
 	server := newServer()
-	endpoint := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
+	endpoint := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
+		&mcp.StreamableHTTPOptions{Stateless: true}) // which 2026-07-28 needs
 	self := &url.URL{Scheme: "http", Host: *addr}
 	handler := protect(context.Background(), self, *issuer, withCaller(endpoint))
 	log.Print("listening on ", self)

@@ -27,7 +27,7 @@ var (
 
 // rules are those of this server, in the place of those that adopt printed.
 var rules = scopepolicy.Rules{
-	"initialize": {}, "server/discover": {}, "ping": {}, "completion/complete": {},
+	"initialize": {}, "server/discover": {}, "ping": {}, "completion/complete": {}, "logging/setLevel": {},
 	"tools/list":             {AnyOf: "mcp:read mcp:tools"},
 	"tools/call list_orders": {AllOf: "mcp:read"},
 	"tools/call drop_orders": {AllOf: "mcp:tools", Hidden: true},
@@ -41,7 +41,8 @@ func main() {
 	maps.Copy(rules, scopepolicy.Session)
 	policy.Rules = rules
 	server := newServer()
-	endpoint := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
+	endpoint := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
+		&mcp.StreamableHTTPOptions{Stateless: true}) // which 2026-07-28 needs
 	self := &url.URL{Scheme: "http", Host: *addr}
 	handler := protect(context.Background(), self, *issuer, withCaller(endpoint))
 	log.Print("listening on ", self)

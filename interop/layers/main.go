@@ -50,7 +50,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 		Realm: "mcp", Scope: "mcp:read", Body: mcpmessage.Refuse, ResourceMetadata: oauthmetadata.ResourceURL(site.Resource()),
 	}
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp",
-		oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), *issuer, challenge.Scope)))
+		oauthmetadata.Handler(oauthmetadata.NewResource(site.Resource(), challenge.Scope, *issuer)))
 
 	policy := scopepolicy.Policy{Rules: scopepolicy.Rules{
 		"initialize": {}, "server/discover": {}, "ping": {}, "completion/complete": {}, "logging/setLevel": {},

@@ -23,7 +23,7 @@ import (
 // scopes: what each operation needs; what no rule names is refused
 var policy = scopepolicy.Policy{
 	Rules: scopepolicy.Rules{
-		"initialize": {}, "server/discover": {}, "ping": {},
+		"initialize": {}, "server/discover": {}, "ping": {}, "logging/setLevel": {},
 		"tools/list":              {AnyOf: "mcp:read mcp:tools"},
 		"tools/call list_orders":  {AllOf: "mcp:read"},
 		"tools/call create_order": {AllOf: "mcp:tools"},
@@ -53,7 +53,7 @@ func protect(ctx context.Context, self *url.URL, issuer string, mcp http.Handler
 
 	// metadata: say who issues tokens for this server
 	challenge.ResourceMetadata = oauthmetadata.ResourceURL(resource)
-	document := oauthmetadata.NewResource(resource, issuer, challenge.Scope)
+	document := oauthmetadata.NewResource(resource, challenge.Scope, issuer)
 	document.Name = "My orders"
 	mux.Handle("GET /.well-known/oauth-protected-resource/mcp", oauthmetadata.Handler(document))
 

@@ -66,6 +66,7 @@ func TestProtect(t *testing.T) {
 		has                       string
 	}{
 		"the metadata":       {"GET", "/.well-known/oauth-protected-resource/mcp", "", "", nil, 200, `"resource": "` + base + `/mcp"`},
+		"whom to ask":        {"GET", "/.well-known/oauth-protected-resource/mcp", "", "", nil, 200, `"` + provider.Issuer() + `"`},
 		"no token":           {"POST", "/mcp", "", call("list_orders"), nil, 401, "missing_token"},
 		"for another server": {"POST", "/mcp", token("http://other.test/mcp", "mcp:read"), call("list_orders"), nil, 401, "invalid_token"},
 		"a good call":        {"POST", "/mcp", good, call("list_orders"), nil, 200, "inside"},
