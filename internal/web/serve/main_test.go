@@ -216,7 +216,7 @@ func TestFrontPage(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		"refused":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 403) }, "GET", "/", 403},
+		"refused":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }, "GET", "/", 403},
 		"answered":     {ok, "GET", "/", 200},
 		"another path": {http.NotFound, "GET", "/x", 404},
 		"a POST":       {http.NotFound, "POST", "/", 404},
