@@ -48,7 +48,7 @@ var checks = []check{
 	{"start", "it is valid already (RFC 7519, section 4.1.5)", theClaims, (*examination).notBefore},
 	{"issue", "it says when it was issued, and that has been (RFC 7519, section 4.1.6)", theClaims, (*examination).issued},
 	{"lifetime", "it is not valid for too long", theClaims, (*examination).lifetime},
-	{"binding", "it can be used without a proof that the client has a key (RFC 9449, section 7.1)", theClaims, (*examination).unbound},
+	{"binding", "it is not bound to a key of the client, whose proof this server does not check (RFC 9449, section 7.1)", theClaims, (*examination).unbound},
 	{"client", "it names the client (RFC 9068, section 2.2)", theClaims, (*examination).client},
 	{"subject", "it names the user, or is a client's own (RFC 9068, section 2.2)", theClaims, (*examination).subject},
 	{"id", "it has an id, by which it can be found in logs (RFC 9068, section 2.2)", theClaims, (*examination).tokenID},

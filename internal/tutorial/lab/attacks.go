@@ -20,7 +20,8 @@ var Attacks = []Attack{
 	{
 		Step: 1, Name: "origin-prefix", Fault: "origin-prefix",
 		Title: "A page whose name begins like yours",
-		Why:   "The naive server compares the beginning of the Origin with http://localhost, and anybody can register a name that begins so.",
+		Why: "The naive server compares the beginning of the Origin with http://localhost, and anybody can register a name that begins so. " +
+			"The health report is harmless. With a tool in its place, the page could use the tool and read the result.",
 		Stops: "The step parses the Origin and compares scheme, host and port (RFC 6454, section 4).",
 		Gets:  gets(`"status":"healthy"`, "the page gets its answer"),
 	},
@@ -28,7 +29,7 @@ var Attacks = []Attack{
 		Step: 1, Name: "host-rebound-same-origin", Fault: "no-host-check", Era: matrix.Legacy,
 		Title: "A name that leads to this machine (DNS rebinding)",
 		Why: "The page's own name resolves to 127.0.0.1 by now. Origin and Host are equal, so the naive server takes the page for one of its own, " +
-			"and nobody asks whether it has that name.",
+			"and nobody asks whether it has that name. The port is that of the server which the page wants to reach.",
 		Stops: "The step has a list of the names by which it may be called (MCP, Streamable HTTP, \"Security\").",
 		Also:  "To see it in your browser, open [lab/rebind.html](lab/rebind.html).",
 		Gets:  ran(),
@@ -37,14 +38,14 @@ var Attacks = []Attack{
 		Step: 2, Name: "method-two-readers", Fault: "two-readers",
 		Title: "One message, two readers",
 		Why: "The check of the naive server reads \"method\" and sees a harmless ping. " +
-			"The library behind it also takes \"METHOD\", and runs the tool for administrators.",
+			"The library behind it also takes \"METHOD\", and runs audit, a tool for administrators alone (step 8 brings it).",
 		Stops: "The step reads a message once, strictly, and hands on that reading (JSON-RPC 2.0; CVE-2026-27896).",
 		Gets:  gets(`"decisions"`, "the hidden tool runs"),
 	},
 	{
 		Step: 2, Name: "type-text", Fault: "any-content-type",
 		Title: "A body that any page may send",
-		Why: "A browser sends text/plain to other sites without asking first (no preflight). " +
+		Why: "Before a page sends application/json to another site, the browser asks that site for permission (a preflight). For text/plain it doesn't ask. " +
 			"The naive server doesn't look at the type, so any page can send it messages.",
 		Stops: "The step takes application/json alone, for which a browser asks first (Fetch, \"CORS-safelisted request-header\").",
 		Gets:  gets(`"result":{}`, "the message is read"),
@@ -54,7 +55,7 @@ var Attacks = []Attack{
 		Title: "An argument that the schema forbids",
 		Why:   "The tool says that it repeats a message ten times at most. The naive server publishes that schema and holds no call against it.",
 		Stops: "The step checks the arguments of each call against the tool's own schema (MCP, tools, \"Security Considerations\").",
-		Gets:  gets(`"text":"hihihihihihihihihihihi"`, "eleven times"),
+		Gets:  gets(`"text":"hihihihihihihihihihihi"`, "the tool repeats eleven times"),
 	},
 	{
 		Step: 5, Name: "private-key", Fault: "private-key-served",
@@ -67,7 +68,7 @@ var Attacks = []Attack{
 	{
 		Step: 6, Name: "flaw-hs256-public-key", Fault: "alg-from-token", Era: matrix.Legacy,
 		Title: "The public key as a secret",
-		Why: "The token says HS256, so the naive server computes an HMAC with the key that it has. That key is public: " +
+		Why: "The token says HS256, a signature that one shared secret makes and verifies (an HMAC). The naive server takes the key that it has for this secret. That key is public: " +
 			"the attacker has it, too.",
 		Stops: "At the step an algorithm belongs to the key, and the token doesn't choose (RFC 8725, section 3.1).",
 		Gets:  ran(),
@@ -105,8 +106,9 @@ var Attacks = []Attack{
 	{
 		Step: 7, Name: "metadata-host", Fault: "metadata-from-host",
 		Title: "A foreign name in the metadata",
-		Why: "The naive server writes the Host header into its metadata. A cache that keeps this answer sends the next client " +
-			"to the attacker's server.",
+		Why: "The naive server writes the Host header into its metadata. A cache that keeps this answer gives it to the next client. " +
+			"A client that compares resource with the URL that it called stops there, so nobody can use the server. " +
+			"A client that doesn't compare asks for a token for evil.com.",
 		Stops: "At the step all stated URLs come from the configuration, and a foreign Host is refused (RFC 9728, sections 3.3 and 7.3).",
 		Gets:  gets("http://evil.com/mcp", "the attacker's name"),
 	},
@@ -120,15 +122,17 @@ var Attacks = []Attack{
 	{
 		Step: 8, Name: "audit-by-name", Fault: "admin-by-name", Era: matrix.Legacy,
 		Title: "A user with the right name",
-		Why:   "The naive server takes whoever is called admin for an administrator. At many providers users choose their own names.",
+		Why: "The naive server takes whoever is called admin for an administrator. At many providers users choose their own names. " +
+			"The token of this command has that name, and the role user alone.",
 		Stops: "The step reads roles, which the issuer gives, and no names (RFC 9068, section 2.2.3.1).",
 		Gets:  gets(`"decisions"`, "the hidden tool runs"),
 	},
 	{
-		Step: 10, Name: "provider-refresh-token-typed", Fault: "no-token-type", Era: matrix.Legacy,
-		Title: "A refresh token as an access token",
-		Why:   "A provider signs several kinds of tokens with one key. The naive server checks the signature and takes each of them.",
-		Stops: "The step also reads the provider's own claim for the kind of a token (RFC 8725, sections 3.11 and 3.12).",
+		Step: 10, Name: "provider-id-token-typed", Fault: "no-token-type", Era: matrix.Legacy,
+		Title: "An ID token as an access token",
+		Why: "A provider signs several kinds of tokens with one key. The naive server checks the signature and takes each of them. " +
+			"Even the type in the header is at+jwt here, as step 6 wants it.",
+		Stops: "The step also reads the provider's own claim for the kind of a token: typ, which says ID (RFC 8725, sections 3.11 and 3.12).",
 		Gets:  ran(),
 	},
 	{
@@ -161,7 +165,7 @@ var Attacks = []Attack{
 		"Now the attacker has a token of alice that is good at http://localhost:9001", "describes"),
 	hostile("mixup", "no-iss-check", "An answer of another authorization server (mix-up)",
 		"The attacker's authorization server sends the user to the honest one. The code is the honest one's, and the naive client sends it to the attacker.",
-		"Step 11 wants iss in the answer to be the issuer that it asked (RFC 9207, section 2.4).",
+		"Step 11 wants iss in the answer to be the issuer that it asked. That issuer promises iss, and the answer has none (RFC 9207, section 2.4).",
 		"The code goes to http://localhost:9666/mixup/token", "iss"),
 }
 

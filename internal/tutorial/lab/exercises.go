@@ -12,6 +12,8 @@ type Exercise struct {
 	// mutation names it, or the beginning of its name. Empty for an exercise without a
 	// recipe.
 	Folder, Line string
+	// Which is Markdown that says which line it is, where the file has several that read so.
+	Which string
 	// Task is what to build, where there is no recipe.
 	Task string
 	// Trials are what gets in without the line; or what must be so once the task is
@@ -397,6 +399,7 @@ var Exercises = []Exercise{
 	{
 		ID: "11.1", Step: 11, Title: "Whose metadata is this?",
 		Folder: "internal/mcpclient/mcpauth", Line: "fetcher.discoverResource: if err != nil #2",
+		Which: ", the one below `bind` in `discoverResource`",
 		Trials: []Trial{
 			{What: "a server whose metadata name another server", Server: "impostor", Says: "Now the attacker has a token of alice"},
 		},

@@ -94,6 +94,9 @@ func (a Attack) AtStep() string {
 func (a Attack) command(base string) string {
 	row := a.Row()
 	command := row.Request.Curl(base, a.Era)
+	if base == NaiveURL { // a rebound name keeps the port of the server that it leads to
+		command = strings.ReplaceAll(command, "evil.com:9000", "evil.com:9001")
+	}
 	if row.Request.Token == nil || !strings.Contains(command, "$TOKEN") {
 		return command
 	}
@@ -109,6 +112,20 @@ func NaiveProgram(step int) string {
 	return "go run ./cmd/naive"
 }
 
+// NaivePlace says where the naive servers of a step listen, and how that step starts
+// them.
+func NaivePlace(step int) string {
+	switch {
+	case step < guarded:
+		return "It listens on port 9001, and `-open` means that it asks for no token."
+	case step == 9:
+		return "Its authorization server listens on port 8081."
+	case step == 11:
+		return "Its attacker's servers listen on port 9666, and the honest ones that they abuse on 9001 and 8081."
+	}
+	return "It listens on port 9001 and takes the tokens of the step beside it; stop the one that runs with `-open`."
+}
+
 // StepPrograms are the programs that the attacks of a step need beside it, each in a
 // terminal of its own.
 func StepPrograms(step int) []string {
@@ -116,7 +133,7 @@ func StepPrograms(step int) []string {
 	case step > len(manifest.Steps) || manifest.Steps[step-1].Number == 11:
 		return nil // the client runs when it attacks
 	case step == provided:
-		return []string{"go run ./cmd/step9", "go run ./cmd/step10"}
+		return []string{"go run ./cmd/step9", "go run ./cmd/step10 -challenge-scopes mcp:read"}
 	}
 	return []string{fmt.Sprintf("go run ./cmd/step%d", step)}
 }

@@ -57,9 +57,12 @@ func get(target string, headers ...string) Request {
 	return Request{Method: http.MethodGet, Target: target, Headers: headers}
 }
 
-// post is a POST of JSON to the MCP endpoint, with a good token.
+// post is a POST of JSON to the MCP endpoint, with a good token. A Content-Type in
+// headers takes the place of application/json.
 func post(body string, headers ...string) Request {
-	return Request{Body: body, Headers: append(headers, jsonType), Token: alice}
+	request := Request{Body: body, Headers: slices.Clone(headers), Token: alice}
+	request.addHeader(jsonType)
+	return request
 }
 
 // told is a row for a fact that the answer to introduce has from a step on.

@@ -38,15 +38,15 @@ func rowsOfStep1() []Row {
 		{
 			ID: "host-rebound", Refs: []string{"RS02", "A04"}, Attack: true,
 			Title:   "DNS rebinding: a foreign host name that resolves to this server",
-			Request: Request{Method: "GET", Target: "/health", Host: "evil.com:8080"},
+			Request: Request{Method: "GET", Target: "/health", Host: "evil.com:9000"},
 			Want:    []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
 		},
 		{
 			ID: "host-rebound-same-origin", Refs: []string{"RS02", "A04"}, Attack: true,
 			Title: "DNS rebinding, with an Origin equal to the Host",
 			Request: Request{
-				Call: echoCall, Token: alice, Host: "evil.com:8080",
-				Headers: []string{"Origin: http://evil.com:8080"},
+				Call: echoCall, Token: alice, Host: "evil.com:9000",
+				Headers: []string{"Origin: http://evil.com:9000"},
 			},
 			Want: []Want{{From: 1, Status: 403, Error: "host_not_allowed"}},
 		},

@@ -247,6 +247,12 @@ func rowsOfStep2() []Row {
 			Want: absentUntil(2, Want{Status: 415, RPC: -32600}),
 		},
 		{
+			ID: "type-twice", Refs: []string{"RS03", "A06"}, Attack: true,
+			Title:   "two Content-Type headers: text/plain, and then application/json",
+			Request: post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, "Content-Type: text/plain", jsonType),
+			Want:    absentUntil(2, Want{Status: 415, RPC: -32600}),
+		},
+		{
 			ID: "version-unknown", Refs: []string{"RS03", "A18"}, Attack: true,
 			Title:   "a protocol version that isn't known",
 			Request: post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, "MCP-Protocol-Version: 1999-01-01"),

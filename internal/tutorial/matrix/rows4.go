@@ -8,7 +8,7 @@ func rowsOfStep4() []Row {
 	broken := func(words string) Want {
 		return Want{
 			Status: 200, Has: []string{`"isError":true`, words},
-			Lacks: []string{"structuredContent", "Got:"},
+			Lacks: []string{"structuredContent", "Got:"}, Note: "isError",
 		}
 	}
 	long := &Call{Method: "tools/call", Name: strings.Repeat("a", 100_000)}

@@ -71,7 +71,7 @@ func rowsOfStep7() []Row {
 				"X-Forwarded-Proto: https",
 				"Forwarded: host=evil.com",
 			),
-			Want: absentUntil(7, Want{Status: 200, Has: resource, Lacks: never}),
+			Want: absentUntil(7, Want{Status: 200, Has: resource, Lacks: never, Note: "the configured URLs"}),
 		},
 		{
 			ID: "server-metadata-forwarded", Refs: []string{"RS09", "E01"}, Attack: true,

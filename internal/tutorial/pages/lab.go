@@ -40,11 +40,12 @@ func (w *Writer) attacks(page string, step int) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "The attacks work at [`naive`](%s), a server that is wrong on purpose. It runs in a terminal of its own:\n\n%s\n",
-		link(page, "internal/tutorial/naive/server.go"), fence("sh", lab.NaiveProgram(step)))
+	fmt.Fprintf(&b, "The attacks work at [`naive`](%s), a server that is wrong on purpose. %s Start it in a terminal of its own:\n\n%s\n",
+		link(page, "internal/tutorial/naive/server.go"), lab.NaivePlace(step), fence("sh", lab.NaiveProgram(step)))
 	for _, command := range lab.StepPrograms(step) {
 		fmt.Fprintf(&b, "And in another one:\n\n%s\n", fence("sh", command))
 	}
+	shownAt := map[string]bool{} // answers of the step, which are often the same
 	for i, attack := range lab.Of(step) {
 		atNaive, atStep, err := s.carryOut(attack)
 		if err != nil {
@@ -58,8 +59,13 @@ func (w *Writer) attacks(page string, step int) (string, error) {
 				whole += fmt.Sprintf("[%s](%s): %s\n\n", fault.Name, link(page, "internal/tutorial/naive/"+fault.File), cell(fault.Says))
 			}
 		}
-		whole += fmt.Sprintf("At <code>naive</code>:\n\n%s\nThe same at step %d:\n\n%s\n%s\n</details>\n\n",
-			atNaive.output, step, fence("sh", attack.AtStep()), atStep.output)
+		whole += fmt.Sprintf("At <code>naive</code>:\n\n%s\nThe same at step %d:\n\n%s\n", atNaive.output, step, fence("sh", attack.AtStep()))
+		if shownAt[atStep.output] {
+			whole += "It gives the same answer as to an attack above.\n\n</details>\n\n"
+		} else {
+			whole += atStep.output + "\n</details>\n\n"
+		}
+		shownAt[atStep.output] = true
 		if i < unfolded {
 			fmt.Fprintf(&b, "### ⚔ %s\n\n%s", attack.Title, whole)
 		} else {
@@ -231,13 +237,13 @@ func (w *Writer) exercises(page string, step int) (string, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Take a check out, and see what gets in. `go run ./cmd/exercise %d.1` does it in a copy: it builds the step without the line, "+
-		"starts it on a free port, sends the requests, and asks which check that was. By hand, delete the line, start the step, send the request, "+
-		"and put the line back.\n\n", step)
+		"starts it on a free port, sends the requests, and asks which check that was. By hand, delete the line (of an if or a case all of it), start the step, "+
+		"send the request, and put it back.\n\n", step)
 	for _, e := range lab.ExercisesOf(step) {
 		fmt.Fprintf(&b, "- **%s %s** ", e.ID, e.Title)
 		if line, ok := lines[e.ID]; ok {
-			fmt.Fprintf(&b, "Take out, in [%s](%s): <code>%s</code>. What gets in? Try %s.\n",
-				path.Base(line.File), link(page, line.File), html.EscapeString(line.Text), triedBy(page, e))
+			fmt.Fprintf(&b, "Take out, in [%s](%s): <code>%s. What gets in? Try %s.\n",
+				path.Base(line.File), link(page, line.File), html.EscapeString(line.Text)+"</code>"+e.Which, triedBy(page, e))
 		} else {
 			fmt.Fprintf(&b, "Without a recipe: %s `go run ./cmd/exercise %s` says what is missing.\n", e.Task, e.ID)
 		}

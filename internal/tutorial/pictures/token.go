@@ -16,7 +16,7 @@ import (
 // meaning explains the members of a token, in the order in which they are shown.
 // A claim that gentoken begins to write needs a line here.
 var meaning = []struct{ name, says string }{
-	{"typ", "an access token, not an ID token"},
+	{"typ", "which kind of token: an access token"},
 	{"alg", "how it was signed; the server has its own list"},
 	{"kid", "which key of the issuer signed it"},
 	{"iss", "who issued it: the issuer"},
