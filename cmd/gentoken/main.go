@@ -174,7 +174,7 @@ func (o *options) roles(username string) []string {
 
 // mint signs a token for a user, with the flaw that was asked for.
 func (o *options) mint(username, scopes string, lifetime time.Duration) (string, error) {
-	private, err := keys.Private(o.keys)
+	private, err := keys.Private(o.keys, localfile.OwnerOnly)
 	if err != nil {
 		return "", err
 	}

@@ -10,11 +10,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 	"mcp-auth-step-by-step/internal/web/version"
@@ -76,8 +78,31 @@ func TestGrants(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := readKey(file); err == nil || !strings.Contains(err.Error(), "openssl") {
+	if _, err := readKey(file, localfile.OwnerOnly); err == nil || !strings.Contains(err.Error(), "openssl") {
 		t.Errorf("a file without a key: %v", err)
+	}
+}
+
+// WD18: a client's key that others can read is not used, unless a container
+// platform mounted it for a group.
+func TestWD18_OpenModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such modes")
+	}
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, []byte("not a key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode][2]bool{0o600: {true, true}, 0o440: {false, true}, 0o604: {false, false}, 0o660: {false, false}} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		for i, mounted := range []bool{false, true} {
+			_, err := (&options{clientID: "x", clientKey: file, mountedKeys: mounted}).preRegistered()
+			if err == nil || strings.Contains(err.Error(), "chmod 600") == want[i] {
+				t.Errorf("mode %04o, mounted: %t: %v", mode, mounted, err)
+			}
+		}
 	}
 }
 

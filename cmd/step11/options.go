@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
@@ -26,6 +27,7 @@ type options struct {
 	list                                      bool
 	arguments                                 arguments
 	clientID, clientSecret, clientKey, keyID  string
+	mountedKeys                               bool
 	metadataURL, issuer, callback, scope      string
 	grant, assertion, idToken                 string
 	idpEndpoint, idpClientID, idpClientSecret string
@@ -117,6 +119,7 @@ func (o *options) defineUser(f *flag.FlagSet) {
 func (o *options) defineClient(f *flag.FlagSet) {
 	f.StringVar(&o.clientID, "client-id", "", "`id` of a client that the authorization server knows already")
 	f.StringVar(&o.clientSecret, "client-secret", "", "its `secret`; better in STEP11_CLIENT_SECRET, where other users can't read it")
+	f.BoolVar(&o.mountedKeys, "mounted-key", false, "accept a --client-key that its group can read, and a symbolic link to it: as container platforms mount secrets")
 	f.StringVar(&o.clientKey, "client-key", "", "`file` with its private key in PEM, in place of a secret")
 	f.StringVar(&o.keyID, "client-key-id", "", "`kid` of that key, where the authorization server needs it")
 	f.StringVar(&o.issuer, "issuer", "", "the only `issuer` that these credentials are sent to")
@@ -254,7 +257,11 @@ func (o *options) preRegistered() (*mcpauth.PreRegistered, error) {
 	if o.clientKey == "" {
 		return known, nil
 	}
-	key, err := readKey(o.clientKey)
+	access := localfile.OwnerOnly
+	if o.mountedKeys {
+		access = localfile.Mounted
+	}
+	key, err := readKey(o.clientKey, access)
 	known.Key = key
 	return known, err
 }
@@ -272,8 +279,8 @@ func readSmall(path string) ([]byte, error) {
 }
 
 // readKey reads a private key: PKCS #8, or the older forms of RSA and EC.
-func readKey(path string) (crypto.Signer, error) {
-	text, err := readSmall(path)
+func readKey(path string, access localfile.Access) (crypto.Signer, error) {
+	text, err := localfile.ReadSecret(path, access, maxFile)
 	if err != nil {
 		return nil, err
 	}

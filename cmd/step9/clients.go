@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/localfile"
 )
 
 // Which clients the embedded server lets in, beyond what the realm file says.
@@ -21,6 +22,14 @@ var (
 	advertise = flag.Bool("advertise-documents", false,
 		"advertise client metadata documents even if only those on this machine are accepted (for tests)")
 )
+
+// keyAccess says who may read the private key.
+func keyAccess() localfile.Access {
+	if *access {
+		return localfile.Mounted
+	}
+	return localfile.OwnerOnly
+}
 
 // letIn permits what the flags name.
 func letIn(r *realm.Realm) error {

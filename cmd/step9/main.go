@@ -37,6 +37,7 @@ var (
 
 	// of the embedded server
 	keyDir = flag.String("keys", "keys/authorization-server", "`folder` of the embedded server's key pair, created on first use")
+	access = flag.Bool("mounted-keys", false, "accept a private key that its group can read, and symbolic links: as container platforms mount secrets")
 	state  = flag.String("state", "", "`file` in which the embedded server keeps registrations, refresh tokens and consents (default memory)")
 
 	// of Keycloak
@@ -77,7 +78,7 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 	if *advertise {
 		site.Log.Warn("client metadata documents are advertised: clients with documents on hosts that -document-hosts does not name will fail")
 	}
-	if config.Keys, err = authserver.OpenKeyRing(*keyDir); err != nil {
+	if config.Keys, err = authserver.OpenKeyRing(*keyDir, keyAccess()); err != nil {
 		return nil, err
 	}
 	if *state != "" {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
@@ -42,9 +43,10 @@ func GenerateKeyRing() (*KeyRing, error) {
 
 // OpenKeyRing signs with the key pair of a folder, which is made on first use.
 // Public keys that gentoken --generate-keys put aside there are shown until
-// the last token that they can have signed has ended.
-func OpenKeyRing(dir string) (*KeyRing, error) {
-	signing, err := keys.Private(dir)
+// the last token that they can have signed has ended. access says who may read the
+// private key.
+func OpenKeyRing(dir string, access localfile.Access) (*KeyRing, error) {
+	signing, err := keys.Private(dir, access)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
 )
@@ -160,7 +161,7 @@ func TestKeysAreKeptAndTheirBackupsShown(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")
 	ids := func() []string {
-		ring, err := OpenKeyRing(dir)
+		ring, err := OpenKeyRing(dir, localfile.OwnerOnly)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +185,7 @@ func TestKeysAreKeptAndTheirBackupsShown(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, keys.PrivateFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenKeyRing(dir); err == nil {
+	if _, err := OpenKeyRing(dir, localfile.OwnerOnly); err == nil {
 		t.Error("opened without a private key")
 	}
 }

@@ -1,11 +1,13 @@
 // Package localfile writes files whole: a reader sees the old content or the
 // new one and never a part, a crash leaves one of the two, and no symbolic
-// link is followed.
+// link is followed. It reads secrets and configuration only from files that
+// nobody else can have changed.
 package localfile
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,6 +58,67 @@ func write(path string, content []byte, mode fs.FileMode) (name string, err erro
 		return "", errors.Join(err, os.Remove(file.Name()))
 	}
 	return file.Name(), nil
+}
+
+// Access says who may read a secret besides its owner.
+type Access int
+
+const (
+	// OwnerOnly is for secrets in a regular file of the user's.
+	OwnerOnly Access = iota
+	// Mounted is for secrets that a container platform puts there: a group can
+	// read them, and their names are symbolic links.
+	Mounted
+)
+
+// ReadSecret reads a file of at most limit bytes that holds a secret. It refuses a
+// file that others can read or write; see [CheckSecret] and [Access].
+func ReadSecret(path string, access Access, limit int64) ([]byte, error) {
+	if access == OwnerOnly {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() { // opening a pipe would wait
+			return nil, CheckSecret(path, info)
+		}
+	}
+	return read(path, limit, func(info fs.FileInfo) error {
+		if mode := info.Mode(); access == Mounted && mode.IsRegular() && (runtime.GOOS == "windows" || mode.Perm()&0o037 == 0) {
+			return nil
+		}
+		return CheckSecret(path, info)
+	})
+}
+
+// ReadConfiguration reads a file of at most limit bytes. It refuses a file that
+// everybody can write; see [CheckConfiguration].
+func ReadConfiguration(path string, limit int64) ([]byte, error) {
+	return read(path, limit, func(info fs.FileInfo) error { return CheckConfiguration(path, info) })
+}
+
+// read reads a file if the opened file passes a check.
+func read(path string, limit int64, check func(fs.FileInfo) error) (content []byte, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: name a file", path)
+	}
+	if err := check(info); err != nil {
+		return nil, err
+	}
+	content, err = io.ReadAll(io.LimitReader(file, limit+1))
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes, so it can't be what is wanted here", path, limit)
+	}
+	return content, err
 }
 
 // CheckSecret refuses a file that the group or others can read or write, and one

@@ -3,8 +3,6 @@ package realm
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/localfile"
@@ -28,7 +26,7 @@ func Open(path string, lookup func(string) (string, bool)) (*File, error) {
 		path = "the demo realm"
 	} else {
 		var err error
-		if text, err = readConfiguration(path); err != nil {
+		if text, err = localfile.ReadConfiguration(path, maxFile); err != nil {
 			return nil, fmt.Errorf("the realm file can't be used: %w", err)
 		}
 	}
@@ -39,22 +37,8 @@ func Open(path string, lookup func(string) (string, bool)) (*File, error) {
 	return &File{Path: path, Members: members}, nil
 }
 
-// readConfiguration reads a file, unless everybody can write it.
-func readConfiguration(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := localfile.CheckConfiguration(path, info); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(file)
-}
+// maxFile is larger than any realm that is read here, in bytes.
+const maxFile = 4 << 20
 
 // Realm is what the file says. Errors name the member at fault.
 func (f *File) Realm() (*Realm, error) {

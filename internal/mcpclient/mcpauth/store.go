@@ -112,15 +112,9 @@ func (s *FileStore) read(path string) (*Entry, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file; delete it and log in again", path)
 	}
-	if err := onlyForOwner(path, info); err != nil {
-		return nil, err
-	}
-	if info.Size() > maxEntry {
-		return nil, fmt.Errorf("%s is too large to be an entry; delete it and log in again", path)
-	}
-	text, err := os.ReadFile(path)
+	text, err := localfile.ReadSecret(path, localfile.OwnerOnly, maxEntry)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; or delete it and log in again", err)
 	}
 	entry := &Entry{}
 	if err := json.Unmarshal(text, entry); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/joho/godotenv"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
 	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/mcpserver/trust"
@@ -141,13 +142,16 @@ type variables struct {
 	log    *slog.Logger
 }
 
+// maxFile is more than an environment file needs, in bytes.
+const maxFile = 64 << 10
+
 // load reads the file.
 func load(file string, getenv func(string) string, log *slog.Logger) (*variables, error) {
 	named := file != ""
 	if !named {
 		file = Default
 	}
-	text, err := os.ReadFile(file)
+	text, err := localfile.ReadConfiguration(file, maxFile)
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) && !named:

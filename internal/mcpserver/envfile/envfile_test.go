@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -253,5 +254,39 @@ func TestNamedFileMustBeThere(t *testing.T) {
 	}
 	if _, err := Read(".", &site); err == nil || !strings.Contains(err.Error(), "can't be read") {
 		t.Error(err)
+	}
+}
+
+// WD18: an environment file that everybody can write is not read, nor one that is
+// none.
+func TestWD18_OpenModes(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "some.env")
+	if err := os.WriteFile(file, []byte("JWT_ISSUER=https://id.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(file string) error {
+		quiet := site
+		quiet.Log = slog.New(slog.DiscardHandler)
+		_, err := read(file, func(string) string { return "" }, quiet)
+		return err
+	}
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o664: true, 0o666: false, 0o602: false} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(file); runtime.GOOS != "windows" && ((err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod o-w "+file)) {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+	if err := ask(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("a folder: %v", err)
+	}
+	if err := os.WriteFile(file, bytes.Repeat([]byte{'#'}, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Chmod(file, 0o600)
+	if err := ask(file); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("a huge file: %v", err)
 	}
 }

@@ -107,14 +107,7 @@ func (v *variables) checkSecrets() error {
 }
 
 func readKey(path string) (key crypto.Signer, err error) {
-	info, err := os.Lstat(path)
-	if err == nil {
-		err = localfile.CheckSecret(path, info)
-	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(path)
+	text, err := localfile.ReadSecret(path, localfile.OwnerOnly, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,9 @@ const (
 // Algorithm is the one for which the pair is used.
 const Algorithm = "RS256"
 
+// maxFile is more than any key of ours needs, in bytes.
+const maxFile = 64 << 10
+
 // Public returns the public key of a folder. On first use it makes the pair.
 // Where only the public file is there, as on a server that should not be able
 // to sign, it is enough.
@@ -44,7 +47,7 @@ func Public(dir string) (jwks.Key, error) {
 // ReadPublic reads one file with a public key, as [PublicFile] and its backups
 // are. It makes nothing.
 func ReadPublic(path string) (jwks.Key, error) {
-	text, err := os.ReadFile(path)
+	text, err := localfile.ReadConfiguration(path, maxFile)
 	if err != nil {
 		return jwks.Key{}, err
 	}
@@ -59,14 +62,15 @@ func ReadPublic(path string) (jwks.Key, error) {
 	return key, nil
 }
 
-// Private returns the private key of a folder. On first use it makes the pair.
-func Private(dir string) (*rsa.PrivateKey, error) {
+// Private returns the private key of a folder. On first use it makes the pair. It
+// refuses a private key that others than access says can read.
+func Private(dir string, access localfile.Access) (*rsa.PrivateKey, error) {
 	public, err := Public(dir)
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, PrivateFile)
-	key, err := readPrivate(path)
+	key, err := readPrivate(path, access)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s is missing, so no token can be signed: "+
@@ -128,7 +132,7 @@ func makePair(dir string) error {
 		return err
 	}
 	private := filepath.Join(dir, PrivateFile)
-	key, err := readPrivate(private)
+	key, err := readPrivate(private, localfile.Mounted)
 	if errors.Is(err, fs.ErrNotExist) {
 		fresh, genErr := rsa.GenerateKey(rand.Reader, jwks.MinRSABits)
 		if genErr != nil {
@@ -141,7 +145,7 @@ func makePair(dir string) error {
 		if err := localfile.Create(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
 			return err
 		}
-		key, err = readPrivate(private)
+		key, err = readPrivate(private, localfile.OwnerOnly)
 	}
 	if err != nil {
 		return err
@@ -153,8 +157,8 @@ func makePair(dir string) error {
 	return localfile.Create(filepath.Join(dir, PublicFile), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
 }
 
-func readPrivate(path string) (*rsa.PrivateKey, error) {
-	text, err := os.ReadFile(path)
+func readPrivate(path string, access localfile.Access) (*rsa.PrivateKey, error) {
+	text, err := localfile.ReadSecret(path, access, maxFile)
 	if err != nil {
 		return nil, err
 	}

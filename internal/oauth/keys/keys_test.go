@@ -10,17 +10,20 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 )
 
@@ -40,7 +43,7 @@ func TestMain(m *testing.M) {
 
 // idOf is the id of a folder's pair, or what is wrong with it.
 func idOf(dir string) string {
-	key, err := Private(dir)
+	key, err := Private(dir, localfile.OwnerOnly)
 	if err != nil {
 		return err.Error()
 	}
@@ -122,7 +125,7 @@ func TestMadeOnFirstUse(t *testing.T) {
 	if text := must(os.ReadFile(filepath.Join(dir, ".gitignore"))); string(text) != "*\n!.gitignore\n" {
 		t.Errorf(".gitignore: %q", text)
 	}
-	key, err := Private(dir)
+	key, err := Private(dir, localfile.OwnerOnly)
 	if err != nil || !key.PublicKey.Equal(public.Public) || key.N.BitLen() < 2048 || key.Validate() != nil {
 		t.Errorf("Private: %v, not the pair of Public", err)
 	}
@@ -167,7 +170,7 @@ func TestPublicFileAlone(t *testing.T) {
 	if got := names(t, dir); !slices.Equal(got, []string{PublicFile}) {
 		t.Errorf("files: %q", got)
 	}
-	_, err = Private(dir)
+	_, err = Private(dir, localfile.OwnerOnly)
 	tells(t, err, filepath.Join(dir, PrivateFile), "is missing", "gentoken --generate-keys")
 }
 
@@ -223,7 +226,7 @@ func TestBrokenFiles(t *testing.T) {
 			dir := folder(t, files)
 			_, err := Public(dir)
 			tells(t, err, filepath.Join(dir, PublicFile), "gentoken --generate-keys")
-			_, err = Private(dir)
+			_, err = Private(dir, localfile.OwnerOnly)
 			tells(t, err, filepath.Join(dir, PublicFile), "gentoken --generate-keys")
 			if got := must(os.ReadFile(filepath.Join(dir, PublicFile))); !bytes.Equal(got, content) {
 				t.Error("the file was changed")
@@ -244,7 +247,7 @@ func TestBrokenFiles(t *testing.T) {
 			files := without(PrivateFile)
 			files[PrivateFile] = content
 			dir := folder(t, files)
-			_, err := Private(dir)
+			_, err := Private(dir, localfile.OwnerOnly)
 			tells(t, err, filepath.Join(dir, PrivateFile), "gentoken --generate-keys")
 			if _, err := Public(dir); err != nil {
 				t.Errorf("servers don't need the private key: %v", err)
@@ -262,7 +265,7 @@ func TestBrokenFiles(t *testing.T) {
 		files := without(PrivateFile)
 		files[PrivateFile] = block("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(weak)))
 		dir := folder(t, files)
-		_, err := Private(dir)
+		_, err := Private(dir, localfile.OwnerOnly)
 		tells(t, err, dir, PrivateFile, PublicFile, "don't belong together", "gentoken --generate-keys")
 	})
 	t.Run("folder in the way", func(t *testing.T) {
@@ -311,7 +314,7 @@ func TestReplaceKeepsBackups(t *testing.T) {
 					t.Errorf("%s is lost", name)
 				}
 			}
-			key, err := Private(dir)
+			key, err := Private(dir, localfile.OwnerOnly)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -392,5 +395,55 @@ func TestFirstUseByManyAtOnce(t *testing.T) {
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{".gitignore", PrivateFile, PublicFile}) {
 		t.Errorf("files: %q", got)
+	}
+}
+
+// WD18: a private key that others can read is not used, and a public key that
+// everybody can write neither; what a container platform mounted is, where that is
+// allowed.
+func TestWD18_OpenModesAndLinks(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such modes")
+	}
+	dir := folder(t, pair())
+	private, public := filepath.Join(dir, PrivateFile), filepath.Join(dir, PublicFile)
+	for mode, want := range map[os.FileMode][2]bool{ // by its owner alone, mounted
+		0o600: {true, true}, 0o400: {true, true}, 0o440: {false, true}, 0o640: {false, true},
+		0o644: {false, false}, 0o660: {false, false}, 0o602: {false, false},
+	} {
+		if err := os.Chmod(private, mode); err != nil {
+			t.Fatal(err)
+		}
+		for i, access := range []localfile.Access{localfile.OwnerOnly, localfile.Mounted} {
+			_, err := Private(dir, access)
+			if (err == nil) != want[i] || err != nil && !strings.Contains(err.Error(), "chmod 600 "+private) {
+				t.Errorf("private key, mode %04o, access %d: %v", mode, access, err)
+			}
+		}
+	}
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o664: true, 0o646: false} {
+		if err := os.Chmod(public, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Public(dir); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod o-w "+public) {
+			t.Errorf("public key, mode %04o: %v", mode, err)
+		}
+	}
+	mounted := filepath.Join(t.TempDir(), "key")
+	if err := errors.Join(os.Chmod(public, 0o644), os.Chmod(private, 0o440), os.Rename(private, mounted), os.Symlink(mounted, private)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Private(dir, localfile.OwnerOnly); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a link: %v", err)
+	}
+	if _, err := Private(dir, localfile.Mounted); err != nil {
+		t.Errorf("a mounted link: %v", err)
+	}
+	if err := os.WriteFile(mounted, bytes.Repeat([]byte{'a'}, maxFile+1), 0o600); err != nil && !errors.Is(err, fs.ErrPermission) {
+		t.Fatal(err)
+	}
+	_ = os.Chmod(mounted, 0o600)
+	if _, err := Private(dir, localfile.Mounted); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("a huge file: %v", err)
 	}
 }

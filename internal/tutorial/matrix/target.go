@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
 	"mcp-auth-step-by-step/internal/oauth/mint"
@@ -170,7 +171,7 @@ func (t *Target) draft(wanted Token) (*mint.Draft, error) {
 		key := stubprovider.Keys()["rs256"]
 		return mint.New(key.RSA, key.ID, grant), nil
 	}
-	private, err := keys.Private(t.Keys)
+	private, err := keys.Private(t.Keys, localfile.OwnerOnly)
 	if err != nil {
 		return nil, err
 	}
