@@ -161,6 +161,7 @@ func (s *Server) keep(c Config) error {
 		lifetimes: s.grants.lifetimes, now: c.Now,
 		verifier: &accesstoken.Verifier{Issuer: s.issuer, Audience: c.Resource, Keys: c.Keys, Algorithms: []string{"RS256"}, Now: c.Now},
 	}
+	s.clients.hasOurs = s.tokens.hasOurs
 	return nil
 }
 

@@ -29,6 +29,11 @@ func (c *clients) authenticate(r *http.Request, form url.Values) (*client, error
 	if err != nil {
 		return nil, err
 	}
+	// Whoever asks for tokens could else make this server fetch any URL; the
+	// authorization endpoint must, and bounds it (WD5).
+	if clientmetadata.IsURL(given.id) && !c.hasOurs(r.Context(), given.id, form) {
+		return nil, invalidClient(errors.New("no code or token of ours, so its document is not fetched"))
+	}
 	known, err := c.find(r.Context(), given.id)
 	if err != nil {
 		return nil, invalidClient(err)

@@ -65,6 +65,7 @@ type clients struct {
 	unused, used time.Duration // how long a registration is kept; an unused one less in a table that is half full
 	documents    Documents
 	store        *durable
+	hasOurs      func(ctx context.Context, clientID string, form url.Values) bool // a code or token that the client was issued
 	scopes       scopeRules
 	wrongSecrets *limiter // by client and address
 	remote       func(*http.Request) string

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
@@ -59,6 +60,27 @@ func (t *tokens) inspect(ctx context.Context, token string) (*accessClaims, erro
 		return nil, err
 	}
 	return claims, nil
+}
+
+// hasOurs reports whether a request brings a code or token that the client was
+// issued.
+func (t *tokens) hasOurs(ctx context.Context, clientID string, form url.Values) bool {
+	g, now := t.grants, t.now()
+	found := false
+	_ = g.store.View(func(tx store.Tx) error {
+		code, ok := g.codes.get(tx, digest(form.Get("code")), now)
+		found = ok && code.Request.ClientID == clientID
+		for _, name := range []string{"refresh_token", "token"} {
+			family, ok := g.families.get(tx, familyOf(form.Get(name)), now)
+			found = found || ok && family.ClientID == clientID
+		}
+		return nil
+	})
+	if !found && form.Has("token") {
+		access, err := t.inspect(ctx, form.Get("token"))
+		found = err == nil && access.ClientID == clientID
+	}
+	return found
 }
 
 // checkRevoked fails for the id of an access token that was revoked, by itself
