@@ -168,7 +168,7 @@ func TestCopiesCompile(t *testing.T) {
 	}
 	// vet, unlike build, compiles tests too.
 	vet := exec.Command("go", "vet", "./...")
-	vet.Dir, vet.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	vet.Dir, vet.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 	if output, err := vet.CombinedOutput(); err != nil {
 		t.Errorf("go vet: %v\n%s", err, output)
 	}
