@@ -111,7 +111,7 @@ made() {
   cp examples/"$1"/* "$work/made/$1/"
   go run ./cmd/adopt -for "$2" "$work/made/$1" >"$work/made/$1.out" || die "adopt fails for $1"
   go run ./cmd/adopt -for "$2" -lines "$work/made/$1" >"$work/made/$1/protect.go"
-  GOFLAGS=-mod=readonly go -C "$work/made/$1" build -o "$work/$1" . || die "examples/$1 does not build"
+  GOFLAGS=-mod=readonly go -C "$work/made/$1" build -o "$work/example-$1" . || die "examples/$1 does not build"
   GOFLAGS=-mod=readonly go -C "$work/made/$1" vet ./... || die "examples/$1 does not pass go vet"
 }
 
@@ -130,9 +130,12 @@ for example in gosdk:go-sdk mcpgo:mcp-go resources:go-sdk; do
   at=http://localhost:$port
   start step9 "$work/step9" -addr localhost:0 -keys "$work/keys-$name" -resource "$at/mcp"
   issuer=$url/realms/mcp-realm
-  "$work/$name" -addr "localhost:$port" -issuer "$issuer" 2>"$work/$name.log" &
+  "$work/example-$name" -addr "localhost:$port" -issuer "$issuer" 2>"$work/example-$name.log" &
   servers+=("$!")
-  until curl -sf "$at/health" >/dev/null; do sleep 0.1; done
+  until curl -sf "$at/health" >/dev/null; do
+    kill -0 "$!" 2>/dev/null || die "examples/$name ended: $(tail -n 3 "$work/example-$name.log")"
+    sleep 0.1
+  done
   for scopes in mcp:read 'mcp:read mcp:tools'; do
     TOKEN=$(curl -sSf "$issuer/protocol/openid-connect/token" -d grant_type=password -d client_id=mcp-test-client \
       -d username=mcp-user -d password=user123 -d "scope=$scopes" | jq -r .access_token)
