@@ -85,7 +85,8 @@ func calls(ctx context.Context, conn net.Conn, c *contestant, w wire, number int
 		if err != nil {
 			return n, err
 		}
-		if response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"text":"`+message+`"`)) || !bytes.Contains(answer, []byte(`"result"`)) {
+		right := bytes.Contains(answer, []byte(`"text":"`+message+`"`)) && bytes.Contains(answer, []byte(`"result"`))
+		if response.StatusCode != http.StatusOK || !right {
 			return n, fmt.Errorf("call %d was answered with %d %.300s", n, response.StatusCode, answer)
 		}
 	}

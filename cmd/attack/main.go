@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"mcp-auth-step-by-step/internal/tutorial/lab"
+	"mcp-auth-step-by-step/internal/web/lesson"
 )
 
 //go:embed main.go
@@ -35,11 +36,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 1 && strings.HasPrefix(args[0], "-") {
-		comment, _, _ := strings.Cut(source, "\npackage ")
-		for line := range strings.Lines(comment) {
-			fmt.Fprint(out, strings.TrimPrefix(strings.TrimPrefix(line, "//"), " "))
-		}
-		fmt.Fprintln(out)
+		fmt.Fprint(out, lesson.Of(source))
 		return nil
 	}
 	if len(args) != 2 {

@@ -15,9 +15,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
+	"mcp-auth-step-by-step/internal/web/lesson"
 	"mcp-auth-step-by-step/internal/web/version"
 )
 
@@ -54,12 +54,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stdout, "check", version.Number)
 		return exitGood
 	case len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help"):
-		fmt.Fprint(stderr, lesson())
+		fmt.Fprint(stderr, lesson.Of(source))
 		return exitGood
 	case len(args) == 0:
-		fmt.Fprint(stderr, "check: want a command\n\n"+lesson())
+		fmt.Fprint(stderr, "check: want a command\n\n"+lesson.Of(source))
 	default:
-		fmt.Fprintf(stderr, "check: unknown command %.40q\n\n%s", args[0], lesson())
+		fmt.Fprintf(stderr, "check: unknown command %.40q\n\n%s", args[0], lesson.Of(source))
 	}
 	return exitUsage
 }
@@ -79,14 +79,4 @@ func parseFlags(flags *flag.FlagSet, about string, args []string, stderr io.Writ
 		return exitUsage, true
 	}
 	return exitGood, false
-}
-
-// lesson is the package comment of the program.
-func lesson() string {
-	comment, _, _ := strings.Cut(source, "\npackage main")
-	var b strings.Builder
-	for line := range strings.Lines(comment) {
-		b.WriteString(strings.TrimPrefix(strings.TrimPrefix(line, "//"), " "))
-	}
-	return b.String() + "\n"
 }

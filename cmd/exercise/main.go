@@ -26,6 +26,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/tutorial/lab"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/web/lesson"
 )
 
 //go:embed main.go
@@ -55,11 +56,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		comment, _, _ := strings.Cut(source, "\npackage ")
-		for line := range strings.Lines(comment) {
-			fmt.Fprint(out, strings.TrimPrefix(strings.TrimPrefix(line, "//"), " "))
-		}
-		fmt.Fprint(out, "\n\nFlags:\n")
+		fmt.Fprint(out, lesson.Of(source), "\nFlags:\n")
 		flags.SetOutput(out)
 		flags.PrintDefaults()
 		return err

@@ -19,10 +19,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"mcp-auth-step-by-step/internal/tutorial/naive"
+	"mcp-auth-step-by-step/internal/web/lesson"
 )
 
 //go:embed main.go
@@ -51,8 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		comment, _, _ := strings.Cut(source, "\npackage ")
-		fmt.Fprint(stderr, strings.ReplaceAll(strings.ReplaceAll("\n"+comment, "\n//", "\n"), "\n ", "\n")[1:], "\n\nFlags:\n")
+		fmt.Fprint(stderr, lesson.Of(source), "\nFlags:\n")
 		flags.SetOutput(stderr)
 		flags.PrintDefaults()
 		return err

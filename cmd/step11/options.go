@@ -20,6 +20,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/lesson"
 )
 
 type options struct {
@@ -171,7 +172,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 }
 
 func usage(w io.Writer, groups []flagGroup) {
-	fmt.Fprint(w, lesson(source))
+	fmt.Fprint(w, lesson.Of(source))
 	for _, group := range groups {
 		fmt.Fprintf(w, "\n%s:\n", group.title)
 		group.flags.SetOutput(w)
@@ -317,13 +318,3 @@ func (o *options) grantOf() (mcpauth.Grant, error) {
 
 //go:embed main.go
 var source string
-
-// lesson is the package comment of the program.
-func lesson(source string) string {
-	comment, _, _ := strings.Cut(source, "\npackage main")
-	var b strings.Builder
-	for line := range strings.Lines(comment) {
-		b.WriteString(strings.TrimPrefix(strings.TrimPrefix(line, "//"), " "))
-	}
-	return b.String() + "\n"
-}

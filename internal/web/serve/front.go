@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/web/lesson"
 )
 
 // withFrontPage answers GET / with what the program is and what to try there, as
@@ -17,7 +19,7 @@ func (p Program) withFrontPage() Builder {
 		if err != nil {
 			return nil, err
 		}
-		text := strings.ReplaceAll(lesson(p.Source), "http://"+p.Addr, site.URL)
+		text := strings.ReplaceAll(lesson.Of(p.Source), "http://"+p.Addr, site.URL)
 		base := ""
 		if u, err := url.Parse(site.URL); err == nil {
 			base = u.Path

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"mcp-auth-step-by-step/internal/web/lesson"
 	"mcp-auth-step-by-step/internal/web/logging"
 	"mcp-auth-step-by-step/internal/web/version"
 )
@@ -85,7 +86,7 @@ func (p Program) options(name string, args []string) (Options, error) {
 	flag.CommandLine.SetOutput(os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(os.Stderr, "%s\nFlags:\n", lesson(p.Source))
+		fmt.Fprintf(os.Stderr, "%s\nFlags:\n", lesson.Of(p.Source))
 		flag.PrintDefaults()
 		return Options{}, err
 	case err != nil:
@@ -167,14 +168,4 @@ func listenURL(r *Running) string {
 		return fmt.Sprintf("http://localhost:%d", r.Site.Port)
 	}
 	return "http://" + r.Addr.String()
-}
-
-// lesson is the package comment of a program's source, which begins with it.
-func lesson(source string) string {
-	comment, _, _ := strings.Cut(source, "\npackage ")
-	lines := strings.Split(comment, "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimPrefix(strings.TrimPrefix(line, "//"), " ")
-	}
-	return strings.Join(lines, "\n") + "\n"
 }
