@@ -112,6 +112,25 @@ func TestD02_StartsBeforeItsProvider(t *testing.T) {
 	})
 }
 
+// A source that needs no keys is ready when it knows whom to ask (RFC 7662).
+func TestD02_IntrospectionWaitsForTheMetadata(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, _ func(context.Context) *Source) {
+		w.set(nil, 0)
+		config := configFor(p, interval)
+		config.NoKeys = true
+		s := start(t.Context(), config, w)
+		if s.Ready() || s.IntrospectionEndpoint() != "" {
+			t.Error("ready while the issuer is away")
+		}
+		w.set(p, 0)
+		time.Sleep(interval)
+		synctest.Wait()
+		if !s.Ready() {
+			t.Error("the metadata is there, and the source isn't ready")
+		}
+	})
+}
+
 // WC16: an issuer that starts a second after its resource server is found within
 // another, whatever the interval.
 func TestWC16_FirstTriesComeQuickly(t *testing.T) {

@@ -87,8 +87,6 @@ func (p Policy) compile() *compiled {
 		}
 		c.scopes = append(c.scopes, append(needs.allOf, needs.anyOf...)...)
 	}
-	slices.Sort(c.scopes) // so that each challenge has one order
-	c.scopes = slices.Compact(c.scopes)
 	return c
 }
 
