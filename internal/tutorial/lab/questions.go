@@ -33,7 +33,7 @@ var Questions = []Question{
 	{3, "A server says `readOnlyHint: true`. What may a client conclude?",
 		"That the server says so, and nothing else. It is a hint for the user. A server can lie, so no decision about safety may depend on it."},
 	{3, "At step 3, `tools/list` works and `tools/call` doesn't. What does a caller get, and is that a fault of the caller?",
-		"A JSON-RPC error with the text that this comes with step 4. The request is fine: the definitions are registered, with handlers that only say so."},
+		"A JSON-RPC error, -32603, with the text that this comes with step 4. The caller did nothing wrong: -32603 says that the server can't do it."},
 
 	{4, "A tool lists `repeat_count` with a maximum of 10. What stops a call with 11?",
 		"The server, which checks the arguments of each call against the same schema that it lists. A schema that nobody checks is only documentation."},
@@ -63,7 +63,7 @@ var Questions = []Question{
 		"The challenge names the server's own document (RFC 9728), which says who issues tokens for it. " +
 			"The issuer's document (RFC 8414) says how to get one there."},
 	{7, "Why may no URL in these documents come from the `Host` header?",
-		"The sender of a request chooses that header. If a cache keeps the answer, the next client is sent to the attacker's login page."},
+		"The sender of a request chooses that header. If a cache keeps the answer, the next client reads the attacker's URLs. It stops, or it goes there."},
 	{7, "A client reads metadata whose `resource` is not the URL that it called. What should it do, and why?",
 		"Stop. Otherwise it would get a token for one server and send it to another, and that other server would collect tokens."},
 

@@ -72,7 +72,7 @@ func rowsOfStep4() []Row {
 				Call:  &Call{Method: "tools/call", Name: "get_time", Args: `{"timezone":"../../etc/passwd"}`},
 				Token: alice,
 			},
-			Want: works(Want{Status: 200, Has: []string{`"isError":true`, "not an IANA zone name"}}),
+			Want: works(Want{Status: 200, Has: []string{`"isError":true`, "not an IANA zone name"}, Note: "isError"}),
 		},
 		{
 			ID: "prompt-echo", Title: "get echo_prompt",

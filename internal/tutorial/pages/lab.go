@@ -61,7 +61,7 @@ func (w *Writer) attacks(page string, step int) (string, error) {
 		}
 		whole += fmt.Sprintf("At <code>naive</code>:\n\n%s\nThe same at step %d:\n\n%s\n", atNaive.output, step, fence("sh", attack.AtStep()))
 		if shownAt[atStep.output] {
-			whole += "It gives the same answer as to an attack above.\n\n</details>\n\n"
+			whole += "The answer is the same as above: " + atStep.verdict + "\n\n</details>\n\n"
 		} else {
 			whole += atStep.output + "\n</details>\n\n"
 		}

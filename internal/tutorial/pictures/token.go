@@ -26,7 +26,7 @@ var meaning = []struct{ name, says string }{
 	{"client_id", "through which client"},
 	{"scope", "what the client may do"},
 	{"roles", "what the user may do"},
-	{"iat", "since when it is valid"},
+	{"iat", "when it was issued"},
 	{"exp", "until when"},
 	{"jti", "the id of this token, for logs"},
 }
