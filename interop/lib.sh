@@ -47,7 +47,7 @@ start() {
   servers+=("$!")
   await_url "$!" "$log" || case $? in
     1) die "$1 ended instead of starting: $(tail -n 1 "$log")" ;;
-    *) die "$1 was not ready after a minute" ;;
+    *) die "$1 was not ready after three minutes" ;;
   esac
 }
 

@@ -221,9 +221,9 @@ start() {
       grep -E 'ERROR' "$state/log" | tail -n 5 >&2 || true
       die "Keycloak ended instead of starting: see $state/log"
     }
-    if ((SECONDS - begun > 180)); then
+    if ((SECONDS - begun > 600)); then
       kill "$pid"
-      die "Keycloak was not ready after three minutes: see $state/log"
+      die "Keycloak was not ready after ten minutes: see $state/log"
     fi
     sleep 0.2
   done

@@ -201,7 +201,7 @@ serve() {
 # serve_in_vain STEP [FLAG…] starts a step that is to end by itself. What it
 # says is in $said, its exit status in $ended.
 serve_in_vain() {
-  local program=step$1 deadline=$((SECONDS + 60))
+  local program=step$1 deadline=$((SECONDS + 180))
   shift
   printf '\n'
   print_command go run "./cmd/$program" "$@"
@@ -210,7 +210,7 @@ serve_in_vain() {
   vain=$!
   while kill -0 "$vain" 2>/dev/null; do
     ! grep -q '^listening on' "$work/vain" || fail "$program started, but was to refuse"
-    ((SECONDS < deadline)) || fail "$program neither started nor ended within 60 seconds"
+    ((SECONDS < deadline)) || fail "$program neither started nor ended within three minutes"
     sleep 0.05
   done
   end "$vain"

@@ -12,9 +12,9 @@ missing() {
 
 # await_url PID LOG waits until LOG says "listening on URL", and puts the URL into
 # $url. Its status is 1 where the process PID has ended before, and 2 where it
-# does not listen within a minute.
+# does not listen within three minutes.
 await_url() {
-  local deadline=$((SECONDS + 60))
+  local deadline=$((SECONDS + 180))
   while true; do
     url=$(sed -n 's/^listening on //p' "$2")
     [[ -z $url ]] || return 0

@@ -30,7 +30,7 @@ remember ISSUER "$issuer"
 
 # until_status WANT URL [OPTION…] asks until the status is as wanted.
 until_status() {
-  local deadline=$((SECONDS + 30))
+  local deadline=$((SECONDS + 180))
   while ask "${@:2}" && [[ $status != "$1" ]] && ((SECONDS < deadline)); do sleep 0.1; done
 }
 

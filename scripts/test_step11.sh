@@ -59,7 +59,7 @@ unset KEYCLOAK_URL
 printf 'KEYCLOAK_URL=%s\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL=%s\n' "$base" "${resource%/mcp}" >"$work/provider.env"
 remember ENV_FILE "$work/provider.env"
 serve NOW 10 -addr "localhost:$port" -env "$work/provider.env"
-deadline=$((SECONDS + 30))
+deadline=$((SECONDS + 180))
 while ask "$NOW/health" && [[ $status != 200 ]] && ((SECONDS < deadline)); do sleep 0.1; done
 
 scene 'Nothing but a URL' <<'TEXT'
