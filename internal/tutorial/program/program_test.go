@@ -1,18 +1,24 @@
 package program
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"testing"
+	"time"
 )
 
 // behaviour, set in the environment, makes the test binary be the program.
 const behaviour = "PROGRAM_TEST_BEHAVIOUR"
 
 func TestMain(m *testing.M) {
+	Guard()
 	switch os.Getenv(behaviour) {
 	case "":
 		os.Exit(m.Run())
@@ -20,6 +26,25 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "a warning")
 		fmt.Fprintln(os.Stderr, "listening on http://localhost:1")
 		fmt.Fprintln(os.Stderr, "a request")
+		select {}
+	case "guarded": // start a program that ends with this one, and be killed
+		command, err := Guarded(context.Background(), os.Args[0])
+		if err != nil {
+			panic(err)
+		}
+		command.Env = append(os.Environ(), behaviour+"=serve")
+		command.Stdout = os.Stdout
+		if err := command.Start(); err != nil {
+			panic(err)
+		}
+		_ = command.Wait()
+	case "serve":
+		listener, err := net.Listen("tcp", "localhost:0")
+		if err != nil {
+			panic(err)
+		}
+		signal.Ignore(os.Interrupt) // it must be killed
+		fmt.Println(listener.Addr())
 		select {}
 	default:
 		fmt.Fprintln(os.Stderr, "the port is taken")
@@ -59,4 +84,36 @@ func TestBuildAndFreePort(t *testing.T) {
 	if port, err := FreePort(); err != nil || port == "0" {
 		t.Errorf("port %q, %v", port, err)
 	}
+}
+
+// T08: a guarded program ends with the program that started it, also when that one is
+// killed and it doesn't want to.
+func TestT08_AGuardedProgramEndsWithAKilledOne(t *testing.T) {
+	parent := child("guarded")
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Process.Kill()
+	_ = parent.Wait()
+	address = strings.TrimSpace(address)
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return // it is gone already
+	}
+	defer func() { _ = conn.Close() }()
+	// The program never reads, so the connection ends when the program does.
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	begin := time.Now()
+	if _, err := conn.Read(make([]byte, 1)); os.IsTimeout(err) {
+		t.Fatal("the program still runs")
+	}
+	t.Logf("it ended after %s", time.Since(begin).Round(time.Millisecond))
 }
