@@ -27,8 +27,8 @@ internal/mcpclient/mcpauth FuzzParseChallenges 200000
 internal/mcpclient/mcpauth FuzzTokenResponse 100000
 internal/web/cors FuzzRS15_Preflight 100000
 internal/mcpserver/introspection FuzzRead 20000
-internal/mcpserver/issuerkeys FuzzDiscover 20000
-internal/mcpserver/issuerkeys FuzzLifetime 200000
+internal/oauth/issuerkeys FuzzDiscover 20000
+internal/oauth/issuerkeys FuzzLifetime 200000
 internal/mcpserver/mcpendpoint FuzzJ03_DecodeAndServerAgree 20000
 internal/web/cors FuzzRS01_Allowed 200000
 internal/oauth/accesstoken FuzzDialect 20000

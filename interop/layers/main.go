@@ -13,12 +13,12 @@ import (
 	"net/url"
 
 	"mcp-auth-step-by-step/internal/mcpserver/health"
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/mcpserver/originguard"
 	"mcp-auth-step-by-step/internal/mcpserver/scopepolicy"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/web/cors"
 	"mcp-auth-step-by-step/internal/web/serve"

@@ -13,10 +13,10 @@ import (
 
 // readDialect reads how the issuer writes its tokens: a preset, and what single
 // variables change in it.
-func (v *variables) readDialect() (dialect.Dialect, error) {
+func (v *settings) readDialect() (dialect.Dialect, error) {
 	d, err := dialect.Named(v.dialectName())
 	if err != nil {
-		return d, v.wrong("JWT_DIALECT", err)
+		return d, v.Wrong("JWT_DIALECT", err)
 	}
 	for _, read := range []func(*dialect.Dialect) error{
 		v.readTypes, v.readProof, v.readClaims, v.readRoles, v.readMayLack, v.readLifetime,
@@ -27,20 +27,20 @@ func (v *variables) readDialect() (dialect.Dialect, error) {
 	}
 	if err := d.Check(); err != nil {
 		name := "JWT_TYPES"
-		if _, where := v.find(name); where == "" {
+		if _, where := v.Find(name); where == "" {
 			name = "JWT_PROOF"
 		}
-		return d, v.wrong(name, fmt.Errorf("%w: set JWT_DIALECT, or JWT_PROOF", err))
+		return d, v.Wrong(name, fmt.Errorf("%w: set JWT_DIALECT, or JWT_PROOF", err))
 	}
 	return d, nil
 }
 
 // dialectName is the strictest dialect unless another is named, or a Keycloak is.
-func (v *variables) dialectName() string {
-	if name := v.get("JWT_DIALECT"); name != "" {
+func (v *settings) dialectName() string {
+	if name := v.Get("JWT_DIALECT"); name != "" {
 		return name
 	}
-	issuer := v.get("JWT_ISSUER")
+	issuer := v.Get("JWT_ISSUER")
 	if issuer == "" {
 		return "keycloak"
 	}
@@ -55,15 +55,15 @@ func (v *variables) dialectName() string {
 // types are the values of the header typ that can be allowed.
 var types = []string{"at+jwt", "JWT", dialect.NoType}
 
-func (v *variables) readTypes(d *dialect.Dialect) (err error) {
-	if v.get("JWT_TYPES") != "" {
-		d.Types, err = v.subset("JWT_TYPES", types)
+func (v *settings) readTypes(d *dialect.Dialect) (err error) {
+	if v.Get("JWT_TYPES") != "" {
+		d.Types, err = v.Subset("JWT_TYPES", types)
 	}
 	return err
 }
 
-func (v *variables) readProof(d *dialect.Dialect) error {
-	text := v.get("JWT_PROOF")
+func (v *settings) readProof(d *dialect.Dialect) error {
+	text := v.Get("JWT_PROOF")
 	if text == "" {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (v *variables) readProof(d *dialect.Dialect) error {
 	for part := range strings.SplitSeq(text, ",") {
 		condition, err := dialect.ParseCondition(strings.TrimSpace(part))
 		if err != nil {
-			return v.wrong("JWT_PROOF", err)
+			return v.Wrong("JWT_PROOF", err)
 		}
 		d.Proof = append(d.Proof, condition)
 	}
@@ -79,9 +79,9 @@ func (v *variables) readProof(d *dialect.Dialect) error {
 }
 
 // readClaims reads which claims hold what.
-func (v *variables) readClaims(d *dialect.Dialect) error {
+func (v *settings) readClaims(d *dialect.Dialect) error {
 	for name, target := range map[string]*[]string{"JWT_CLIENT_CLAIMS": &d.Client, "JWT_SCOPE_CLAIMS": &d.Scopes} {
-		if text := v.get(name); text != "" {
+		if text := v.Get(name); text != "" {
 			*target = nil
 			for claim := range strings.SplitSeq(text, ",") {
 				*target = append(*target, strings.TrimSpace(claim))
@@ -89,19 +89,19 @@ func (v *variables) readClaims(d *dialect.Dialect) error {
 		}
 		for _, claim := range *target {
 			if !claimName(strings.TrimSuffix(claim, "[]")) {
-				return v.wrong(name, fmt.Errorf("%q is not the name of a claim: write names with commas between", claim))
+				return v.Wrong(name, fmt.Errorf("%q is not the name of a claim: write names with commas between", claim))
 			}
 		}
 	}
 	for name, target := range map[string]*string{
 		"JWT_AUDIENCE_CLAIM": &d.Audience, "JWT_ID_CLAIM": &d.ID, "JWT_SUBJECT_CLAIM": &d.Subject, "JWT_USERNAME_CLAIM": &d.Username,
 	} {
-		claim := v.get(name)
+		claim := v.Get(name)
 		if claim == "" {
 			continue
 		}
 		if !claimName(claim) {
-			return v.wrong(name, fmt.Errorf("%q is not the name of a claim: write one name", claim))
+			return v.Wrong(name, fmt.Errorf("%q is not the name of a claim: write one name", claim))
 		}
 		*target = claim
 	}
@@ -112,14 +112,14 @@ func claimName(name string) bool { return name != "" && !strings.ContainsAny(nam
 
 // readRoles reads where the user's roles are: a claim, a path, or the roles of a
 // client of a Keycloak.
-func (v *variables) readRoles(d *dialect.Dialect) (err error) {
-	claim, client := v.get("JWT_ROLES_CLAIM"), v.get("JWT_ROLES_CLIENT")
+func (v *settings) readRoles(d *dialect.Dialect) (err error) {
+	claim, client := v.Get("JWT_ROLES_CLAIM"), v.Get("JWT_ROLES_CLIENT")
 	switch {
 	case claim != "" && client != "":
-		return v.wrong("JWT_ROLES_CLIENT", errors.New("JWT_ROLES_CLAIM is set too, and only one can say where roles are: remove one"))
+		return v.Wrong("JWT_ROLES_CLIENT", errors.New("JWT_ROLES_CLAIM is set too, and only one can say where roles are: remove one"))
 	case claim != "":
 		if d.Roles, err = dialect.ParsePath(claim); err != nil {
-			return v.wrong("JWT_ROLES_CLAIM", err)
+			return v.Wrong("JWT_ROLES_CLAIM", err)
 		}
 	case client != "":
 		d.Roles = dialect.ClientRoles(client)
@@ -130,39 +130,39 @@ func (v *variables) readRoles(d *dialect.Dialect) (err error) {
 // nothing is a list without a word in it, where no value means the preset's.
 const nothing = "nothing"
 
-func (v *variables) readMayLack(d *dialect.Dialect) (err error) {
-	switch v.get("JWT_MAY_LACK") {
+func (v *settings) readMayLack(d *dialect.Dialect) (err error) {
+	switch v.Get("JWT_MAY_LACK") {
 	case "":
 	case nothing:
 		d.MayLack = nil
 	default:
-		d.MayLack, err = v.subset("JWT_MAY_LACK", []string{"iat", "sub", "jti"})
+		d.MayLack, err = v.Subset("JWT_MAY_LACK", []string{"iat", "sub", "jti"})
 	}
 	return err
 }
 
-func (v *variables) readLifetime(d *dialect.Dialect) (err error) {
+func (v *settings) readLifetime(d *dialect.Dialect) (err error) {
 	const least, most = time.Minute, 30 * 24 * time.Hour
-	text := v.get("JWT_MAX_LIFETIME")
+	text := v.Get("JWT_MAX_LIFETIME")
 	if text == "" {
 		return nil
 	}
 	if d.MaxLifetime, err = time.ParseDuration(text); err != nil || d.MaxLifetime < least || d.MaxLifetime > most {
-		return v.wrong("JWT_MAX_LIFETIME", fmt.Errorf("%q is not a duration from %s to %s: write it like 28h", text, least, most))
+		return v.Wrong("JWT_MAX_LIFETIME", fmt.Errorf("%q is not a duration from %s to %s: write it like 28h", text, least, most))
 	}
 	return nil
 }
 
 // readScopeNames reads what the issuer calls the scopes of this server.
-func (v *variables) readScopeNames(d dialect.Dialect) (principal.ScopeNames, error) {
+func (v *settings) readScopeNames(d dialect.Dialect) (principal.ScopeNames, error) {
 	names := principal.ScopeNames{}
-	for entry := range strings.FieldsSeq(v.get("JWT_SCOPE_NAMES")) {
+	for entry := range strings.FieldsSeq(v.Get("JWT_SCOPE_NAMES")) {
 		own, asked, _ := strings.Cut(entry, "=")
 		if !syntax.ScopeToken(own) || !syntax.ScopeToken(asked) || d.Granted(asked) == "" {
-			return nil, v.wrong("JWT_SCOPE_NAMES", fmt.Errorf("%q is not NAME-HERE=NAME-THERE: write entries with blanks between", entry))
+			return nil, v.Wrong("JWT_SCOPE_NAMES", fmt.Errorf("%q is not NAME-HERE=NAME-THERE: write entries with blanks between", entry))
 		}
 		if _, twice := names[own]; twice {
-			return nil, v.wrong("JWT_SCOPE_NAMES", fmt.Errorf("%q has two names; write one", own))
+			return nil, v.Wrong("JWT_SCOPE_NAMES", fmt.Errorf("%q has two names; write one", own))
 		}
 		names[own] = principal.ScopeName{Asked: asked, Granted: d.Granted(asked)}
 	}

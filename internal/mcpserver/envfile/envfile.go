@@ -5,25 +5,21 @@
 package envfile
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/joho/godotenv"
-
-	"mcp-auth-step-by-step/internal/localfile"
+	"mcp-auth-step-by-step/internal/localfile/variables"
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/mcpserver/trust"
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/syntax"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
@@ -105,12 +101,12 @@ func read(file string, getenv func(string) string, site serve.Site) (*Settings, 
 
 // readServerURL reads what the server is called. A flag wins: it was typed
 // last.
-func (s *Settings) readServerURL(v *variables, site serve.Site) error {
+func (s *Settings) readServerURL(v *settings, site serve.Site) error {
 	s.ServerURL = site.URL
-	if set := v.get("MCP_SERVER_URL"); set != "" {
+	if set := v.Get("MCP_SERVER_URL"); set != "" {
 		set, err := serve.ParseURL("the URL", set)
 		if err != nil {
-			return v.wrong("MCP_SERVER_URL", err)
+			return v.Wrong("MCP_SERVER_URL", err)
 		}
 		switch {
 		case !site.Stated:
@@ -126,128 +122,44 @@ func (s *Settings) readServerURL(v *variables, site serve.Site) error {
 }
 
 // readFirstScopes reads the scopes of a first challenge (RFC 6750, section 3).
-func (s *Settings) readFirstScopes(v *variables) error {
-	s.FirstScopes = strings.Join(strings.Fields(v.get("MCP_CHALLENGE_SCOPES")), " ")
+func (s *Settings) readFirstScopes(v *settings) error {
+	s.FirstScopes = strings.Join(strings.Fields(v.Get("MCP_CHALLENGE_SCOPES")), " ")
 	if !syntax.Scope(s.FirstScopes) {
-		return v.wrong("MCP_CHALLENGE_SCOPES", fmt.Errorf("%q is not a list of scopes with blanks between", s.FirstScopes))
+		return v.Wrong("MCP_CHALLENGE_SCOPES", fmt.Errorf("%q is not a list of scopes with blanks between", s.FirstScopes))
 	}
 	return nil
 }
 
-// variables are what is set, and where.
-type variables struct {
-	file   string // that was read; empty: none
-	set    map[string]string
-	getenv func(string) string
-	log    *slog.Logger
+// settings are the variables that are set, with the defaults of the others.
+type settings struct {
+	*variables.Set
+	log *slog.Logger
 }
-
-// maxFile is more than an environment file needs, in bytes.
-const maxFile = 64 << 10
 
 // load reads the file.
-func load(file string, getenv func(string) string, log *slog.Logger) (*variables, error) {
-	named := file != ""
-	if !named {
-		file = Default
+func load(file string, getenv func(string) string, log *slog.Logger) (*settings, error) {
+	known := maps.Clone(defaults)
+	for _, name := range derived {
+		known[name] = ""
 	}
-	text, err := localfile.ReadConfiguration(file, maxFile)
-	switch {
-	case err == nil:
-	case errors.Is(err, fs.ErrNotExist) && !named:
+	set, err := variables.Load(cmp.Or(file, Default), known, getenv, log)
+	if errors.Is(err, variables.ErrNotFound) && file == "" {
 		log.Info("file not found; variables that the environment doesn't set have their defaults", "file", Default, "flag", "-env")
-		return &variables{getenv: getenv, log: log}, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: file not found: name an existing file, such as %s", file, Default)
-	default:
-		return nil, fmt.Errorf("%s can't be read: %w", file, err)
+		set, err = variables.Load("", known, getenv, log)
+	} else if errors.Is(err, variables.ErrNotFound) {
+		err = fmt.Errorf("%w: name an existing file, such as %s", err, Default)
 	}
-	if bytes.IndexByte(text, 0) >= 0 {
-		return nil, fmt.Errorf("%s is not UTF-8, but perhaps UTF-16: save it as UTF-8", file)
-	}
-	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte order mark of some editors
-	seen := map[string]int{}
-	set, err := godotenv.UnmarshalBytes(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s, line %d: want NAME=value, one a line, and # before a comment", file, badLine(string(text)))
-	}
-	for _, match := range assignment.FindAllSubmatch(text, -1) {
-		name := string(match[1])
-		if seen[name]++; seen[name] == 2 {
-			log.Warn("variable set twice; the last value counts", "file", file, "variable", name)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		if _, known := defaults[name]; !known && !slices.Contains(derived, name) {
-			log.Warn("unknown variable ignored; check its spelling", "file", file, "variable", name)
-		}
-	}
-	return &variables{file: file, set: set, getenv: getenv, log: log}, nil
-}
-
-// assignment is a line that sets a variable.
-var assignment = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*[=:]`)
-
-// badLine is the number of the first line that can't be read. What stands in
-// it may be a secret in the wrong place, and isn't shown.
-func badLine(text string) int {
-	lines := strings.SplitAfter(text, "\n")
-	for i := range lines {
-		if _, err := godotenv.Unmarshal(strings.Join(lines[:i+1], "")); err != nil {
-			return i + 1
-		}
-	}
-	return len(lines)
-}
-
-// get returns a variable, or its default. Set to nothing is not set.
-func (v *variables) get(name string) string {
-	if value, where := v.find(name); where != "" {
-		return value
-	}
-	return defaults[name]
-}
-
-// find returns a variable and where it is set, if it is.
-func (v *variables) find(name string) (value, where string) {
-	if value = strings.TrimSpace(v.getenv(name)); value != "" {
-		return value, "the environment"
-	}
-	if value = strings.TrimSpace(v.set[name]); value != "" {
-		return value, v.file
-	}
-	return "", ""
-}
-
-// wrong says where a variable is wrong, and how.
-func (v *variables) wrong(name string, err error) error {
-	_, where := v.find(name)
-	return fmt.Errorf("%s: %s: %w", where, name, err)
-}
-
-// subset reads a list with commas between, of allowed words.
-func (v *variables) subset(name string, allowed []string) ([]string, error) {
-	var list []string
-	for word := range strings.SplitSeq(v.get(name), ",") {
-		word = strings.TrimSpace(word)
-		if !slices.Contains(allowed, word) {
-			return nil, v.wrong(name, fmt.Errorf("%q is not one of %s: write some of them, with commas between", word, strings.Join(allowed, ", ")))
-		}
-		if !slices.Contains(list, word) {
-			list = append(list, word)
-		}
-	}
-	return list, nil
+	return &settings{set, log}, err
 }
 
 // sayDefaults tells which variables nobody has set, of those that matter.
-func (v *variables) sayDefaults() {
-	_, issuer := v.find("JWT_ISSUER")
-	_, asked := v.find("INTROSPECTION_CLIENT_ID")
+func (v *settings) sayDefaults() {
+	_, issuer := v.Find("JWT_ISSUER")
+	_, asked := v.Find("INTROSPECTION_CLIENT_ID")
 	var left []string
 	for _, name := range slices.Sorted(maps.Keys(defaults)) {
 		idle := issuer != "" && strings.HasPrefix(name, "KEYCLOAK_") || asked == "" && strings.HasPrefix(name, introspectionPrefix)
-		if _, where := v.find(name); where == "" && !idle {
+		if _, where := v.Find(name); where == "" && !idle {
 			left = append(left, name+"="+defaults[name])
 		}
 	}

@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/localfile/variables"
 	"mcp-auth-step-by-step/internal/mcpserver/trust"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/dialect"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -282,7 +283,7 @@ func TestWD18_OpenModes(t *testing.T) {
 	if err := ask(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("a folder: %v", err)
 	}
-	if err := os.WriteFile(file, bytes.Repeat([]byte{'#'}, maxFile+1), 0o600); err != nil {
+	if err := os.WriteFile(file, bytes.Repeat([]byte{'#'}, variables.MaxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_ = os.Chmod(file, 0o600)

@@ -4,15 +4,15 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/localfile"
+	"mcp-auth-step-by-step/internal/localfile/variables"
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 )
 
 // introspectionPrefix begins the names of the variables that matter only where
@@ -21,31 +21,31 @@ const introspectionPrefix = "INTROSPECTION_"
 
 // readIntrospection reads whether and how the issuer is asked about each token.
 // INTROSPECTION_CLIENT_ID switches it on.
-func (v *variables) readIntrospection() (*introspection.Config, error) {
-	id := v.get("INTROSPECTION_CLIENT_ID")
+func (v *settings) readIntrospection() (*introspection.Config, error) {
+	id := v.Get("INTROSPECTION_CLIENT_ID")
 	if id == "" {
 		for _, name := range []string{"INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY", "INTROSPECTION_ENDPOINT"} {
-			if _, where := v.find(name); where != "" {
-				return nil, v.wrong(name, errors.New("it has no effect without INTROSPECTION_CLIENT_ID; set that, or remove this"))
+			if _, where := v.Find(name); where != "" {
+				return nil, v.Wrong(name, errors.New("it has no effect without INTROSPECTION_CLIENT_ID; set that, or remove this"))
 			}
 		}
 		return nil, nil
 	}
 	c := &introspection.Config{
-		Endpoint: v.get("INTROSPECTION_ENDPOINT"), Method: v.get("INTROSPECTION_METHOD"), Credentials: clientauth.Credentials{ID: id},
+		Endpoint: v.Get("INTROSPECTION_ENDPOINT"), Method: v.Get("INTROSPECTION_METHOD"), Credentials: clientauth.Credentials{ID: id},
 	}
 	if c.Endpoint != "" {
 		if err := issuerkeys.CheckURL(c.Endpoint); err != nil {
-			return nil, v.wrong("INTROSPECTION_ENDPOINT", err)
+			return nil, v.Wrong("INTROSPECTION_ENDPOINT", err)
 		}
 	}
 	var err error
-	if c.Keep, err = time.ParseDuration(v.get("INTROSPECTION_KEEP")); err != nil || c.Keep < 0 || c.Keep > introspection.MaxKeep {
-		return nil, v.wrong("INTROSPECTION_KEEP", fmt.Errorf("%q is not a duration from 0s to %s: write it like 30s",
-			v.get("INTROSPECTION_KEEP"), introspection.MaxKeep))
+	if c.Keep, err = time.ParseDuration(v.Get("INTROSPECTION_KEEP")); err != nil || c.Keep < 0 || c.Keep > introspection.MaxKeep {
+		return nil, v.Wrong("INTROSPECTION_KEEP", fmt.Errorf("%q is not a duration from 0s to %s: write it like 30s",
+			v.Get("INTROSPECTION_KEEP"), introspection.MaxKeep))
 	}
-	if v.get("INTROSPECTION_MAY_OMIT") != "" {
-		if c.MayOmit, err = v.subset("INTROSPECTION_MAY_OMIT", introspection.Optional); err != nil {
+	if v.Get("INTROSPECTION_MAY_OMIT") != "" {
+		if c.MayOmit, err = v.Subset("INTROSPECTION_MAY_OMIT", introspection.Optional); err != nil {
 			return nil, err
 		}
 	}
@@ -61,53 +61,37 @@ func (v *variables) readIntrospection() (*introspection.Config, error) {
 }
 
 // readCredentials reads the secret or the key, whichever the method needs.
-func (v *variables) readCredentials(c *introspection.Config) (err error) {
+func (v *settings) readCredentials(c *introspection.Config) (err error) {
 	needed, other := "INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY"
 	switch c.Method {
 	case clientauth.Basic, clientauth.Post:
 	case clientauth.PrivateKeyJWT:
 		needed, other = other, needed
 	default:
-		return v.wrong("INTROSPECTION_METHOD", fmt.Errorf("%q is not one of %s, %s, %s",
+		return v.Wrong("INTROSPECTION_METHOD", fmt.Errorf("%q is not one of %s, %s, %s",
 			c.Method, clientauth.Basic, clientauth.Post, clientauth.PrivateKeyJWT))
 	}
-	value := v.get(needed)
+	value := v.Get(needed)
 	if value == "" {
-		return v.wrong("INTROSPECTION_METHOD", fmt.Errorf("%s needs %s, which is not set", c.Method, needed))
+		return v.Wrong("INTROSPECTION_METHOD", fmt.Errorf("%s needs %s, which is not set", c.Method, needed))
 	}
-	if _, where := v.find(other); where != "" {
-		return v.wrong(other, fmt.Errorf("it has no effect with INTROSPECTION_METHOD=%s; remove it", c.Method))
+	if _, where := v.Find(other); where != "" {
+		return v.Wrong(other, fmt.Errorf("it has no effect with INTROSPECTION_METHOD=%s; remove it", c.Method))
 	}
 	if c.Method != clientauth.PrivateKeyJWT {
 		c.Credentials.Secret = value
-		return v.checkSecrets()
+		return v.CheckSecret("INTROSPECTION_CLIENT_SECRET")
 	}
-	c.Credentials.KeyID = v.get("INTROSPECTION_KEY_ID")
+	c.Credentials.KeyID = v.Get("INTROSPECTION_KEY_ID")
 	c.Credentials.Key, err = readKey(value)
 	if err != nil {
-		return v.wrong(needed, err)
-	}
-	return nil
-}
-
-// checkSecrets refuses a file with a secret that other users can read.
-func (v *variables) checkSecrets() error {
-	const name = "INTROSPECTION_CLIENT_SECRET"
-	if strings.TrimSpace(v.set[name]) == "" {
-		return nil
-	}
-	info, err := os.Lstat(v.file)
-	if err == nil {
-		err = localfile.CheckSecret(v.file, info)
-	}
-	if err != nil {
-		return fmt.Errorf("%s has a secret, %s: %w, or set %s in the environment", v.file, name, err, name)
+		return v.Wrong(needed, err)
 	}
 	return nil
 }
 
 func readKey(path string) (key crypto.Signer, err error) {
-	text, err := localfile.ReadSecret(path, localfile.OwnerOnly, maxFile)
+	text, err := localfile.ReadSecret(path, localfile.OwnerOnly, variables.MaxFile)
 	if err != nil {
 		return nil, err
 	}

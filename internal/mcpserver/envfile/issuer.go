@@ -11,16 +11,16 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/mcpserver/trust"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/web/baseurl"
 )
 
 // readIssuers reads the one issuer that the variables describe, or those of the
 // files that JWT_ISSUERS names.
-func (s *Settings) readIssuers(v *variables, log *slog.Logger) error {
-	list := v.get("JWT_ISSUERS")
+func (s *Settings) readIssuers(v *settings, log *slog.Logger) error {
+	list := v.Get("JWT_ISSUERS")
 	if list == "" {
 		v.sayDefaults()
 		issuer, err := v.readIssuer(s.ServerURL)
@@ -33,10 +33,10 @@ func (s *Settings) readIssuers(v *variables, log *slog.Logger) error {
 	for file := range strings.SplitSeq(list, ",") {
 		issuer, err := readIssuerFile(strings.TrimSpace(file), s.ServerURL, log)
 		if err != nil {
-			return v.wrong("JWT_ISSUERS", err)
+			return v.Wrong("JWT_ISSUERS", err)
 		}
 		if slices.ContainsFunc(s.Issuers, func(other trust.Issuer) bool { return other.Rules.Issuer == issuer.Rules.Issuer }) {
-			return v.wrong("JWT_ISSUERS", fmt.Errorf("two files describe the issuer %q; remove one", issuer.Rules.Issuer))
+			return v.Wrong("JWT_ISSUERS", fmt.Errorf("two files describe the issuer %q; remove one", issuer.Rules.Issuer))
 		}
 		s.Issuers = append(s.Issuers, issuer)
 	}
@@ -49,10 +49,10 @@ func (s *Settings) readIssuers(v *variables, log *slog.Logger) error {
 
 // checkServerWide sees that nothing about an issuer stands beside JWT_ISSUERS: it
 // would be about none of them, or about all.
-func (v *variables) checkServerWide() error {
+func (v *settings) checkServerWide() error {
 	for _, name := range append(slices.Sorted(maps.Keys(defaults)), derived...) {
-		if _, where := v.find(name); where != "" && !slices.Contains(serverWide, name) {
-			return v.wrong(name, errors.New("JWT_ISSUERS is set too: write this into the file of the issuer that it is about"))
+		if _, where := v.Find(name); where != "" && !slices.Contains(serverWide, name) {
+			return v.Wrong(name, errors.New("JWT_ISSUERS is set too: write this into the file of the issuer that it is about"))
 		}
 	}
 	return nil
@@ -68,11 +68,11 @@ func readIssuerFile(file, serverURL string, log *slog.Logger) (trust.Issuer, err
 	if err != nil {
 		return trust.Issuer{}, err
 	}
-	if _, where := v.find("JWT_ISSUERS"); where != "" {
-		return trust.Issuer{}, v.wrong("JWT_ISSUERS", errors.New("a file that JWT_ISSUERS names describes one issuer; remove this"))
+	if _, where := v.Find("JWT_ISSUERS"); where != "" {
+		return trust.Issuer{}, v.Wrong("JWT_ISSUERS", errors.New("a file that JWT_ISSUERS names describes one issuer; remove this"))
 	}
 	for _, name := range serverWide {
-		if _, where := v.find(name); where != "" {
+		if _, where := v.Find(name); where != "" {
 			log.Info("variable ignored: it is about the server, and this file is read for its issuer", "file", file, "variable", name)
 		}
 	}
@@ -80,12 +80,12 @@ func readIssuerFile(file, serverURL string, log *slog.Logger) (trust.Issuer, err
 }
 
 // readIssuer reads whom to trust, and by which rules.
-func (v *variables) readIssuer(serverURL string) (issuer trust.Issuer, err error) {
+func (v *settings) readIssuer(serverURL string) (issuer trust.Issuer, err error) {
 	rules := &issuer.Rules
 	if rules.Issuer, err = v.readIssuerName(); err != nil {
 		return issuer, err
 	}
-	if rules.Algorithms, err = v.subset("JWT_ALGORITHMS", algorithms); err != nil {
+	if rules.Algorithms, err = v.Subset("JWT_ALGORITHMS", algorithms); err != nil {
 		return issuer, err
 	}
 	if rules.Dialect, err = v.readDialect(); err != nil {
@@ -108,40 +108,40 @@ func (v *variables) readIssuer(serverURL string) (issuer trust.Issuer, err error
 // realmName is what a realm's name may look like: it becomes a part of a path.
 var realmName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-func (v *variables) readIssuerName() (string, error) {
-	if issuer := v.get("JWT_ISSUER"); issuer != "" {
+func (v *settings) readIssuerName() (string, error) {
+	if issuer := v.Get("JWT_ISSUER"); issuer != "" {
 		if err := issuerkeys.CheckURL(issuer); err != nil {
-			return "", v.wrong("JWT_ISSUER", err)
+			return "", v.Wrong("JWT_ISSUER", err)
 		}
 		// RFC 8414, section 2: an issuer has no query and no fragment.
 		if strings.ContainsAny(issuer, "?#") {
-			return "", v.wrong("JWT_ISSUER", fmt.Errorf("%q has a query or a fragment: write it as the provider's metadata does", issuer))
+			return "", v.Wrong("JWT_ISSUER", fmt.Errorf("%q has a query or a fragment: write it as the provider's metadata does", issuer))
 		}
 		return issuer, nil
 	}
-	base, realm := strings.TrimSuffix(v.get("KEYCLOAK_URL"), "/"), v.get("KEYCLOAK_REALM")
+	base, realm := strings.TrimSuffix(v.Get("KEYCLOAK_URL"), "/"), v.Get("KEYCLOAK_REALM")
 	if err := issuerkeys.CheckURL(base); err != nil {
-		return "", v.wrong("KEYCLOAK_URL", err)
+		return "", v.Wrong("KEYCLOAK_URL", err)
 	}
 	if strings.ContainsAny(base, "?#") {
-		return "", v.wrong("KEYCLOAK_URL", fmt.Errorf("%q must not have a query or fragment; remove it", base))
+		return "", v.Wrong("KEYCLOAK_URL", fmt.Errorf("%q must not have a query or fragment; remove it", base))
 	}
 	if !realmName.MatchString(realm) {
-		return "", v.wrong("KEYCLOAK_REALM", fmt.Errorf("%q is not the name of a realm: use letters, digits and . _ -", realm))
+		return "", v.Wrong("KEYCLOAK_REALM", fmt.Errorf("%q is not the name of a realm: use letters, digits and . _ -", realm))
 	}
 	return base + "/realms/" + realm, nil
 }
 
 // readAudiences reads whom tokens must be meant for: this server, own, or whatever
 // the issuer calls it. An audience needn't be a URL; it is compared to the letter.
-func (v *variables) readAudiences(rules *accesstoken.Verifier, own string) error {
+func (v *settings) readAudiences(rules *accesstoken.Verifier, own string) error {
 	rules.Audience = own
-	if text := v.get("JWT_AUDIENCE"); text != "" {
+	if text := v.Get("JWT_AUDIENCE"); text != "" {
 		var all []string
 		for audience := range strings.SplitSeq(text, ",") {
 			audience = strings.TrimSpace(audience)
 			if audience == "" || strings.ContainsAny(audience, " \t") {
-				return v.wrong("JWT_AUDIENCE", fmt.Errorf("%q has a blank or is empty: write one audience, or several with commas between",
+				return v.Wrong("JWT_AUDIENCE", fmt.Errorf("%q has a blank or is empty: write one audience, or several with commas between",
 					audience))
 			}
 			all = append(all, audience)
@@ -160,7 +160,7 @@ func (v *variables) readAudiences(rules *accesstoken.Verifier, own string) error
 		return nil
 	}
 	level := slog.LevelWarn
-	if _, where := v.find("JWT_DIALECT"); where != "" {
+	if _, where := v.Find("JWT_DIALECT"); where != "" {
 		level = slog.LevelInfo // as it must be with some providers
 	}
 	v.log.Log(context.Background(), level, "JWT_AUDIENCE is not this server's resource identifier: tokens that a client requests "+
@@ -172,12 +172,12 @@ func (v *variables) readAudiences(rules *accesstoken.Verifier, own string) error
 // algorithms are those that jwks knows.
 var algorithms = []string{"RS256", "PS256", "ES256", "EdDSA", "Ed25519"}
 
-func (v *variables) readKeys(rules *accesstoken.Verifier) (keys issuerkeys.Config, err error) {
-	keys = issuerkeys.Config{Issuer: rules.Issuer, Address: v.get("JWT_ISSUER_ADDRESS"), Algorithms: rules.Algorithms}
+func (v *settings) readKeys(rules *accesstoken.Verifier) (keys issuerkeys.Config, err error) {
+	keys = issuerkeys.Config{Issuer: rules.Issuer, Address: v.Get("JWT_ISSUER_ADDRESS"), Algorithms: rules.Algorithms}
 	if keys.Address != "" {
 		u, err := baseurl.Parse("the address", keys.Address)
 		if err != nil {
-			return keys, v.wrong("JWT_ISSUER_ADDRESS", err)
+			return keys, v.Wrong("JWT_ISSUER_ADDRESS", err)
 		}
 		if !baseurl.Secure(u) {
 			v.log.Warn("keys are fetched over plain http from another machine: whoever controls that network can sign tokens",
@@ -185,10 +185,10 @@ func (v *variables) readKeys(rules *accesstoken.Verifier) (keys issuerkeys.Confi
 		}
 	}
 	const least, most = 100 * time.Millisecond, time.Hour
-	keys.MinInterval, err = time.ParseDuration(v.get("JWKS_MIN_INTERVAL"))
+	keys.MinInterval, err = time.ParseDuration(v.Get("JWKS_MIN_INTERVAL"))
 	if err != nil || keys.MinInterval < least || keys.MinInterval > most {
-		return keys, v.wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is not a duration from %s to %s: write it like 5s",
-			v.get("JWKS_MIN_INTERVAL"), least, most))
+		return keys, v.Wrong("JWKS_MIN_INTERVAL", fmt.Errorf("%q is not a duration from %s to %s: write it like 5s",
+			v.Get("JWKS_MIN_INTERVAL"), least, most))
 	}
 	return keys, nil
 }

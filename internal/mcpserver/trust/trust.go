@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 )
 

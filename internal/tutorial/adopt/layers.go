@@ -19,7 +19,7 @@ type Layer struct {
 // Layers are what can be taken along, those first that a request meets last.
 var Layers = []Layer{
 	{Name: "provider", About: "the keys of the authorization server, found by discovery and kept fresh",
-		Packages: []string{"mcpserver/health", "mcpserver/issuerkeys"}},
+		Packages: []string{"mcpserver/health", "oauth/issuerkeys"}},
 	{Name: "token", About: "an access token for every request, from one issuer and for this server alone", Needs: []string{"provider"},
 		Packages: []string{"oauth/accesstoken", "oauth/bearerauth", "oauth/principal"}},
 	{Name: "metadata", About: "the document by which clients find the authorization server", Needs: []string{"token"},

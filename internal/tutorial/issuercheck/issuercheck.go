@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/loopback"

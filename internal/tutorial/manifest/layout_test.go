@@ -142,7 +142,7 @@ func TestLayoutFails(t *testing.T) {
 // tool of those that have one, and nobody else may use it.
 var callers = map[string]string{
 	"internal/mcpserver/introspection": "TestE07_",
-	"internal/mcpserver/issuerkeys":    "TestE07_",
+	"internal/oauth/issuerkeys":        "TestE07_",
 	"internal/web/safefetch":           "",
 }
 

@@ -12,7 +12,7 @@ var survivors = map[string]map[string]string{
 		"grants.start: if err != nil":      storeFails,
 		"grants.refresh: if err != nil #4": storeFails,
 	},
-	"internal/mcpserver/issuerkeys": {
+	"internal/oauth/issuerkeys": {
 		"wellKnown: if err != nil":                 checked,
 		"Reader.get: if err != nil":                checked,
 		"start: defer cancel()":                    "the context ends by its own timer as well",

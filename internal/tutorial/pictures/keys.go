@@ -3,7 +3,7 @@ package pictures
 import (
 	"fmt"
 
-	"mcp-auth-step-by-step/internal/mcpserver/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 )
 
 var keys = description{

@@ -37,10 +37,12 @@ type IssuerError struct {
 	Address string // of the metadata
 	Issuer  string // that it names
 	Want    string
+	Setting string // that holds Want
 }
 
 func (e *IssuerError) Error() string {
-	return fmt.Sprintf("%s names the issuer %.200q, want %q: set JWT_ISSUER to the issuer to the letter", e.Address, e.Issuer, e.Want)
+	return fmt.Sprintf("%s names the issuer %.200q, want %q: set %s to the issuer to the letter",
+		e.Address, e.Issuer, e.Want, cmp.Or(e.Setting, "JWT_ISSUER"))
 }
 
 func newTransport() http.RoundTripper {
@@ -150,15 +152,15 @@ func (r *Reader) Metadata(ctx context.Context, address string) (*Metadata, error
 		return nil, fmt.Errorf("%s is not the metadata of an issuer: %w: %w", address, ErrNoDocument, cmp.Or(err, errNoIssuer))
 	}
 	if issuer != r.config.Issuer {
-		return nil, &IssuerError{address, issuer, r.config.Issuer}
+		return nil, &IssuerError{address, issuer, r.config.Issuer, r.config.Setting}
 	}
 	metadata := &Metadata{Address: address, Body: body}
 	keys, _ := strictjson.String(members["jwks_uri"])
-	if metadata.Keys, err = r.inside(keys); err != nil && !r.config.NoKeys {
+	if metadata.Keys, err = r.Inside(keys); err != nil && !r.config.NoKeys {
 		return nil, fmt.Errorf("%s: jwks_uri: %w", address, err)
 	}
 	if endpoint, stated := strictjson.String(members["introspection_endpoint"]); stated {
-		if metadata.Introspection, err = r.inside(endpoint); err != nil && r.config.NoKeys {
+		if metadata.Introspection, err = r.Inside(endpoint); err != nil && r.config.NoKeys {
 			return nil, fmt.Errorf("%s: introspection_endpoint: %w", address, err)
 		}
 	}
@@ -168,9 +170,9 @@ func (r *Reader) Metadata(ctx context.Context, address string) (*Metadata, error
 // Locations lists the addresses at which the issuer's metadata may be.
 func (r *Reader) Locations() []string { return wellKnown(r.config.Address) }
 
-// inside is a URL as it can be reached from here: below the configured address
+// Inside is a URL of the issuer's metadata as it can be reached from here: below the configured address
 // where it is the issuer's own.
-func (r *Reader) inside(raw string) (string, error) {
+func (r *Reader) Inside(raw string) (string, error) {
 	if r.config.Address == r.config.Issuer {
 		return raw, CheckURL(raw)
 	}

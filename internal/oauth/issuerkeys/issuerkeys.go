@@ -71,6 +71,9 @@ type Config struct {
 	Address     string
 	MinInterval time.Duration // least time between two fetches, once there are keys
 	Algorithms  []string      // allowed ones; a key that states none is for the first that fits
+	// Setting is the name of the setting that holds Issuer, for errors; empty:
+	// JWT_ISSUER.
+	Setting string
 	// NoKeys reads the metadata alone, for an issuer that is asked about each token
 	// (RFC 7662). Its access tokens may be opaque, and its keys missing.
 	NoKeys bool
@@ -113,6 +116,14 @@ func (s *Source) MetadataURL() string {
 		return oauthmetadata.ServerURL(s.config.Issuer)
 	}
 	return s.where.Address
+}
+
+// Metadata is what the issuer says about itself, as it was read last; nil while
+// that isn't known.
+func (s *Source) Metadata() *Metadata {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.where
 }
 
 // IntrospectionEndpoint is where the issuer can be asked about a token, as its
