@@ -51,12 +51,16 @@ func inFront(ctx context.Context, site serve.Site, realmName string) (front, err
 	if err != nil {
 		return front{}, err
 	}
-	go func() {
-		if err := running.Wait(ctx); err != nil {
-			site.Log.Error("the proxy ended, so clients can't reach the issuer any more: start this program again", logging.Error(err))
-		}
-	}()
+	go endWith(ctx, running, site)
 	return front{running.Site.URL, running.Site.Exposed, func(r *http.Request) string { return behindProxy(r, secret) }}, nil
+}
+
+// endWith ends the program when its proxy ends: clients know the issuer by the
+// proxy's address alone, and whatever restarts programs sees only those that ended.
+func endWith(ctx context.Context, running *serve.Running, site serve.Site) {
+	if err := running.Wait(ctx); err != nil {
+		site.Fail(fmt.Errorf("--proxy %s: %w", *proxy, err))
+	}
 }
 
 // startProxy serves a proxy at its flag's address. The base in its configuration

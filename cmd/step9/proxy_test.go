@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/realmproxy"
+	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 func TestWE5_AProxyThatCantServeEndsTheProgram(t *testing.T) {
@@ -27,13 +29,31 @@ func TestWE5_AProxyThatCantServeEndsTheProgram(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("it waits for a signal")
 	}
+	// It also ends the program of which it is the front.
+	if running, err = startProxy(t.Context(), realmproxy.Config{Realm: "mcp-realm"}, "http://localhost:1"); err != nil {
+		t.Fatal(err)
+	}
+	_ = running.Close()
+	front, err := serve.Start(serve.Options{Addr: "localhost:0"}, func(context.Context, serve.Site) (http.Handler, error) {
+		return http.NotFoundHandler(), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go endWith(t.Context(), running, front.Site)
+	ctx, giveUp := context.WithTimeout(t.Context(), 20*time.Second)
+	defer giveUp()
+	if err := front.Wait(ctx); err == nil || !strings.Contains(err.Error(), "--proxy localhost:0: serving ended") {
+		t.Errorf("the program ended with %v", err)
+	}
+	_ = front.Close()
 	// A signal ends it too, and then all is well.
 	if running, err = startProxy(t.Context(), realmproxy.Config{Realm: "mcp-realm"}, "http://localhost:1"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, signal := context.WithCancel(t.Context())
+	signalled, signal := context.WithCancel(t.Context())
 	signal()
-	if err := serveProxy(ctx, running); err != nil {
+	if err := serveProxy(signalled, running); err != nil {
 		t.Error(err)
 	}
 }

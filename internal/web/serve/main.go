@@ -144,11 +144,11 @@ func (p Program) run(ctx context.Context, opts Options) error {
 }
 
 // Wait serves until ctx ends, and then lets the requests in flight finish. It
-// fails at once if serving fails.
+// fails at once if serving fails, or after [Site.Fail].
 func (r *Running) Wait(ctx context.Context) error {
 	select {
 	case err := <-r.failed:
-		return fmt.Errorf("serving ended: %w", err)
+		return err
 	case <-ctx.Done():
 	}
 	r.Site.Log.Info("stopping", "grace", grace)

@@ -77,6 +77,9 @@ type Site struct {
 	// Log is the program's logger. The context of each request carries it too;
 	// see package logging.
 	Log *slog.Logger
+	// Fail ends the program with an error, for handlers without which it is of no
+	// use. Any goroutine may call it, at any time.
+	Fail func(error)
 }
 
 // Resource is the resource identifier of the MCP server (RFC 9728, section
@@ -144,9 +147,16 @@ func Start(opts Options, build Builder) (*Running, error) {
 	log := cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(logging.NewContext(context.Background(), log))
 	bound := listener.Addr().(*net.TCPAddr)
+	failed := make(chan error, 1)
+	fail := func(err error) {
+		select {
+		case failed <- err:
+		default: // it ends already
+		}
+	}
 	site := Site{
 		URL: stated, Stated: stated != "", Origins: opts.Origins,
-		Port: bound.Port, Exposed: !bound.IP.IsLoopback(), Log: log,
+		Port: bound.Port, Exposed: !bound.IP.IsLoopback(), Log: log, Fail: fail,
 	}
 	if site.URL == "" {
 		site.URL = "http://localhost:" + strconv.Itoa(site.Port)
@@ -174,10 +184,10 @@ func Start(opts Options, build Builder) (*Running, error) {
 			// Not the Builder's: requests in flight are answered after its end.
 			BaseContext: func(net.Listener) context.Context { return logging.NewContext(context.Background(), log) },
 		},
-		failed: make(chan error, 1),
+		failed: failed,
 		stop:   stop,
 	}
-	go func() { r.failed <- r.server.Serve(limitConnections(listener, opts.Limits)) }()
+	go func() { fail(fmt.Errorf("serving ended: %w", r.server.Serve(limitConnections(listener, opts.Limits)))) }()
 	return r, nil
 }
 
