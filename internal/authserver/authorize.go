@@ -273,12 +273,13 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, 
 	case v.Request.prompts("none"):
 		return refuse("consent_required", "The user has to consent, and prompt=none doesn't allow to ask; send the user without it.")
 	}
-	return s.nextPage(w, r, v, pathConsent)
+	return s.nextPage(w, who.Subject, v, pathConsent)
 }
 
-// nextPage sends the browser to the page where an interaction goes on.
-func (s *Server) nextPage(w http.ResponseWriter, r *http.Request, v interaction, path string) error {
-	id, err := s.interactions.keep(s.remote(r), v)
+// nextPage sends the browser to the page where an interaction goes on, on the
+// account of a caller.
+func (s *Server) nextPage(w http.ResponseWriter, caller string, v interaction, path string) error {
+	id, err := s.interactions.keep(caller, v)
 	if err != nil {
 		return err
 	}

@@ -113,8 +113,9 @@ func New(c Config) (*Server, error) {
 		pages:              pages{c.Realm, where.base(), demoUsers(c, where.url)},
 		interactions: &interactions{
 			location: where, store: &store.Memory{}, lifetimes: lifetimesOf(c.Realm), now: c.Now,
-			pending:  newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions),
-			sessions: newTable[session]("sessions", sessionsPerUser, c.Limits.Interactions),
+			pending:   newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions),
+			decisions: newTable[interaction]("decisions", decisionsPerUser, c.Limits.Interactions),
+			sessions:  newTable[session]("sessions", sessionsPerUser, c.Limits.Grants),
 		},
 	}
 	if err := s.keep(c); err != nil {
@@ -137,7 +138,9 @@ func (s *Server) keep(c Config) error {
 		documents: c.Documents, store: kept, scopes: s.scopes, now: c.Now,
 		remote:       c.ClientAddress,
 		wrongSecrets: newLimiter(c.Limits.UserTries, c.Limits.TryInterval, c.Now),
-		assertions:   &clientassertion.Verifier{Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: c.Now, Since: c.Now()},
+	}
+	s.clients.assertions = &clientassertion.Verifier{
+		Audience: []string{s.issuer, s.endpoint(pathToken)}, Now: c.Now, Since: c.Now(), Proven: s.clients.proven,
 	}
 	s.grants = &grants{
 		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,

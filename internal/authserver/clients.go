@@ -250,6 +250,18 @@ func (c *clients) loggedIn(known *client) error {
 	return c.store.Update(func(tx store.Tx) error { return c.markUsed(tx, known) })
 }
 
+// proven reports whether somebody vouches for a client: the realm file, or a user who
+// has logged in for it.
+func (c *clients) proven(id string) bool {
+	found := c.inFile[id] != nil
+	_ = c.store.View(func(tx store.Tx) error {
+		kept, _ := c.registered.record(tx, id, c.now())
+		found = found || kept.Proven
+		return nil
+	})
+	return found
+}
+
 // markUsed keeps a registered client for longer, once a user has logged in for it
 // or it was issued something.
 func (c *clients) markUsed(tx store.Tx, used *client) error {

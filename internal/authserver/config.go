@@ -101,10 +101,10 @@ type Limits struct {
 	UsedClient           time.Duration // until a client that is no longer used is forgotten (90 days)
 	ClientsPerAddress    int           // of them registered from one address (50)
 
-	// Interactions are browsers on the way through login and consent (10000), and
-	// those of them from one address before somebody has logged in (200).
+	// Interactions are browsers at a login page, and as many at a consent page
+	// (4000). Those at a login page count by address (200).
 	Interactions, InteractionsPerAddress int
-	Grants                               int // codes, refresh token families, consents and revocations, of each (100000)
+	Grants                               int // sessions, codes, refresh token families, consents and revocations, of each (20000)
 
 	// Pause is how long a request that proved nothing keeps one of the eight turns
 	// that its address has at a time (50 ms).
@@ -114,11 +114,12 @@ type Limits struct {
 // What one user or client may keep, beyond which its own oldest goes; of
 // revocations none goes, and one more is refused.
 const (
+	decisionsPerUser = 100 // consent pages
 	sessionsPerUser  = 100
 	codesPerUser     = 50
 	familiesPerUser  = 1000
 	consentsPerUser  = 1000
-	revokedPerClient = 10_000
+	revokedPerClient = 1000
 )
 
 func (l Limits) withDefaults(r *realm.Realm) Limits {
@@ -133,11 +134,11 @@ func (l Limits) withDefaults(r *realm.Realm) Limits {
 		UnusedClient:         cmp.Or(l.UnusedClient, 24*time.Hour),
 		UsedClient:           cmp.Or(l.UsedClient, 90*24*time.Hour),
 		ClientsPerAddress:    cmp.Or(l.ClientsPerAddress, 50),
-		Interactions:         cmp.Or(l.Interactions, 10_000),
+		Interactions:         cmp.Or(l.Interactions, 4000),
 
 		InteractionsPerAddress: cmp.Or(l.InteractionsPerAddress, 200),
 		Pause:                  cmp.Or(l.Pause, 50*time.Millisecond),
-		Grants:                 cmp.Or(l.Grants, 100_000),
+		Grants:                 cmp.Or(l.Grants, 20_000),
 	}
 }
 

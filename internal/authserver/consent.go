@@ -54,5 +54,5 @@ func (s *Server) switchAccount(w http.ResponseWriter, r *http.Request, v interac
 	}
 	logging.FromContext(r.Context()).Info("logged out", "sub", who.Subject)
 	v.Session = ""
-	return s.nextPage(w, r, v, pathLogin)
+	return s.nextPage(w, s.remote(r), v, pathLogin)
 }

@@ -65,6 +65,30 @@ func TestWD1_AFloodOfAuthorizationRequestsCostsItsSenderAlone(t *testing.T) {
 	}
 }
 
+// WD1: the consent pages of one user cost nobody else behind the same address
+// anything, and of that user the oldest.
+func TestWD1_ConsentPagesCountByUser(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *Config) { c.Limits.InteractionsPerAddress = 2 })
+	many, other := r.browser(), r.browser()
+	first := many.logIn(many.get(r.ask()), "mcp-user")
+	for range decisionsPerUser {
+		many.get(r.ask())
+	}
+	if n := r.count(r.interactions.store, "decisions"); n != decisionsPerUser {
+		t.Errorf("%d consent pages of one user are kept", n)
+	}
+	if said := r.response(other.consentTo(other.logIn(other.get(r.ask()), "mcp-admin"))); said.Get("code") == "" {
+		t.Errorf("another user of the same address: %v", said)
+	}
+	if got := many.get(first.Header.Get("Location")); got.StatusCode == http.StatusOK {
+		t.Error("the oldest consent page is still there")
+	}
+	if got := many.get(many.get(r.ask()).Header.Get("Location")); got.StatusCode != http.StatusOK {
+		t.Errorf("one more consent page of the same user: %d", got.StatusCode)
+	}
+}
+
 func TestWD3_WrongSecretsLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	r := start(t)

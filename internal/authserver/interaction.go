@@ -27,11 +27,14 @@ type interaction struct {
 	Session string        `json:"session,omitempty"` // digest of the cookie; empty until somebody logged in
 }
 
-// interactions keeps who is logged in, and what is on its way through the pages.
+// interactions keeps who is logged in, and what is on its way through the pages:
+// what waits for a login counts against its address, what waits for a decision
+// against its user.
 type interactions struct {
 	location
 	store     *store.Memory
 	pending   table[interaction]
+	decisions table[interaction]
 	sessions  table[session]
 	lifetimes lifetimes
 	now       func() time.Time
@@ -103,17 +106,18 @@ func (i *interactions) end(w http.ResponseWriter, r *http.Request) error {
 	return i.store.Update(func(tx store.Tx) error { return i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)) })
 }
 
-// keep stores an interaction and returns the identifier for its page. It is on the
-// account of the address that it comes from, until somebody has logged in for it.
+// keep stores an interaction on the account of a caller, and returns the identifier
+// for its page. The caller is the address that it comes from, or once somebody has
+// logged in, the user.
 func (i *interactions) keep(caller string, v interaction) (id string, err error) {
 	id = secret()
 	now := i.now()
-	expires := now.Add(i.lifetimes.login)
+	at := loginPage
+	if v.Session != "" {
+		at = consentPage
+	}
 	err = i.store.Update(func(tx store.Tx) error {
-		if err := i.pending.add(tx, caller, digest(id), v, now, expires); err != nil || v.Session == "" {
-			return err
-		}
-		return i.pending.replace(tx, digest(id), v, true, now, expires)
+		return i.of(at).add(tx, caller, digest(id), v, now, now.Add(i.lifetimes.login))
 	})
 	return id, err
 }
@@ -126,6 +130,14 @@ const (
 	loginPage   page = "login"
 	consentPage page = "consent"
 )
+
+// of is where the interactions of a page are.
+func (i *interactions) of(at page) table[interaction] {
+	if at == consentPage {
+		return i.decisions
+	}
+	return i.pending
+}
 
 // errNoInteraction says that a page is used up or expired, or was made for
 // another browser or session.
@@ -146,13 +158,13 @@ func (i *interactions) take(r *http.Request, id string, at page) (v interaction,
 		if v, err = i.get(tx, r, id, at); err != nil {
 			return err
 		}
-		return i.pending.delete(tx, digest(id))
+		return i.of(at).delete(tx, digest(id))
 	})
 	return v, err
 }
 
 func (i *interactions) get(tx store.Tx, r *http.Request, id string, at page) (interaction, error) {
-	v, ok := i.pending.get(tx, digest(id), i.now())
+	v, ok := i.of(at).get(tx, digest(id), i.now())
 	session := ""
 	if at == consentPage {
 		session = i.cookieDigest(r, sessionCookie)

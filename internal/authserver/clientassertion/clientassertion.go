@@ -11,6 +11,7 @@ package clientassertion
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,9 +41,12 @@ const (
 	// Leeway is how far clocks may differ.
 	Leeway = 30 * time.Second
 
-	maxID            = 256     // bytes of a jti
-	defaultPerClient = 1000    // assertions of one client: three a second
-	defaultMemory    = 100_000 // assertions of all clients
+	maxID = 256 // bytes of a jti
+
+	// PerClient and Memory are how many assertions are remembered by default, of
+	// one client (three a second) and of all.
+	PerClient = 1000
+	Memory    = 20_000
 )
 
 // What can be wrong with an assertion, besides the errors of package jws. The
@@ -58,6 +62,8 @@ var (
 	ErrOld      = errors.New("made before this server started")
 	ErrNoID     = errors.New("no usable jti")
 	ErrFull     = errors.New("too many assertions at a time")
+
+	ErrForgotten = errors.New("it may have been used before the clock was set back")
 )
 
 // Verifier checks the assertions of all clients of one authorization server.
@@ -73,13 +79,18 @@ type Verifier struct {
 	// may have been used before a restart, and is refused (RFC 7523, section 3,
 	// rules 6 and 7). One without iat counts as old as its exp allows. Zero: no
 	// assertion is refused for its age.
-	Since     time.Time
-	PerClient int // assertions of one client that are remembered at a time; 0: 1000
-	Memory    int // those of all clients; 0: 100,000
+	Since time.Time
+	// Proven reports whether somebody vouches for a client: the operator, or a user
+	// who has logged in for it. Of other clients, the one with the most assertions
+	// makes room for those of all. Nil: all clients are proven.
+	Proven    func(clientID string) bool
+	PerClient int // assertions of one client that are remembered at a time; 0: [PerClient]
+	Memory    int // those of all clients; 0: [Memory]
 
-	mu     sync.Mutex
-	used   map[string]time.Time // by client and jti: until when it is remembered
-	ledger *quota.Ledger
+	mu        sync.Mutex
+	used      map[string]time.Time // by the SHA-256 of client and jti: until when it is remembered
+	ledger    *quota.Ledger
+	forgotten time.Time // the last end of an assertion that is no longer remembered
 }
 
 // Verify checks that an assertion is one of clientID, signed by one of its
@@ -143,28 +154,49 @@ func checkType(token *jws.Token) error {
 
 // use remembers an assertion until it has expired. A client that has used as
 // many assertions as one client may is refused, and nobody else; a forgotten
-// assertion could be used twice.
+// assertion could be used twice. For that reason none is accepted that ends before
+// one that was forgotten: then the clock was ahead, and has gone back.
 func (v *Verifier) use(client, id string, until time.Time) error {
+	proven := v.Proven == nil || v.Proven(client)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.used == nil {
 		v.used = map[string]time.Time{}
-		v.ledger = quota.New(cmp.Or(v.PerClient, defaultPerClient), cmp.Or(v.Memory, defaultMemory))
+		v.ledger = quota.New(cmp.Or(v.PerClient, PerClient), cmp.Or(v.Memory, Memory))
 	}
-	now, key := v.now(), strconv.Quote(client)+id
-	if end, known := v.used[key]; known && now.Before(end) {
+	now := v.now()
+	sum := sha256.Sum256([]byte(strconv.Quote(client) + id))
+	key := string(sum[:])
+	v.forget(v.ledger.Expire(now), now)
+	switch _, known := v.used[key]; {
+	case known:
 		return ErrReplayed
+	case !until.After(v.forgotten):
+		return ErrForgotten
+	case v.ledger.Of(client) >= cmp.Or(v.PerClient, PerClient):
+		return ErrFull
 	}
 	gone, err := v.ledger.Add(client, key, until, now)
-	for _, old := range gone {
-		delete(v.used, old)
-	}
+	v.forget(gone, now)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
-	v.ledger.Prove(key) // the client has proved its key
+	if proven {
+		v.ledger.Prove(key)
+	}
 	v.used[key] = until
 	return nil
+}
+
+// forget forgets assertions: those that have ended, and those of a client that made
+// room for others, which that client alone can bring about.
+func (v *Verifier) forget(gone []string, now time.Time) {
+	for _, key := range gone {
+		if end := v.used[key]; end.After(v.forgotten) && !end.After(now) {
+			v.forgotten = end
+		}
+		delete(v.used, key)
+	}
 }
 
 // claims is the payload of an assertion (RFC 7523, section 3).

@@ -369,3 +369,70 @@ func TestWD17_AssertionsOfBeforeTheStartAreRefused(t *testing.T) {
 		t.Errorf("one whose exp shows that it is new: %v", err)
 	}
 }
+
+// WD17: an assertion that was used isn't good again when the clock goes forward and
+// back.
+func TestWD17_AClockThatGoesForwardAndBack(t *testing.T) {
+	c := &clock{}
+	v := verifier(c)
+	used := by(client)
+	verify := func(assertion string) error { return v.Verify(t.Context(), assertion, client, registered()) }
+	if err := verify(used); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(time.Hour)
+	inAnHour := func(token *jwt.Token) {
+		set("iat", at(time.Hour))(token)
+		set("exp", at(time.Hour+time.Minute))(token)
+	}
+	if err := verify(by(client, inAnHour)); err != nil { // meanwhile the first one is forgotten
+		t.Fatal(err)
+	}
+	if len(v.used) != 1 {
+		t.Fatalf("%d assertions are remembered", len(v.used))
+	}
+	c.advance(-time.Hour)
+	if err := verify(used); !errors.Is(err, ErrForgotten) {
+		t.Errorf("it is good again: %v", err)
+	}
+	if err := verify(by(client, set("exp", at(2*time.Minute)))); err != nil {
+		t.Errorf("one that ends later: %v", err)
+	}
+}
+
+// WD6: clients for which nobody vouches make room for others, the one with the most
+// assertions first.
+func TestWD6_ManyClientsCantUseUpTheMemory(t *testing.T) {
+	v := verifier(&clock{})
+	v.PerClient, v.Memory = 5, 20
+	v.Proven = func(id string) bool { return id == "honest" }
+	verify := func(id string) (string, error) {
+		assertion := by(id)
+		return assertion, v.Verify(t.Context(), assertion, id, registered())
+	}
+	proven, err := verify("honest")
+	newcomer, err2 := verify("newcomer")
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		for range 2 {
+			if _, err := verify(fmt.Sprint("flood ", i%4)); err != nil && !errors.Is(err, ErrFull) {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 2 {
+		if _, err := verify("honest"); err != nil {
+			t.Errorf("a client for which somebody vouches: %v", err)
+		}
+	}
+	for id, assertion := range map[string]string{"honest": proven, "newcomer": newcomer} {
+		if err := v.Verify(t.Context(), assertion, id, registered()); !errors.Is(err, ErrReplayed) {
+			t.Errorf("%s, once more: %v", id, err)
+		}
+	}
+	if len(v.used) != 20 {
+		t.Errorf("%d are remembered", len(v.used))
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/web/cachecontrol"
+	"mcp-auth-step-by-step/internal/web/quota"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 )
 
@@ -25,7 +26,7 @@ const (
 	// its requests to somebody else's site.
 	retryAfter = 10 * time.Second
 
-	maxDocuments = 1000 // kept at a time
+	maxDocuments = 1000 // kept at a time, and as many failures and fetches under way
 	fetchTimeout = 10 * time.Second
 )
 
@@ -37,6 +38,8 @@ type Fetcher struct {
 
 	mu       sync.Mutex
 	known    map[string]*fetched
+	good     *quota.Ledger // documents that were good once, by host
+	others   *quota.Ledger // failures and fetches under way, by caller
 	accounts accounts
 }
 
@@ -47,7 +50,8 @@ type fetched struct {
 	err  error
 	ends time.Time // of use; zero while the fetch runs
 
-	proven bool // there was a good document once
+	proven       bool // there was a good document once
+	host, caller string
 }
 
 // NewFetcher makes a fetcher. The client should be one of
@@ -57,7 +61,10 @@ func NewFetcher(client *http.Client, now func() time.Time) *Fetcher {
 	if now == nil {
 		now = time.Now
 	}
-	return &Fetcher{client: client, now: now, known: map[string]*fetched{}, accounts: newAccounts()}
+	return &Fetcher{
+		client: client, now: now, known: map[string]*fetched{}, accounts: newAccounts(),
+		good: quota.New(maxDocuments, maxDocuments), others: quota.New(maxDocuments, maxDocuments),
+	}
 }
 
 // Fetch returns the metadata of the client whose client_id is a URL. A fetch is
@@ -99,16 +106,34 @@ func (f *Fetcher) entry(ctx context.Context, clientID string) (*fetched, error) 
 	if !f.accounts.begin(caller, u.Host, proven, f.now()) {
 		return nil, &Error{InvalidClient, "Too many client metadata documents were fetched for you or from this host. Try again in a minute."}
 	}
-	f.makeRoom()
-	entry := &fetched{done: make(chan struct{}), proven: proven}
-	f.known[clientID] = entry
+	entry := &fetched{done: make(chan struct{}), proven: proven, host: u.Host, caller: caller}
+	f.keep(clientID, entry)
 	// The first caller may give up while others still wait.
-	go f.fill(context.WithoutCancel(ctx), clientID, entry, func() { f.accounts.end(caller, u.Host) })
+	go f.fill(context.WithoutCancel(ctx), clientID, entry)
 	return entry, nil
 }
 
-// fill fetches an entry's document, and calls end under the lock.
-func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched, end func()) {
+// never is when a good document is forgotten, as long as there is room: a new
+// fetch of it is let through where others aren't.
+var never = time.Unix(1<<40, 0)
+
+// keep counts an entry, anew if it is there already, and forgets others where there
+// are as many as may be, by the rule of package quota.
+func (f *Fetcher) keep(clientID string, entry *fetched) {
+	ledger, account, expires := f.others, entry.caller, f.now().Add(fetchTimeout+retryAfter)
+	if entry.proven {
+		ledger, account, expires = f.good, entry.host, never
+		f.others.Remove(clientID)
+	}
+	gone, _ := ledger.Add(account, clientID, expires, f.now()) // nothing is proven, so there is always one that can go
+	for _, old := range gone {
+		delete(f.known, old)
+	}
+	f.known[clientID] = entry
+}
+
+// fill fetches an entry's document.
+func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	m, fresh, err := f.get(ctx, clientID)
@@ -118,7 +143,10 @@ func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched, end
 		fresh = retryAfter
 	}
 	entry.m, entry.err, entry.ends, entry.proven = m, err, f.now().Add(fresh), entry.proven || err == nil
-	end()
+	f.accounts.end(entry.caller, entry.host)
+	if err == nil {
+		f.keep(clientID, entry)
+	}
 	close(entry.done)
 }
 
@@ -129,24 +157,6 @@ func (f *Fetcher) get(ctx context.Context, clientID string) (*Metadata, time.Dur
 	}
 	m, err := parseDocument(clientID, header.Get("Content-Type"), body)
 	return m, freshness(header), err
-}
-
-// makeRoom forgets one entry where there are as many as may be: one that was
-// never good before one that was, and the one that ended or ends first.
-func (f *Fetcher) makeRoom() {
-	if len(f.known) < maxDocuments {
-		return
-	}
-	var first string
-	for id, entry := range f.known {
-		if entry.ends.IsZero() { // under way
-			continue
-		}
-		if than := f.known[first]; than == nil || than.proven && !entry.proven || than.proven == entry.proven && entry.ends.Before(than.ends) {
-			first = id
-		}
-	}
-	delete(f.known, first)
 }
 
 // freshness is how long a document may be kept.

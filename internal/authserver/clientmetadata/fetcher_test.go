@@ -484,7 +484,25 @@ func TestAS09_BoundedCache(t *testing.T) {
 	if fetch("/good"); s.requests.Load() != before {
 		t.Error("the good one was driven out")
 	}
-	if len(f.known) > maxDocuments {
+	if f.others.Len() > maxDocuments || len(f.known) != f.good.Len()+f.others.Len() {
+		t.Errorf("%d documents are kept, %d good ones and %d others", len(f.known), f.good.Len(), f.others.Len())
+	}
+}
+
+// WD5: where there are as many good documents as may be, that of the host with the
+// most goes, the oldest first; nobody is refused for it.
+func TestWD5_AHostDrivesOutItsOwnDocuments(t *testing.T) {
+	f := NewFetcher(nil, func() time.Time { return time.Unix(0, 0) })
+	keep := func(host string, n int) string {
+		id := fmt.Sprintf("https://%s/%d", host, n)
+		f.keep(id, &fetched{host: host, proven: true})
+		return id
+	}
+	few := keep("few.example", 0)
+	for n := range 2 * maxDocuments {
+		keep("many.example", n)
+	}
+	if len(f.known) != maxDocuments || f.known[few] == nil || f.known[keep("new.example", 0)] == nil {
 		t.Errorf("%d documents are kept", len(f.known))
 	}
 }

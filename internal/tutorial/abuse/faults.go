@@ -34,10 +34,10 @@ var Faults = []Fault{
 		"The damaged file isn't changed."},
 	{"clock", "the clock jumps by an hour, forward and back",
 		"Forward: users log in again, since tokens and sessions have ended. " +
-			"Back: who has a token from the future is told 401, and logs in again.",
+			"Back: who has a token from the future is told 401, and logs in again. Client assertions are refused " +
+			"until the clock shows again what it showed when it forgot the last one.",
 		"When the clock is right again.",
-		"A code or refresh token that was used is refused at every time, and an expired token too. " +
-			"But a client assertion could be used twice if the clock goes forward and then back."},
+		"A code, refresh token or client assertion that was used is refused at every time, and an expired token too."},
 	{"slow", "the provider's answers are slow, or cut off in the middle",
 		"Nothing, while step 10 has keys. Where it has none, or the key is new, it answers 503 with Retry-After.",
 		"With the first whole answer.",
