@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 )
 
 // agree holds what Decode understood against what mcp-go runs, and both against
@@ -24,6 +26,7 @@ func agree(t *testing.T, body string, seen *trace) {
 		return
 	}
 	m := seen.understood
+	holdTypes(t, m)
 	var sent struct {
 		ID     any
 		Method string
@@ -68,6 +71,31 @@ func agree(t *testing.T, body string, seen *trace) {
 		if len(arguments)+len(sent.Params.Arguments) > 0 && !reflect.DeepEqual(arguments, sent.Params.Arguments) {
 			t.Fatalf("sent were the arguments %v, run are %v: %q", sent.Params.Arguments, arguments, body)
 		}
+	}
+}
+
+// holdTypes reads the params that Decode let through into mcp-go's types.
+func holdTypes(t *testing.T, m *mcpmessage.Message) {
+	t.Helper()
+	var params any
+	switch m.Method {
+	case "initialize":
+		params = &mcp.InitializeParams{}
+	case "tools/list", "prompts/list":
+		params = &mcp.PaginatedParams{}
+	case "tools/call":
+		params = &mcp.CallToolParams{}
+	case "prompts/get":
+		params = &mcp.GetPromptParams{}
+	default:
+		params = &mcp.DiscoverParams{} // _meta alone
+	}
+	text, err := json.Marshal(m.Params)
+	if err == nil {
+		err = json.Unmarshal(text, params)
+	}
+	if err != nil {
+		t.Fatalf("mcp-go can't read what Decode let through: %s %s: %v", m.Method, text, err)
 	}
 }
 

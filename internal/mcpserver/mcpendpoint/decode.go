@@ -2,7 +2,6 @@ package mcpendpoint
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -18,7 +17,8 @@ var errNotification = errors.New("notification")
 
 // Decode reads the body of POST /mcp once and strictly, puts the
 // [mcpmessage.Message] into the context and hands on its re-encoding. What a
-// check behind it saw is therefore what the MCP server runs.
+// check behind it saw is therefore what the MCP server runs: [Handler], or a
+// transport that reads the body.
 //
 // Notifications end here with 202: they can't be answered, and the only one
 // that would do anything (notifications/cancelled) could reach the request of
@@ -27,23 +27,14 @@ var errNotification = errors.New("notification")
 func Decode(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		message, status, err := read(r)
-		var encoded []byte
-		if err == nil {
-			encoded, err = encode(message)
-		}
-		refusal := (*mcpmessage.Error)(nil)
-		switch {
+		switch refusal := (*mcpmessage.Error)(nil); {
 		case errors.Is(err, errNotification):
 			w.WriteHeader(http.StatusAccepted)
 		case errors.As(err, &refusal):
 			refuse(w, r, message, status, refusal)
-		case err != nil:
-			logging.FromContext(r.Context()).ErrorContext(r.Context(), "a message was understood but can't be encoded", logging.Error(err))
-			mcpmessage.WriteError(w, http.StatusInternalServerError, message.ID, err)
 		default:
 			r = r.WithContext(mcpmessage.NewContext(r.Context(), message))
-			r.Body = io.NopCloser(bytes.NewReader(encoded))
-			r.ContentLength = int64(len(encoded))
+			r.Body, r.ContentLength = io.NopCloser(&rewritten{message: message}), -1
 			next.ServeHTTP(w, r)
 		}
 	})
@@ -70,8 +61,7 @@ func read(r *http.Request) (m *mcpmessage.Message, status int, err error) {
 }
 
 // understand finds the protocol version and the operation of a message. That
-// the headers of 2026-07-28 agree with the body is left to mcp-go, which
-// answers a mismatch with 400 and -32020.
+// the headers of 2026-07-28 agree with the body is for [Handler].
 func understand(m *mcpmessage.Message, header http.Header) (status int, err error) {
 	versions, err := m.ReadVersion(header)
 	if err != nil {
@@ -108,14 +98,42 @@ func statusOf(err error, modern bool) int {
 	return http.StatusBadRequest
 }
 
+// rewritten is the body of a request that was understood: its re-encoding, made
+// for those who read it.
+type rewritten struct {
+	message *mcpmessage.Message
+	text    *bytes.Reader
+}
+
+func (b *rewritten) Read(p []byte) (int, error) {
+	if b.text == nil {
+		b.text = bytes.NewReader(encode(b.message))
+	}
+	return b.text.Read(p)
+}
+
 // encode writes a message anew: the members that were understood, and no others.
-func encode(m *mcpmessage.Message) ([]byte, error) {
-	return json.Marshal(struct {
-		JSONRPC string                     `json:"jsonrpc"`
-		ID      json.RawMessage            `json:"id"`
-		Method  string                     `json:"method"`
-		Params  map[string]json.RawMessage `json:"params,omitempty"`
-	}{"2.0", m.ID, m.Method, m.Params})
+// They are JSON already, the method is one of operations, and so no name of a
+// member and no method needs an escape.
+func encode(m *mcpmessage.Message) []byte {
+	text := append([]byte(`{"jsonrpc":"2.0","method":"`), m.Method...)
+	text = append(append(text, `","id":`...), m.ID...)
+	if len(m.Params) > 0 {
+		text = append(append(text, `,"params":`...), encodeParams(m)...)
+	}
+	return append(text, '}')
+}
+
+func encodeParams(m *mcpmessage.Message) []byte {
+	text := []byte{'{'}
+	for name, raw := range m.Params {
+		if len(text) > 1 {
+			text = append(text, ',')
+		}
+		text = append(append(text, '"'), name...)
+		text = append(append(text, '"', ':'), raw...)
+	}
+	return append(text, '}')
 }
 
 // refuse answers with a JSON-RPC error.

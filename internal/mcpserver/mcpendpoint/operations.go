@@ -2,7 +2,6 @@ package mcpendpoint
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -19,25 +18,47 @@ var Versions = []string{mcp.ProtocolVersion20260728, mcp.ProtocolVersion20251125
 // connection open, notifications/cancelled ends calls of other callers.
 type operation struct {
 	legacy, modern bool     // offered up to 2025-11-25; offered in 2026-07-28
-	members        []string // of params; others are dropped
-	fits           func(params []byte) error
+	members        []string // of params, beside _meta; others are dropped
+	fits           func(m *mcpmessage.Message) bool
 }
 
 var operations = map[string]operation{
-	"initialize":      {legacy: true, members: []string{"protocolVersion", "capabilities", "clientInfo"}, fits: fits[mcp.InitializeParams]},
-	"server/discover": {modern: true, fits: fits[mcp.DiscoverParams]},
-	"ping":            {legacy: true, fits: fits[struct{}]},
-	"tools/list":      {legacy: true, modern: true, members: []string{"cursor"}, fits: fits[mcp.PaginatedParams]},
-	"tools/call":      {legacy: true, modern: true, members: []string{"name", "arguments"}, fits: fits[mcp.CallToolParams]},
-	"prompts/list":    {legacy: true, modern: true, members: []string{"cursor"}, fits: fits[mcp.PaginatedParams]},
-	"prompts/get":     {legacy: true, modern: true, members: []string{"name", "arguments"}, fits: fits[mcp.GetPromptParams]},
+	"initialize":      {legacy: true, members: []string{"protocolVersion", "capabilities", "clientInfo"}, fits: introduces},
+	"server/discover": {modern: true},
+	"ping":            {legacy: true},
+	"tools/list":      {legacy: true, modern: true, members: []string{"cursor"}, fits: pages},
+	"tools/call":      {legacy: true, modern: true, members: []string{"name", "arguments"}},
+	"prompts/list":    {legacy: true, modern: true, members: []string{"cursor"}, fits: pages},
+	"prompts/get":     {legacy: true, modern: true, members: []string{"name", "arguments"}, fits: fillsIn},
 }
 
-// fits tells whether mcp-go can read params as P, so that its own words about
-// Go types never reach a caller.
-func fits[P any](params []byte) error {
-	var p P
-	return json.Unmarshal(params, &p)
+// The functions in fits say whether mcp-go can read params into its types, so that
+// its own words about Go types never reach a caller. What admit checks for all
+// operations is enough for the others.
+
+func introduces(m *mcpmessage.Message) bool {
+	return json.Unmarshal(encodeParams(m), &mcp.InitializeParams{}) == nil
+}
+
+func pages(m *mcpmessage.Message) bool { return textOrNull(m.Params["cursor"]) }
+
+// fillsIn: the arguments of prompts are strings.
+func fillsIn(m *mcpmessage.Message) bool {
+	var arguments map[string]json.RawMessage
+	if raw, ok := m.Params["arguments"]; ok && json.Unmarshal(raw, &arguments) != nil {
+		return false
+	}
+	for _, argument := range arguments {
+		if !textOrNull(argument) {
+			return false
+		}
+	}
+	return true
+}
+
+// textOrNull is what Go reads into a string.
+func textOrNull(raw json.RawMessage) bool {
+	return len(raw) == 0 || raw[0] == '"' || raw[0] == 'n'
 }
 
 // admit finds the operation of a message and reduces its params to what that
@@ -51,27 +72,32 @@ func admit(m *mcpmessage.Message) error {
 	if err := mcpmessage.OnlyExactNames(m.Params, members...); err != nil {
 		return err
 	}
-	for name := range m.Params {
+	for name, raw := range m.Params {
 		if !slices.Contains(members, name) {
 			delete(m.Params, name)
-		}
-	}
-	for _, name := range []string{"_meta", "arguments", "capabilities", "clientInfo"} {
-		raw, ok := m.Params[name]
-		if !ok {
-			continue
-		}
-		// The names of arguments are a tool's own, and exact (WC5).
-		if _, err := strictjson.Inner(raw); err != nil && (name != "arguments" || errors.Is(err, strictjson.ErrNotObject)) {
+		} else if !isObjectIfNeeded(m, name, raw) {
 			return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: " + name + " must be an object"}
 		}
 	}
 	if err := m.ReadName(); err != nil {
 		return err
 	}
-	params, err := json.Marshal(m.Params)
-	if err != nil || op.fits(params) != nil {
+	if op.fits != nil && !op.fits(m) {
 		return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: a member has the wrong type; see the MCP schema of " + m.Method}
 	}
 	return nil
+}
+
+// isObjectIfNeeded holds the members of params that must be objects to it.
+func isObjectIfNeeded(m *mcpmessage.Message, name string, raw json.RawMessage) bool {
+	switch name {
+	case "_meta":
+		return m.Meta != nil
+	case "arguments": // their names are a tool's own, and exact (WC5)
+		return raw[0] == '{'
+	case "capabilities", "clientInfo":
+		_, err := strictjson.Inner(raw)
+		return err == nil
+	}
+	return true
 }

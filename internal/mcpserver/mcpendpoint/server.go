@@ -9,7 +9,6 @@ package mcpendpoint
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -61,26 +60,6 @@ func (s *Server) addMetaFields(ctx context.Context, result mcp.ResultMetadata) {
 	for _, field := range s.metaFields {
 		result.EnsureResultMeta().SetMetaField(field.name, field.value(ctx))
 	}
-}
-
-// Handler answers the messages that [Decode] lets through.
-func Handler(s *Server) http.Handler {
-	inner := server.NewStreamableHTTPServer(s.MCPServer,
-		server.WithStateLess(true),
-		server.WithDisableStreaming(true),
-		server.WithStreamableHTTPProtocolVersions(Versions...),
-		// The Host was checked before; mcp-go knows nothing of -url.
-		server.WithDisableLocalhostProtection(true),
-	)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		message := mcpmessage.FromContext(r.Context())
-		if missing := s.missingArgument(message); missing != "" {
-			err := &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: the prompt needs the argument " + missing}
-			refuse(w, r, message, statusOf(err, message.Modern), err)
-			return
-		}
-		inner.ServeHTTP(w, r)
-	})
 }
 
 // missingArgument names an argument that a prompt requires and a message

@@ -29,6 +29,7 @@ type Message struct {
 	Modern   bool            // says by itself which version it speaks (2026-07-28)
 	Response bool            // answers a request of the server
 	Params   map[string]json.RawMessage
+	Meta     map[string]json.RawMessage // the members of params._meta; nil where it is not an object
 }
 
 // Operations of the transport: they have no method of JSON-RPC.
@@ -121,6 +122,8 @@ func (m *Message) readParams(members map[string]json.RawMessage) (_ *Message, er
 	} else if err != nil {
 		return m, InvalidRequest(`"params" must be an object`)
 	}
+	// A _meta of another shape says nothing.
+	m.Meta, _ = strictjson.Inner(m.Params["_meta"])
 	return m, nil
 }
 
@@ -185,6 +188,12 @@ const (
 // firstModern is the first revision in which each request states its version.
 const firstModern = "2026-07-28"
 
+// MetaVersion is the revision that _meta states; empty: none.
+func (m *Message) MetaVersion() string {
+	version, _ := strictjson.String(m.Meta["io.modelcontextprotocol/protocolVersion"])
+	return version
+}
+
 // ReadVersion finds the revision that a message speaks, in the header of its
 // request and in its _meta, and refuses it where the two differ. That the other
 // headers agree with the body is for the MCP server to check.
@@ -195,20 +204,15 @@ func (m *Message) ReadVersion(header http.Header) (stated []string, err error) {
 			return nil, &Error{Code: CodeHeaderMismatch, Message: "Header mismatch: " + name + " may be given only once"}
 		}
 	}
-	version := header.Get(versionHeader)
-	meta := struct {
-		Version string `json:"io.modelcontextprotocol/protocolVersion"`
-	}{}
-	// A _meta of another shape states no version.
-	_ = json.Unmarshal(m.Params["_meta"], &meta)
-	m.Modern = version >= firstModern || meta.Version >= firstModern
+	version, meta := header.Get(versionHeader), m.MetaVersion()
+	m.Modern = version >= firstModern || meta >= firstModern
 
 	// Two versions are a mismatch, whether or not both are served.
-	if m.Modern && version != "" && meta.Version != "" && version != meta.Version {
+	if m.Modern && version != "" && meta != "" && version != meta {
 		return nil, &Error{
 			Code:    CodeHeaderMismatch,
 			Message: "Header mismatch: MCP-Protocol-Version and _meta name different versions",
 		}
 	}
-	return []string{version, meta.Version}, nil
+	return []string{version, meta}, nil
 }

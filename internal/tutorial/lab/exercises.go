@@ -156,7 +156,7 @@ var Exercises = []Exercise{
 	},
 	{
 		ID: "4.2", Step: 4, Title: "A prompt without its argument",
-		Folder: "internal/mcpserver/mcpendpoint", Line: `Handler: if missing != ""`,
+		Folder: "internal/mcpserver/mcpendpoint", Line: `Server.check: if missing != ""`,
 		Trials: []Trial{
 			{
 				What: "echo_prompt without its message", Row: "prompt-argument-missing", Era: matrix.Legacy,

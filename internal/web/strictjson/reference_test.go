@@ -117,6 +117,9 @@ func FuzzObject(f *testing.F) {
 			t.Fatalf("accepted a name in two cases: %q", data)
 		}
 		same := func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }
+		if parts, err := split(bytes.TrimLeft(data, " \t\r\n")); wantErr == nil && (err != nil || !maps.EqualFunc(parts, want, same)) {
+			t.Fatalf("%q is split into %q (%v)", data, parts, err)
+		}
 		if !maps.EqualFunc(got, want, same) {
 			t.Fatalf("%q: %q, and by encoding/json %q", data, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 		}

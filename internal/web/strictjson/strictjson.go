@@ -46,11 +46,34 @@ func Inner(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil, ErrNotObject
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &members); err != nil {
+	members, err := split(raw)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
 	return unambiguous(members, all)
+}
+
+// split reads the members of an object, without a look into them.
+func split(raw json.RawMessage) (map[string]json.RawMessage, error) {
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	if _, err := decoder.ReadToken(); err != nil {
+		return nil, err
+	}
+	members := map[string]json.RawMessage{}
+	for decoder.PeekKind() != '}' {
+		token, err := decoder.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		name := token.String()
+		value, err := decoder.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		end := decoder.InputOffset()
+		members[name] = raw[end-int64(len(value)) : end : end]
+	}
+	return members, nil
 }
 
 func all(string) bool { return true }
