@@ -55,7 +55,7 @@ var prefix = regexp.MustCompile(`^[A-Z]+`)
 
 // cited is an id in a text: two digits after the prefixes of the first
 // documents, and no leading zero after W and a letter.
-var cited = regexp.MustCompile(`(?:RS|AS|MC)[0-9]{2}|W[A-G][1-9][0-9]?|[A-JT][0-9]{2}`)
+var cited = regexp.MustCompile(`(?:RS|AS|MC)[0-9]{2}|W[A-G][1-9][0-9]?|[A-JTU][0-9]{2}`)
 
 // Cited are the ids that stand in a text as words of their own, or as words of a
 // test's name.
