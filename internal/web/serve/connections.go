@@ -84,9 +84,11 @@ func (c *connections) mayOpen(address string, now time.Time) bool {
 		c.second, c.all = now, 0
 		clear(c.recent)
 	}
-	c.recent[address]++
+	if c.recent[address]++; c.recent[address] > perSecond {
+		return false // and it doesn't count against the others
+	}
 	c.all++
-	return c.recent[address] <= perSecond && (c.all <= allPerSecond || c.known[address] || c.knew[address])
+	return c.all <= allPerSecond || c.known[address] || c.knew[address]
 }
 
 // remember makes an address known.

@@ -180,6 +180,18 @@ func TestWD7_NewConnectionsAreBoundedByAddress(t *testing.T) {
 	}
 }
 
+// WD7: what one address opens beyond its own limit takes nothing from the others.
+func TestWD7_OneAddressRefusesNoOther(t *testing.T) {
+	t.Parallel()
+	c, now := &connections{recent: map[string]int{}}, time.Now()
+	for range 3 * allPerSecond {
+		c.mayOpen("flood", now)
+	}
+	if !c.mayOpen("new", now) {
+		t.Error("an address that nobody knows yet is refused for the flood of another")
+	}
+}
+
 // WD7: where too many connections are opened, those addresses may open more that
 // had a request answered.
 func TestWD7_KnownAddressesOpenConnectionsFirst(t *testing.T) {

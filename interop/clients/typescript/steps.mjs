@@ -138,7 +138,10 @@ async function login(address) {
   try {
     const called = new Promise((resolve) =>
       server.on("request", (request, response) => {
-        resolve(new URL(request.url, redirect).searchParams);
+        const { pathname, searchParams } = new URL(request.url, redirect);
+        // Others who look for a free port may ask here too.
+        if (pathname !== "/callback" || !searchParams.has("state")) return void response.writeHead(404).end();
+        resolve(searchParams);
         response.end("done");
       }),
     );
