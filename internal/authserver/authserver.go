@@ -145,7 +145,7 @@ func (s *Server) keep(c Config) error {
 	s.grants = &grants{
 		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,
 		resource: c.Resource, lifetimes: lifetimesOf(c.Realm), now: c.Now,
-		codes:    newTable[codeGrant]("codes", codesPerUser, c.Limits.Grants),
+		codes:    newTable[codeGrant]("codes", codesPerUser, c.Limits.Codes),
 		families: newTable[family]("grants", familiesPerUser, c.Limits.Grants),
 		consents: newTable[consentGiven]("consents", consentsPerUser, c.Limits.Grants),
 		revoked:  newTable[bool]("revoked", revokedPerClient, c.Limits.Grants),

@@ -104,7 +104,8 @@ type Limits struct {
 	// Interactions are browsers at a login page, and as many at a consent page
 	// (4000). Those at a login page count by address (200).
 	Interactions, InteractionsPerAddress int
-	Grants                               int // sessions, codes, refresh token families, consents and revocations, of each (20000)
+	Codes                                int // of all users (4000)
+	Grants                               int // sessions, refresh token families, consents and revocations, of each (10000)
 
 	// Pause is how long a request that proved nothing keeps one of the eight turns
 	// that its address has at a time (50 ms).
@@ -135,10 +136,11 @@ func (l Limits) withDefaults(r *realm.Realm) Limits {
 		UsedClient:           cmp.Or(l.UsedClient, 90*24*time.Hour),
 		ClientsPerAddress:    cmp.Or(l.ClientsPerAddress, 50),
 		Interactions:         cmp.Or(l.Interactions, 4000),
+		Codes:                cmp.Or(l.Codes, 4000),
 
 		InteractionsPerAddress: cmp.Or(l.InteractionsPerAddress, 200),
 		Pause:                  cmp.Or(l.Pause, 50*time.Millisecond),
-		Grants:                 cmp.Or(l.Grants, 20_000),
+		Grants:                 cmp.Or(l.Grants, 10_000),
 	}
 }
 

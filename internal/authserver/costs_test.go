@@ -89,6 +89,24 @@ func TestWD1_ConsentPagesCountByUser(t *testing.T) {
 	}
 }
 
+// WD20: a form of many tiny parameters costs many times its size once it is read.
+func TestWD20_ParametersAreFew(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	form := strings.Repeat("x=&", maxCount)
+	for _, body := range []string{form, form[3:]} {
+		request, err := http.NewRequest(http.MethodPost, r.issuer+pathToken, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if got := r.browser().do(request); got.StatusCode != http.StatusBadRequest && got.StatusCode != http.StatusUnauthorized ||
+			strings.Contains(got.text, "too many") != (body == form) {
+			t.Errorf("%d parameters: %d %s", strings.Count(body, "&"), got.StatusCode, got.text)
+		}
+	}
+}
+
 func TestWD3_WrongSecretsLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	r := start(t)

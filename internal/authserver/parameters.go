@@ -18,6 +18,7 @@ const (
 	maxState     = 2 << 10  // bytes of state, which is kept while the user logs in
 	maxNonce     = 512      // bytes of nonce
 	maxScope     = 1 << 10  // bytes of scope in an authorization request
+	maxCount     = 100      // parameters of a request: one of two bytes takes fifty times as much once it is read
 )
 
 // form reads the parameters in the body of a POST. It refuses parameters in the
@@ -54,6 +55,9 @@ func formBody(r *http.Request) (string, error) {
 // 3.1 and 3.2), except resource (RFC 8707, section 2). A parameter without a
 // value counts as left out.
 func parameters(encoded string) (url.Values, error) {
+	if strings.Count(encoded, "&") >= maxCount {
+		return nil, refuse("invalid_request", "There are too many parameters.")
+	}
 	values, err := url.ParseQuery(encoded)
 	if err != nil {
 		return nil, refuse("invalid_request", "The parameters are not form-encoded.")

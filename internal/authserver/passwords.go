@@ -56,10 +56,10 @@ func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() t
 	d := &directory{
 		users:       map[string]*account{},
 		dummySalt:   newSalt(),
-		queue:       make(chan struct{}, hashQueue),
-		running:     make(chan struct{}, runtime.GOMAXPROCS(0)),
-		waiting:     make(chan struct{}, hashQueue),
-		newcomers:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		queue:       make(chan struct{}, HashQueue),
+		running:     make(chan struct{}, min(HashesAtOnce, runtime.GOMAXPROCS(0))),
+		waiting:     make(chan struct{}, HashQueue),
+		newcomers:   make(chan struct{}, max(1, min(HashesAtOnce, runtime.GOMAXPROCS(0))/2)),
 		fromAddress: newLimiter(limits.AddressTries, limits.TryInterval/10, now),
 		byBoth:      newLimiter(limits.UserTries, limits.TryInterval, now),
 		byName:      newLimiter(limits.UserTriesFromAll, limits.TryInterval, now),
@@ -83,15 +83,19 @@ func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() t
 	return d, nil
 }
 
-// hashQueue is how many password checks may wait, beyond which one more is
-// refused: that many take some seconds.
-const hashQueue = 256
+const (
+	// HashesAtOnce is how many passwords are checked at a time, of which guesses
+	// have at most half. Each needs the memory of [PasswordCost].
+	HashesAtOnce = 2
+	// HashQueue is how many checks may wait, beyond which one more is refused: that
+	// many take some seconds.
+	HashQueue = 256
+)
 
 var errHashQueue = &oauthError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable",
 	description: "Too many people are logging in. Try again in a moment."}
 
-// argon2 returns the hash function. As many hashes are computed at once as there
-// are processors.
+// argon2 returns the hash function.
 func (d *directory) argon2(cost PasswordCost) func(context.Context, string, []byte) ([]byte, error) {
 	return func(ctx context.Context, password string, salt []byte) ([]byte, error) {
 		done, err := take(ctx, d.queue, d.running)
@@ -149,7 +153,7 @@ func (d *directory) logIn(ctx context.Context, username, password, address strin
 		}
 		defer func() { try.limit.end(try.key, wrong) }()
 	}
-	if !known { // who guesses keeps at most half of the processors busy
+	if !known { // who guesses has at most half of the places
 		done, err := take(ctx, d.waiting, d.newcomers)
 		if wrong = false; err != nil {
 			return nil, err

@@ -13,11 +13,19 @@ import (
 // bytes (draft 02, section 8.7).
 const MaxDocument = 5 << 10
 
+// MaxURL is the longest URL of a document, in bytes: it stands in whatever is kept
+// for its client.
+const MaxURL = 512
+
 // IsURL reports whether a client_id has the form of a document's URL: https, a
-// path, no fragment, no user information, no dot segments (draft 02, section 3).
+// path, no fragment, no user information, no dot segments (draft 02, section 3), and
+// no more than [MaxURL].
 // Whether a document is there, and where the name leads, only shows when it is
 // fetched.
 func IsURL(clientID string) bool {
+	if len(clientID) > MaxURL {
+		return false
+	}
 	u, err := safefetch.CheckURL(clientID, safefetch.Policy{Loopback: true})
 	// A path of / alone names a site, not a document.
 	return err == nil && u.Scheme == "https" && len(u.Path) > 1 && !hasDotSegments(u)

@@ -489,6 +489,14 @@ func TestAS09_BoundedCache(t *testing.T) {
 	}
 }
 
+// WD5: the URL of a document stands in all that is kept for its client.
+func TestWD5_URLsAreShort(t *testing.T) {
+	id := "https://app.example/" + strings.Repeat("x", MaxURL)
+	if !IsURL(id[:MaxURL]) || IsURL(id[:MaxURL+1]) {
+		t.Error("the limit is another one")
+	}
+}
+
 // WD5: where there are as many good documents as may be, that of the host with the
 // most goes, the oldest first; nobody is refused for it.
 func TestWD5_AHostDrivesOutItsOwnDocuments(t *testing.T) {

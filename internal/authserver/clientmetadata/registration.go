@@ -16,7 +16,7 @@ import (
 
 const (
 	// MaxRegistration is the longest registration that is read, in bytes.
-	MaxRegistration = 128 << 10
+	MaxRegistration = 64 << 10
 
 	maxName  = 100     // characters
 	maxScope = 1024    // bytes
@@ -36,7 +36,7 @@ const (
 // A software statement and URLs of keys are ignored; so is a client_id.
 func ParseRegistration(body []byte) (*Metadata, error) {
 	if len(body) > MaxRegistration {
-		return nil, invalid("The registration is too large: at most 128 KiB are read.")
+		return nil, invalid("The registration is too large: at most 64 KiB are read.")
 	}
 	members, err := strictjson.Object(body)
 	if err != nil {

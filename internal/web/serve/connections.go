@@ -1,26 +1,32 @@
 package serve
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mcp-auth-step-by-step/internal/web/caller"
 	"mcp-auth-step-by-step/internal/web/quota"
 )
 
-// connections bounds how many connections are open at a time, by the rule of
-// package quota. One is proven from when a whole request has come until it is
-// answered. So those go first that send nothing, or slowly.
+// connections bounds how many connections are open at a time, and what is in memory
+// of the bodies of their requests, by the rule of package quota. One is proven from
+// when a whole request has come until it is answered. So those go first that send
+// nothing, or slowly.
 type connections struct {
 	*net.TCPListener
 
 	mu     sync.Mutex
 	ledger *quota.Ledger
+	bodies *quota.Ledger // blocks of bodies, behind the first one of each
 	open   map[string]*connection
 	number int // of the next one
 	second time.Time
@@ -36,8 +42,11 @@ func limitConnections(l net.Listener, limits Limits) net.Listener {
 	if limits.Connections == 0 || !ok {
 		return l
 	}
-	ledger := quota.New(limits.ConnectionsPerAddress, limits.Connections)
-	return &connections{TCPListener: tcp, ledger: ledger, open: map[string]*connection{}, recent: map[string]int{}}
+	return &connections{
+		TCPListener: tcp, open: map[string]*connection{}, recent: map[string]int{},
+		ledger: quota.New(limits.ConnectionsPerAddress, limits.Connections),
+		bodies: quota.New(limits.BodiesPerAddress/BodyBlock, limits.Bodies/BodyBlock),
+	}
 }
 
 // connection is counted until it is closed.
@@ -45,7 +54,9 @@ type connection struct {
 	*net.TCPConn // net/http also uses CloseWrite
 	of           *connections
 	key, caller  string
-	whole        bool            // a whole request has come, which is not answered yet
+	whole        bool // a whole request has come, which is not answered yet
+	blocks       int  // of its body that are counted
+	header       lines
 	ctx          context.Context // ends with the connection
 	end          context.CancelFunc
 }
@@ -113,9 +124,7 @@ func (c *connections) count(conn *connection) bool {
 	conn.key = strconv.Itoa(c.number)
 	gone, err := c.ledger.Add(conn.caller, conn.key, never, time.Unix(0, 0))
 	for _, old := range gone {
-		_ = c.open[old].TCPConn.Close()
-		c.open[old].end()
-		delete(c.open, old)
+		c.drop(c.open[old])
 	}
 	if err != nil {
 		return false
@@ -124,14 +133,75 @@ func (c *connections) count(conn *connection) bool {
 	return true
 }
 
+// drop closes a connection for which there is no room any more. The lock is held.
+func (c *connections) drop(conn *connection) {
+	_ = conn.TCPConn.Close()
+	conn.end()
+	c.ledger.Remove(conn.key)
+	conn.release()
+	delete(c.open, conn.key)
+}
+
 // Close closes the connection.
 func (c *connection) Close() error {
 	c.end()
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	c.of.ledger.Remove(c.key)
+	c.release()
 	delete(c.of.open, c.key)
 	return c.TCPConn.Close()
+}
+
+// maxLines is how many lines the header of a request may have. net/http keeps a
+// line of five bytes in eighty.
+const maxLines = 128
+
+// errBodies says that there is no room for a body.
+var errBodies = errors.New("too many large bodies come at a time")
+
+// Read reads from the connection. Where a header has too many lines, the rest of it
+// is read as one long line: net/http then comes to the limit of its bytes, and
+// answers 431.
+func (c *connection) Read(p []byte) (int, error) {
+	if c.header.count(nil) > maxLines {
+		return copy(p, tooLong), nil
+	}
+	n, err := c.TCPConn.Read(p)
+	if c.header.count(p[:n]) > maxLines {
+		return copy(p, tooLong), nil
+	}
+	return n, err
+}
+
+var tooLong = bytes.Repeat([]byte("x"), 4<<10)
+
+// lines counts those of a header, until it ends. net/http lets one goroutine read
+// at a time.
+type lines struct {
+	seen  int
+	empty bool // nothing but \r has come since the last line
+	over  bool
+	again atomic.Bool // the next header begins
+}
+
+func (l *lines) count(read []byte) int {
+	if l.again.Swap(false) {
+		l.seen, l.empty, l.over = 0, true, false
+	}
+	for _, b := range read {
+		switch {
+		case l.over:
+			return l.seen
+		case b == '\n':
+			l.over = l.empty && l.seen > 0
+			l.seen++
+			l.empty = true
+		case b != '\r':
+			l.empty = false
+		}
+	}
+	return l.seen
 }
 
 // prove says that a whole request has come.
@@ -140,12 +210,56 @@ func (c *connection) prove() {
 	defer c.of.mu.Unlock()
 	c.whole = true
 	c.of.ledger.Prove(c.key)
+	for i := range c.blocks {
+		c.of.bodies.Prove(c.block(i))
+	}
+}
+
+// BodyBlock is how much of each body counts with its connection, in bytes. What is
+// behind it counts by blocks of this size for [Limits.Bodies].
+const BodyBlock = 8 << 10
+
+func (c *connection) block(i int) string { return c.key + " " + strconv.Itoa(i) }
+
+// hold counts what was read of a body, and reports whether there is room for it.
+func (c *connection) hold(size int64) bool {
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	for want := int((size - 1) / BodyBlock); c.blocks < want; {
+		if c.of.open[c.key] == nil {
+			return false
+		}
+		gone, err := c.of.bodies.Add(c.caller, c.block(c.blocks), never, time.Unix(0, 0))
+		if err == nil {
+			c.blocks++
+		}
+		for _, old := range gone {
+			key, _, _ := strings.Cut(old, " ")
+			if conn := c.of.open[key]; conn != nil {
+				c.of.drop(conn)
+			}
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return c.of.open[c.key] != nil
+}
+
+// release forgets what is held of a body. The lock is held.
+func (c *connection) release() {
+	for i := range c.blocks {
+		c.of.bodies.Remove(c.block(i))
+	}
+	c.blocks = 0
 }
 
 // answered says that the request is answered, and the connection as good as new.
 func (c *connection) answered() {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
+	c.release()
+	c.header.again.Store(true)
 	if c.of.open[c.key] != nil {
 		if c.whole {
 			c.whole = false
@@ -177,24 +291,31 @@ func proveConnections(next http.Handler) http.Handler {
 			if r.ContentLength == 0 {
 				c.prove()
 			} else {
-				r.Body = &wholeBody{r.Body, sync.OnceFunc(c.prove)}
+				r.Body = &wholeBody{ReadCloser: r.Body, of: c}
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// wholeBody says when all of a body was read.
+// wholeBody counts what was read of a body, and says when it was all.
 type wholeBody struct {
 	io.ReadCloser
-	read func()
+	of   *connection
+	size int64
+	all  bool
 }
 
 // Read reads from the body.
 func (b *wholeBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		b.read()
+	if b.size += int64(n); b.size > BodyBlock && !b.of.hold(b.size) {
+		_ = b.of.TCPConn.Close()
+		return 0, errBodies
+	}
+	if err == io.EOF && !b.all {
+		b.all = true
+		b.of.prove()
 	}
 	return n, err
 }

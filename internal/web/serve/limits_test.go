@@ -160,6 +160,110 @@ func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
 	}
 }
 
+// WD7: a header of many lines costs many times its size, so it has at most so many;
+// what looks like lines elsewhere doesn't count.
+func TestWD7_LinesOfAHeaderAreBounded(t *testing.T) {
+	limits := DefaultLimits
+	limits.ReadHeader, limits.Idle = patience, patience
+	r := start(t, limits, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		ok(w, r)
+	})
+	var many strings.Builder
+	for i := range 2 * maxLines {
+		fmt.Fprintf(&many, "x%d:\r\n", i)
+	}
+	kept := dial(t, r)
+	_ = kept.SetDeadline(time.Now().Add(patience))
+	answers := bufio.NewReader(kept)
+	for n := range 4 {
+		lines := strings.Repeat("x:\r\n", maxLines-5)
+		body := strings.Repeat("a\n", 5000)
+		_, _ = fmt.Fprintf(kept, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n%s", len(body), lines, body)
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("request %d with %d lines: %v", n, maxLines, err)
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+	}
+	for name, request := range map[string]string{"whole": many.String() + "\r\n", "not whole": many.String()} {
+		for _, conn := range []net.Conn{dial(t, r), kept} {
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n"+request)
+			if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge || !answer.Close {
+				t.Errorf("%s: %v, %v", name, answer, err)
+			}
+		}
+		kept = dial(t, r)
+	}
+}
+
+// WD20: of the large bodies that come slowly, those go whose sender holds the most;
+// one that is whole isn't given up for others.
+func TestWD20_LargeBodiesAreBounded(t *testing.T) {
+	limits := tight
+	limits.Read, limits.Write, limits.Body = patience, patience, 1<<20
+	limits.Connections, limits.ConnectionsPerAddress = 100, 100
+	limits.Bodies, limits.BodiesPerAddress = 8*BodyBlock, 4*BodyBlock
+	entered, leave, began := make(chan bool, 10), make(chan bool), make(chan bool, 10)
+	r := start(t, limits, func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.CopyN(io.Discard, r.Body, 3*BodyBlock); err == nil {
+			began <- true
+		}
+		_, err := io.Copy(io.Discard, r.Body)
+		if entered <- err == nil; err == nil {
+			<-leave
+			ok(w, r)
+		}
+	})
+	from := func(address string, declared, sent int) net.Conn {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).Dial("tcp", r.Addr.String())
+		if err != nil {
+			t.Skipf("this system has no address %s: %v", address, err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(patience))
+		_, _ = fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", declared, strings.Repeat("a", sent))
+		return c
+	}
+	closed := func(c net.Conn) bool {
+		_, err := http.ReadResponse(bufio.NewReader(c), nil)
+		return err != nil
+	}
+	slow := []net.Conn{}
+	for _, address := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2", "127.0.0.3"} {
+		slow = append(slow, from(address, 100*BodyBlock, 3*BodyBlock))
+		within(t, "three blocks", began)
+	}
+	honest := from("127.0.0.1", 5*BodyBlock, 5*BodyBlock)
+	within(t, "three blocks", began)
+	for whole := false; !whole; { // those that were closed are told so
+		whole = within(t, "the honest body", entered)
+	}
+	if !closed(slow[0]) || !closed(slow[1]) {
+		t.Error("more is held than may be")
+	}
+	other := from("127.0.0.4", 5*BodyBlock, 5*BodyBlock) // there is room, once the slow ones went
+	within(t, "three blocks", began)
+	for whole := false; !whole; {
+		whole = within(t, "another body", entered)
+	}
+	if late := from("127.0.0.5", 5*BodyBlock, 5*BodyBlock); !closed(late) {
+		t.Error("there was room for more than may be")
+	}
+	leave <- true
+	leave <- true
+	if closed(honest) || closed(other) {
+		t.Error("a whole body was given up")
+	}
+	if again := from("127.0.0.5", 5*BodyBlock, 5*BodyBlock); true {
+		go func() { leave <- true }()
+		if closed(again) {
+			t.Error("there is no room after the others were answered")
+		}
+	}
+}
+
 // WD7: an address that opens connections without end gets so many in a second.
 func TestWD7_NewConnectionsAreBoundedByAddress(t *testing.T) {
 	c := limitConnections(&net.TCPListener{}, DefaultLimits).(*connections)

@@ -33,6 +33,10 @@ type Limits struct {
 
 	// Connections that are open at a time, and those of them from one address.
 	Connections, ConnectionsPerAddress int
+	// Bytes of bodies that are in memory at a time, and those of them from one
+	// address, without the first [BodyBlock] of each body. They hold where
+	// Connections is set.
+	Bodies, BodiesPerAddress int
 }
 
 // DefaultLimits are the limits of every step.
@@ -44,8 +48,10 @@ var DefaultLimits = Limits{
 	Header:     32 << 10,
 	Body:       1 << 20,
 
-	Connections:           2048,
+	Connections:           768,
 	ConnectionsPerAddress: 256,
+	Bodies:                2 << 20,
+	BodiesPerAddress:      1 << 20,
 }
 
 // Options say where and how to serve.
