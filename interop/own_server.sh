@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Goes through docs/your-own-server.md as a reader would, once for each library:
 # runs its commands as they stand there, in a new folder beside a copy of this
-# repository. Then it runs the examples, made by adopt, against step 9, with
-# step 11 and with MCP Inspector.
+# repository. Then it runs the examples, made by adopt, against step 9: with step 11,
+# with MCP Inspector, and with the SDKs for TypeScript and Python, which log in by
+# themselves. Where a client opens a browser, interop/login plays the user.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -40,6 +41,12 @@ for port in 8000 8080; do
   if (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then die "port $port is taken; end the program that uses it"; fi
 done
 
+# What the page's npx takes is the installed package, for which it looks in the folders
+# above. It would ask on a terminal; here it just opens the browser.
+page_environment=(PATH="$root/interop/node_modules/.bin:$PATH" BROWSER="$work/login" LOGIN=mcp-user:user123 MCP_AUTO_OPEN_ENABLED=true
+  MCP_INSPECTOR_SECRET_STORE=memory MCP_OAUTH_CALLBACK_URL="http://127.0.0.1:$(free_port)/oauth/callback")
+go build -o "$work/" ./cmd/step9 ./cmd/step11 ./interop/login || die "a program does not build"
+
 # blocks FILE prints the code blocks of a page: their kind, NUL, their text, NUL.
 blocks() {
   awk '/^```$/ && inside { printf "%s%c", text, 0; inside = 0; next }
@@ -50,7 +57,8 @@ blocks() {
 # walk LIBRARY EXAMPLE follows the page in a copy of the repository.
 walk() {
   local library=$1 example=$2 kind text number=0 begun=$SECONDS
-  mkdir -p "$work/$example"
+  mkdir -p "$work/$example/home"
+  ln -s "$root/interop/node_modules" "$work/$example/node_modules"
   git clone -q --no-hardlinks "$root" "$work/$example/repository"
   cd "$work/$example/repository"
   while IFS= read -r -d '' kind && IFS= read -r -d '' text; do
@@ -72,6 +80,8 @@ walk() {
   expect "$library: step 11 calls the unprotected server" 'no orders yet' "$work/$example".outs
   expect "$library: no way in without a token" 'resource_metadata="http://localhost:8000/' "$work/$example".outs
   expect "$library: step 11 calls create_order after a step-up" 'tea ordered by user' "$work/$example".outs
+  expect "$library: MCP Inspector logs in by itself and calls list_orders" '"text": "no orders yet"' "$work/$example".outs
+  expect "$library: MCP Inspector calls create_order" '"text": "tea ordered by user' "$work/$example".outs
   stop_servers
   cd "$root"
   printf '      %s: the page took %d seconds\n' "$library" "$((SECONDS - begun))"
@@ -94,7 +104,7 @@ command_block() {
   case $1 in *cmd/adopt*) stop_servers ;; esac
   while IFS= read -r line; do
     [[ -n $line ]] || continue
-    bash -c "$line" >"$2" 2>&1 || {
+    env "${page_environment[@]}" MCP_STORAGE_DIR="${2%.*.out}/home" bash -c "$line" >"$2" 2>&1 </dev/null || {
       bad "$page: $line"
       tail -n 20 "$2"
     }
@@ -115,7 +125,15 @@ made() {
   GOFLAGS=-mod=readonly go -C "$work/made/$1" vet ./... || die "examples/$1 does not pass go vet"
 }
 
-go build -o "$work/" ./cmd/step9 ./cmd/step11 || die "a step does not build"
+# logs_in DRIVER... lets a client of interop/clients find its way from nothing but the
+# URL of the example: 401, metadata, registration, login, a call, a step-up, a call.
+logs_in() {
+  local home
+  home=$(mktemp -d "$work/home.XXXXXX")
+  env -i PATH="$PATH" HOME="$home" NO_COLOR=1 PYTHONDONTWRITEBYTECODE=1 MCP_URL="$at/mcp" REVISION="$revision" REGISTRATION=dynamic \
+    CALLBACK_PORT="$(free_port)" BROWSER="$work/login" LOGIN=mcp-user:user123 LOGINS="$home/logins" CALLS="$calls" \
+    timeout --foreground 300 "$@" >"$work/answer" 2>"$work/answer.log" </dev/null || true
+}
 
 # inspect ARGUMENT... runs MCP Inspector with $TOKEN at the example.
 inspect() {
@@ -160,6 +178,21 @@ for example in gosdk:go-sdk mcpgo:mcp-go resources:go-sdk; do
   TOKEN=
   "$work/step11" -server "$at/mcp" -store none -login mcp-user:user123 -quiet -call list_orders >"$work/answer" 2>&1 || true
   expect "$name, step 11: list_orders" 'no orders yet' "$work/answer"
+  second=create_order arguments='{"item": "tea"}'
+  [[ $name != resources ]] || second=drop_orders arguments='{}'
+  calls='[["list_orders", {}, "no orders yet"], ["'$second'", '$arguments', "order"]]'
+  for revision in 2025-11-25 2026-07-28; do
+    for sdk in TypeScript Python; do
+      case $sdk in
+        TypeScript) logs_in interop/node_modules/.bin/node interop/clients/typescript/client2.mjs ;;
+        Python) logs_in interop/venv/bin/python interop/clients/python/mcp2.py ;;
+      esac
+      for step in list_orders:1 $second:2; do
+        expect "$name, $sdk SDK, $revision: ${step%:*}, after ${step#*:} logins" \
+          "\"${step%:*}\", *\"ok\": *true,.*\"logins\": *${step#*:}}" "$work/answer"
+      done
+    done
+  done
   stop_servers
 done
 

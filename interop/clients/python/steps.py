@@ -15,6 +15,9 @@ REVISION = os.environ["REVISION"]
 REGISTRATION = os.environ["REGISTRATION"]  # dynamic, client_secret_post, document or bearer
 TOKEN = os.environ.get("TOKEN", "")
 DOCUMENT = os.environ.get("DOCUMENT") or None
+# What to call in place of the steps, at a server with other tools:
+# [[tool, arguments, text of the answer], …].
+CALLS = json.loads(os.environ.get("CALLS") or "[]")
 REDIRECT = f"http://localhost:{os.environ.get('CALLBACK_PORT', '0')}/callback"
 
 
@@ -65,6 +68,11 @@ async def refused(work):
 async def run(client):
     """Goes through the steps. The client has the methods tools, call and prompt,
     which return text, and expire, which lets its access token expire."""
+
+    for tool, arguments, expected in CALLS:
+        await step(tool, client.call(tool, arguments), expected)
+    if CALLS:
+        return
 
     def echo():
         return client.call("echo", {"message": "hi", "repeat_count": 2})

@@ -9,6 +9,9 @@ export const url = new URL(env.MCP_URL);
 export const revision = env.REVISION;
 export const registration = env.REGISTRATION; // dynamic, client_secret_post, document or bearer
 export const redirect = `http://localhost:${env.CALLBACK_PORT}/callback`;
+// What to call in place of the steps, at a server with other tools:
+// [[tool, arguments, text of the answer], …].
+const calls = JSON.parse(env.CALLS || "[]");
 export const bearer = { Authorization: `Bearer ${env.TOKEN}` };
 
 // How often a browser was sent to log in, as interop/login wrote it down.
@@ -53,6 +56,8 @@ export async function connected(connect) {
 // run goes through the steps. The client has the methods tools, call and prompt,
 // which return text, and expire, which makes its access token useless.
 export async function run(client) {
+  for (const [tool, args, expected] of calls) await step(tool, () => client.call(tool, args), expected);
+  if (calls.length > 0) return;
   const echo = () => client.call("echo", { message: "hi", repeat_count: 2 });
   await step("list", () => client.tools(), "echo");
   await step("echo", echo, "hihi");

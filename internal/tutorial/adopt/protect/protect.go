@@ -14,6 +14,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/scopepolicy"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
+	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/web/cors"
@@ -46,9 +47,15 @@ func protect(ctx context.Context, self *url.URL, issuer string, mcp http.Handler
 	report := health.New()
 	mux.Handle("GET /health", report)
 
-	// token: take tokens of this issuer that are meant for this server
+	// token: take tokens of this issuer that are meant for this server. The dialect says how
+	// the issuer writes them: rfc9068 is the strictest, and that of step 9. A Keycloak needs
+	// keycloak; dialect.All has the others. docs/providers.md has what else a provider needs.
+	tokens, err := dialect.Named("rfc9068")
+	if err != nil {
+		panic(err) // at the start: there is no such dialect
+	}
 	resource := self.JoinPath("mcp").String()
-	verifier := &accesstoken.Verifier{Issuer: issuer, Audience: resource, Keys: keys, Algorithms: algorithms}
+	verifier := &accesstoken.Verifier{Issuer: issuer, Audience: resource, Keys: keys, Algorithms: algorithms, Dialect: tokens}
 	challenge := bearerauth.Challenge{Realm: "mcp", Scope: "mcp:read"}
 
 	// metadata: say who issues tokens for this server
