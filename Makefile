@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance bench abuse
+.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance bench abuse container
 
 ## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
 demo:
@@ -17,7 +17,7 @@ tools:
 	done
 
 check: tools
-	@unformatted=$$(gofmt -l agentgateway bench cmd internal interop keycloak); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted" >&2; exit 1; fi
+	@unformatted=$$(gofmt -l agentgateway bench cmd container internal interop keycloak); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted" >&2; exit 1; fi
 	@bash scripts/fuzz.sh --check
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
@@ -78,3 +78,8 @@ conformance:
 ##   few seconds that only see that all of it runs
 bench:
 	cd bench && $(GO) run ./run $(BENCH)
+
+## container: the compose files, loaded, and the program of the container file in an empty read-only root,
+##   which needs root and builds no image
+container:
+	cd container && $(GO) vet ./... && $(GO) test -count=1 -v ./...
