@@ -145,7 +145,7 @@ async function login(address) {
       server.on("request", (request, response) => {
         const { pathname, searchParams } = new URL(request.url, redirect);
         // Others who look for a free port may ask here too.
-        if (pathname !== "/callback" || !searchParams.has("state")) return void response.writeHead(404).end();
+        if (pathname !== "/callback" || !(searchParams.has("code") || searchParams.has("error"))) return void response.writeHead(404).end();
         resolve(searchParams);
         response.end("done");
       }),
