@@ -1,0 +1,59 @@
+package part
+
+import (
+	"fmt"
+	"html/template"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Excerpt is a part of a source file.
+type Excerpt struct {
+	Where string // file:line
+	Link  string // empty: none
+	Lines []ExcerptLine
+}
+
+// ExcerptLine is one line of it.
+type ExcerptLine struct {
+	Number int
+	HTML   template.HTML
+	Mark   bool // it is what the excerpt is about
+	Out    bool // it is taken out
+}
+
+// Excerpt reads the lines from first to last of a file of the repository, and marks
+// those from mark on. Lines beyond the end are left out.
+func (s Site) Excerpt(root, file string, first, last, mark int) (Excerpt, error) {
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+	if err != nil {
+		return Excerpt{}, err
+	}
+	shown := s.coloured(file, strings.TrimSuffix(string(text), "\n"))
+	e := Excerpt{Where: fmt.Sprintf("%s:%d", file, mark)}
+	if s.Source != nil {
+		e.Link = s.Source(file, mark)
+	}
+	for i := max(first, 1); i <= min(last, len(shown)); i++ {
+		e.Lines = append(e.Lines, ExcerptLine{Number: i, HTML: shown[i-1], Mark: i == mark})
+	}
+	if len(e.Lines) == 0 {
+		return Excerpt{}, fmt.Errorf("%s has no lines from %d to %d", file, first, last)
+	}
+	return e, nil
+}
+
+func (s Site) coloured(file, text string) []template.HTML {
+	lines := strings.Split(text, "\n")
+	if s.Colour != nil {
+		if coloured := s.Colour(file, text); len(coloured) >= len(lines) {
+			return coloured
+		}
+	}
+	plain := make([]template.HTML, len(lines))
+	for i, line := range lines {
+		plain[i] = template.HTML(template.HTMLEscapeString(line)) //nolint:gosec // escaped
+	}
+	return plain
+}
