@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -227,9 +228,12 @@ func (d *Draft) hmac(secret []byte) {
 	}
 }
 
-// unknownKeySigns lets a fresh key sign that no server knows.
+// unknownKey is a key that no server knows. One for all flaws: to make it takes a while.
+var unknownKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
+// unknownKeySigns lets a key sign that no server knows.
 func (d *Draft) unknownKeySigns() (*rsa.PrivateKey, error) {
-	unknown, err := rsa.GenerateKey(rand.Reader, 2048)
+	unknown, err := unknownKey()
 	d.Sign = func(input []byte) ([]byte, error) { return rs256(unknown, input) }
 	return unknown, err
 }

@@ -1,17 +1,23 @@
 package part
 
 import (
+	"errors"
 	"fmt"
 	"html/template"
+	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/tutorial/tour"
 )
 
 // Excerpt is a part of a source file.
 type Excerpt struct {
 	Where string // file:line
-	Link  string // empty: none
+	Link  string
 	Lines []ExcerptLine
 }
 
@@ -23,23 +29,23 @@ type ExcerptLine struct {
 	Out    bool // it is taken out
 }
 
+// errLines says that a file has no such lines.
+var errLines = errors.New("the file has no such lines")
+
 // Excerpt reads the lines from first to last of a file of the repository, and marks
-// those from mark on. Lines beyond the end are left out.
-func (s Site) Excerpt(root, file string, first, last, mark int) (Excerpt, error) {
-	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+// one. Lines beyond the end are left out.
+func (s Site) Excerpt(file string, first, last, mark int) (Excerpt, error) {
+	text, err := os.ReadFile(filepath.Join(s.Root, filepath.FromSlash(file)))
 	if err != nil {
 		return Excerpt{}, err
 	}
 	shown := s.coloured(file, strings.TrimSuffix(string(text), "\n"))
-	e := Excerpt{Where: fmt.Sprintf("%s:%d", file, mark)}
-	if s.Source != nil {
-		e.Link = s.Source(file, mark)
-	}
+	e := Excerpt{Where: fmt.Sprintf("%s:%d", file, mark), Link: Link(file, mark)}
 	for i := max(first, 1); i <= min(last, len(shown)); i++ {
 		e.Lines = append(e.Lines, ExcerptLine{Number: i, HTML: shown[i-1], Mark: i == mark})
 	}
 	if len(e.Lines) == 0 {
-		return Excerpt{}, fmt.Errorf("%s has no lines from %d to %d", file, first, last)
+		return Excerpt{}, fmt.Errorf("%w: %s, %d to %d", errLines, file, first, last)
 	}
 	return e, nil
 }
@@ -53,7 +59,35 @@ func (s Site) coloured(file, text string) []template.HTML {
 	}
 	plain := make([]template.HTML, len(lines))
 	for i, line := range lines {
-		plain[i] = template.HTML(template.HTMLEscapeString(line)) //nolint:gosec // escaped
+		plain[i] = template.HTML(template.HTMLEscapeString(line))
 	}
 	return plain
+}
+
+// Link is where a line of a file of the repository is shown.
+func Link(file string, line int) string { return fmt.Sprintf("/source/%s#L%d", file, line) }
+
+// shownFiles are the files that the tour shows: sources, and nothing that could hold a
+// secret.
+var shownFiles = regexp.MustCompile(`^(cmd|internal)/([a-z0-9_]+/)*[a-z0-9_]+\.go$`)
+
+var sourcePage = Templates(`{{define "source"}}<pre class="source"><code>{{range .}}` +
+	`<span class="line" id="L{{.Number}}"><span class="number" aria-hidden="true">{{.Number}}</span>{{.HTML}}
+</span>{{end}}</code></pre>{{end}}`)
+
+// source shows a file.
+func (s Site) source(w http.ResponseWriter, r *http.Request) {
+	file := path.Clean(r.PathValue("file"))
+	if !shownFiles.MatchString(file) {
+		s.Render(w, r, tour.Content{}, tour.Problemf(http.StatusNotFound, "The tour shows Go sources of cmd and internal alone."))
+		return
+	}
+	const whole = 1 << 20
+	excerpt, err := s.Excerpt(file, 1, whole, 0)
+	if err != nil {
+		s.Render(w, r, tour.Content{}, tour.Problemf(http.StatusNotFound, "The repository has no file %.100s.", file))
+		return
+	}
+	content, err := Content(file, sourcePage, "source", excerpt.Lines)
+	s.Render(w, r, content, err)
 }

@@ -1,72 +1,66 @@
-// Package part is what the live parts of the tour have in common: how they show a
-// page, an excerpt of the source, and a section of a standard.
+// Package part is what the live parts of the tour have in common: how they make a
+// page, an excerpt of the source, and a link to a section of a standard.
 //
-//	func (b *Bench) page(w http.ResponseWriter, r *http.Request) {
-//		b.site.Render(w, r, part.Page{Title: "The token bench"}, templates, "bench", view)
-//	}
+//	var templates = part.Templates(text)
+//	content, err := part.Content("The token bench", templates, "bench", view)
+//	site.Render(w, r, content, err)
 //
 // A part is a model without HTTP, handlers on top of it, and a template. Each form
-// works without JavaScript; live.js sends the forms that have data-live without
-// leaving the page, and puts the new content in the place of the old one.
+// works without JavaScript. The module live.js sends a form that has data-live
+// without leaving the page, and replaces the element that the attribute names.
 package part
 
 import (
 	"bytes"
+	"embed"
 	"html/template"
+	"io/fs"
 	"net/http"
+
+	"mcp-auth-step-by-step/internal/tutorial/tour"
 )
 
-// Page is a page of the tour, without the layout around it.
-type Page struct {
-	Title  string
-	Step   int    // whose page it is; 0: of no step
-	Status int    // 0: 200
-	Script string // name of a module besides live.js; empty: none
-	Body   template.HTML
-}
+//go:embed assets
+var files embed.FS
 
 // Site is the tour around a part.
 type Site struct {
-	// Show writes a page in the tour's layout.
-	Show func(w http.ResponseWriter, r *http.Request, p Page)
+	Root string // folder of the repository
+	// Render answers with a page in the tour's layout, or with what went wrong.
+	Render func(http.ResponseWriter, *http.Request, tour.Content, error)
 	// Colour makes lines of HTML of a source; nil: lines without colours.
 	Colour func(file, source string) []template.HTML
-	// Source is the URL of a line of a file of the repository; nil: no links.
-	Source func(file string, line int) string
 }
 
-// Render shows a template's output as a page.
-func (s Site) Render(w http.ResponseWriter, r *http.Request, p Page, from *template.Template, name string, view any) {
+// Source is the part that shows files of the repository, and brings what the pages
+// of the other parts load.
+func Source(site Site) tour.Part {
+	assets, err := fs.Sub(files, "assets")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return tour.Part{Name: "source", Assets: assets, Routes: func(mux *http.ServeMux) { mux.HandleFunc("GET /source/{file...}", site.source) }}
+}
+
+// live is the module that all pages of the parts load.
+const live = "live.js"
+
+// Content fills a template in. modules are further scripts of /assets/.
+func Content(title string, from *template.Template, name string, view any, modules ...string) (tour.Content, error) {
 	var body bytes.Buffer
 	if err := from.ExecuteTemplate(&body, name, view); err != nil {
-		s.Fail(w, r, http.StatusInternalServerError, "The page could not be made: "+err.Error())
-		return
+		return tour.Content{}, err
 	}
-	p.Body = template.HTML(body.String()) //nolint:gosec // html/template escaped it
-	// What a visitor pasted must not stay in the browser's cache.
-	w.Header().Set("Cache-Control", "no-store")
-	s.Show(w, r, p)
-}
-
-// Fail shows a sentence that says what is wrong and what to do.
-func (s Site) Fail(w http.ResponseWriter, r *http.Request, status int, says string) {
-	body := template.HTML(`<div data-part><p class="problem" role="alert">` + template.HTMLEscapeString(says) + `</p></div>`)
-	s.Show(w, r, Page{Title: "That did not work", Status: status, Body: body})
+	return tour.Content{
+		Title: title, Body: template.HTML(body.String()), Scripts: append([]string{live}, modules...), Wide: true,
+	}, nil
 }
 
 // Functions are those that the templates of all parts use.
-var Functions = template.FuncMap{"linked": Linked}
+var Functions = template.FuncMap{"linked": Linked, "plain": Plain}
 
 // Templates reads the templates of a part.
 func Templates(text string) *template.Template {
-	return template.Must(template.Must(template.New("part").Funcs(Functions).Parse(shared)).Parse(text))
+	shared := template.Must(template.New("part").Funcs(Functions).ParseFS(files, "assets/shared.tmpl"))
+	return template.Must(shared.Parse(text))
 }
-
-// shared is what several parts show alike.
-const shared = `
-{{define "excerpt"}}<figure class="excerpt"><figcaption>{{if .Link}}<a href="{{.Link}}">{{.Where}}</a>{{else}}{{.Where}}{{end}}</figcaption>
-<pre class="code" tabindex="0" aria-label="{{.Where}}"><code>{{range .Lines}}<span class="line{{if .Mark}} mark{{end}}{{if .Out}} out{{end}}">` +
-	`<span class="number" aria-hidden="true">{{.Number}}</span>{{if .Out}}<del>{{.HTML}}</del>{{else}}{{.HTML}}{{end}}
-</span>{{end}}</code></pre></figure>{{end}}
-{{define "badge"}}<span class="badge {{if .}}in{{else}}refused{{end}}">{{if .}}gets in{{else}}refused{{end}}</span>{{end}}
-`

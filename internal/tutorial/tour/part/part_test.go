@@ -1,13 +1,16 @@
 package part
 
 import (
-	"html/template"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mcp-auth-step-by-step/internal/tutorial/tour"
 )
 
 // Sections that a sentence names lead to them.
@@ -30,40 +33,73 @@ func TestStandards(t *testing.T) {
 	}
 }
 
+// site is a site whose pages are their content alone.
+func site(root string) Site {
+	return Site{Root: root, Render: func(w http.ResponseWriter, _ *http.Request, content tour.Content, err error) {
+		problem := (*tour.Problem)(nil)
+		if errors.As(err, &problem) {
+			http.Error(w, problem.Text, problem.Status)
+			return
+		}
+		_, _ = io.WriteString(w, string(content.Body))
+	}}
+}
+
 func TestExcerpt(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "a.go"), []byte("one\ntwo <\nthree\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	site := Site{Source: func(file string, _ int) string { return "/source/" + file }}
-	e, err := site.Excerpt(root, "a.go", 2, 9, 2)
-	if err != nil || len(e.Lines) != 2 || e.Lines[0].HTML != "two &lt;" || !e.Lines[0].Mark || e.Lines[1].Mark || e.Where != "a.go:2" || e.Link != "/source/a.go" {
+	e, err := site(root).Excerpt("a.go", 2, 9, 2)
+	if err != nil || len(e.Lines) != 2 || e.Lines[0].HTML != "two &lt;" || !e.Lines[0].Mark || e.Lines[1].Mark || e.Where != "a.go:2" || e.Link != "/source/a.go#L2" {
 		t.Errorf("%+v, %v", e, err)
 	}
 	for _, c := range []struct {
 		file  string
 		first int
 	}{{"a.go", 7}, {"b.go", 1}} {
-		if _, err := site.Excerpt(root, c.file, c.first, 9, 9); err == nil {
+		if _, err := site(root).Excerpt(c.file, c.first, 9, 9); err == nil {
 			t.Errorf("%+v: no error", c)
 		}
 	}
 }
 
-// A page is not kept by the browser, and a template that fails is a page that says so.
-func TestRender(t *testing.T) {
+// Sources are shown, and nothing else of the repository or of the machine.
+func TestSource(t *testing.T) {
 	t.Parallel()
-	var shown Page
-	site := Site{Show: func(_ http.ResponseWriter, _ *http.Request, p Page) { shown = p }}
-	from := Templates(`{{define "good"}}{{linked .}}{{end}}{{define "bad"}}{{.Missing}}{{end}}`)
-	w := httptest.NewRecorder()
-	site.Render(w, nil, Page{Title: "x"}, from, "good", "RFC 6750 <")
-	if shown.Title != "x" || !strings.Contains(string(shown.Body), "</a> &lt;") || w.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("%+v, %v", shown, w.Header())
+	root := t.TempDir()
+	for _, name := range []string{"cmd/step1/main.go", "keys/private.pem", "cmd/step1/.env", "go.mod"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte("package <main>\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	site.Render(w, nil, Page{}, from, "bad", template.HTML(""))
-	if shown.Status != http.StatusInternalServerError {
-		t.Errorf("%+v", shown)
+	mux := http.NewServeMux()
+	Source(site(root)).Routes(mux)
+	for path, want := range map[string]int{
+		"cmd/step1/main.go": http.StatusOK, "keys/private.pem": http.StatusNotFound, "cmd/step1/.env": http.StatusNotFound, "go.mod": http.StatusNotFound,
+		"cmd/step1/other.go": http.StatusNotFound, "cmd%2F..%2Fkeys/private.pem": http.StatusNotFound, "%2Fetc%2Fpasswd": http.StatusNotFound,
+	} {
+		answer := httptest.NewRecorder()
+		mux.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/source/"+path, nil))
+		if answer.Code != want || want == http.StatusOK && !strings.Contains(answer.Body.String(), `id="L1"`) {
+			t.Errorf("%s: %d, want %d\n%s", path, answer.Code, want, answer.Body)
+		}
+	}
+}
+
+// A template that fails is an error, and text is escaped.
+func TestContent(t *testing.T) {
+	t.Parallel()
+	from := Templates(`{{define "good"}}{{linked .}}{{end}}{{define "bad"}}{{.Missing}}{{end}}`)
+	content, err := Content("x", from, "good", "RFC 6750 <", "flow.js")
+	if err != nil || content.Title != "x" || !strings.Contains(string(content.Body), "</a> &lt;") || len(content.Scripts) != 2 {
+		t.Errorf("%+v, %v", content, err)
+	}
+	if _, err := Content("x", from, "bad", ""); err == nil {
+		t.Error("no error")
 	}
 }

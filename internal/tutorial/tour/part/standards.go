@@ -61,3 +61,6 @@ func Linked(sentence string) template.HTML {
 func writeLink(b *strings.Builder, url, text string) {
 	b.WriteString(`<a href="` + template.HTMLEscapeString(url) + `" rel="noreferrer">` + template.HTMLEscapeString(text) + `</a>`)
 }
+
+// Plain is Markdown of the lab without its marks for code.
+func Plain(text string) string { return strings.ReplaceAll(text, "`", "") }

@@ -12,6 +12,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/jws"
 	"mcp-auth-step-by-step/internal/oauth/mint"
+	"mcp-auth-step-by-step/internal/tutorial/tour"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 )
 
@@ -21,41 +22,52 @@ var text string
 var templates = part.Templates(text)
 
 // Path is where the bench stands in the tour.
-const Path = "/token"
+const Path = "/token/"
 
 // maxForm bounds a form: the parts of a token as JSON, and the token, in bytes.
 const maxForm = 8 * jws.MaxSize
 
-// Handler shows the bench in the tour.
-type Handler struct {
+// Part is the bench in the tour. Tokens come by POST alone, so that none is in a URL
+// or in the history.
+func Part(bench *Bench, site part.Site) tour.Part {
+	h := &handler{bench, site}
+	return tour.Part{
+		Name: "token", Menu: "Token bench", Main: h.first,
+		Tab: func(step int) string {
+			if step >= 6 && step != 9 && step != 11 { // those that read tokens
+				return "Token bench"
+			}
+			return ""
+		},
+		Step:   func(r *http.Request, _ int) (tour.Content, error) { return h.first(r) },
+		Routes: func(mux *http.ServeMux) { mux.HandleFunc("POST "+Path+"{$}", h.changed) },
+	}
+}
+
+// handler answers with the bench.
+type handler struct {
 	bench *Bench
-	root  string
 	site  part.Site
 }
 
-// NewHandler shows a bench.
-func NewHandler(bench *Bench, root string, site part.Site) *Handler {
-	return &Handler{bench, root, site}
+// first shows a good token.
+func (h *handler) first(r *http.Request) (tour.Content, error) {
+	return h.content(r, func(s *state) (err error) {
+		s.Note = "This is a good token of gentoken. Change it, or choose a flaw."
+		s.Token, err = h.bench.Good()
+		return err
+	})
 }
 
-// Routes adds the bench to the tour. Tokens come by POST alone, so that none is in a
-// URL or in the history.
-func (h *Handler) Routes(mux *http.ServeMux) {
-	mux.HandleFunc("GET "+Path, func(w http.ResponseWriter, r *http.Request) {
-		h.answer(w, r, func(s *state) error {
-			token, err := h.bench.Good()
-			s.Token, s.Note = token, "This is a good token of gentoken. Change it, or choose a flaw."
-			return err
-		})
-	})
-	mux.HandleFunc("POST "+Path, func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			h.site.Fail(w, r, http.StatusBadRequest, fmt.Sprintf("The form could not be read. It may have %d bytes at most.", maxForm))
-			return
-		}
-		h.answer(w, r, func(s *state) error { return h.choose(s, r) })
-	})
+// changed shows what a form asks for.
+func (h *handler) changed(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		h.site.Render(w, r, tour.Content{}, tour.Problemf(http.StatusBadRequest, "The form could not be read. It may have %d bytes at most.", maxForm))
+		return
+	}
+	content, err := h.content(r, func(s *state) error { return h.choose(s, r) })
+	h.site.Render(w, r, content, err)
 }
 
 // state is what the page shows.
@@ -68,7 +80,7 @@ type state struct {
 }
 
 // choose reads the form: a pasted token, edited parts, a flaw or a shape.
-func (h *Handler) choose(s *state, r *http.Request) (err error) {
+func (h *handler) choose(s *state, r *http.Request) (err error) {
 	form := r.PostForm
 	switch {
 	case form.Has("flaw"):
@@ -146,25 +158,23 @@ var signers = []signer{
 	{Kept, "Keep the signature and check"}, {ByIssuer, "Sign with the issuer's key"}, {ByOther, "Sign with an unknown key"}, {ByNobody, "Take the signature away"},
 }
 
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, fill func(*state) error) {
+// content is the page about a token, or the reason why there is none, above a good one.
+func (h *handler) content(r *http.Request, fill func(*state) error) (tour.Content, error) {
 	s := state{Rules: Strict()}
-	status := http.StatusOK
 	if err := fill(&s); err != nil {
-		s.Problem, s.Note, status = err.Error(), "", http.StatusBadRequest
+		s = state{Rules: Strict(), Problem: err.Error()}
 		if s.Token, err = h.bench.Good(); err != nil {
-			h.site.Fail(w, r, http.StatusInternalServerError, err.Error())
-			return
+			return tour.Content{}, err
 		}
 	}
 	v, err := h.view(r, s)
 	if err != nil {
-		h.site.Fail(w, r, http.StatusBadRequest, err.Error())
-		return
+		return tour.Content{}, err
 	}
-	h.site.Render(w, r, part.Page{Title: "The token bench", Step: 6, Status: status}, templates, "bench", v)
+	return part.Content("The token bench", templates, "bench", v)
 }
 
-func (h *Handler) view(r *http.Request, s state) (*view, error) {
+func (h *handler) view(r *http.Request, s state) (*view, error) {
 	v := &view{Path: Path, state: s, Signers: signers, Dialects: dialect.All(), Flaws: mint.Flaws}
 	v.Parts, v.IsJWT = Take(s.Token)
 	if v.IsJWT {
@@ -175,15 +185,12 @@ func (h *Handler) view(r *http.Request, s state) (*view, error) {
 	}
 	var err error
 	if v.Verdict, err = h.bench.Judge(r.Context(), s.Token, s.Rules); err != nil {
-		return nil, err
+		return nil, &tour.Problem{Status: http.StatusBadRequest, Text: err.Error()}
 	}
 	for _, check := range v.Verdict.Checks {
-		c := shown{Check: check}
-		if h.site.Source != nil {
-			c.Link = h.site.Source(check.Line.File, check.Line.Line)
-		}
+		c := shown{Check: check, Link: part.Link(check.Line.File, check.Line.Line)}
 		if check.Refuses {
-			if c.Excerpt, err = h.site.Excerpt(h.root, check.Line.File, check.Line.First, check.Line.Last, check.Line.Line); err != nil {
+			if c.Excerpt, err = h.site.Excerpt(check.Line.File, check.Line.First, check.Line.Last, check.Line.Line); err != nil {
 				return nil, err
 			}
 			v.Refusal = &c

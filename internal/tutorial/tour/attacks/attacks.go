@@ -1,0 +1,221 @@
+// Package attacks carries out the attacks of the pages at three servers at the same
+// moment: the naive one, the step before, and the step.
+//
+//	run := attacks.Runner{Servers: servers}.Run(ctx, attack)
+//	for _, at := range run.Places {
+//		fmt.Println(at.Name, at.Says, at.GotIn)
+//	}
+//
+// The attacks are those of package lab, the requests and the outcomes those of the
+// table of package matrix.
+package attacks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/lab"
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/naive"
+	"mcp-auth-step-by-step/internal/tutorial/program"
+)
+
+// Servers are what is attacked. Each method starts what isn't running.
+type Servers interface {
+	// Target is the MCP server of a step: 1 to 8, or 10.
+	Target(ctx context.Context, step int) (*matrix.Target, error)
+	// Issuer is the issuer of step 9.
+	Issuer(ctx context.Context) (string, error)
+	// Client is a function that runs the client of step 11 to its end and returns what it
+	// printed.
+	Client(ctx context.Context) (func(args ...string) (string, error), error)
+	// Naive are the servers that are wrong; open: they ask for no token.
+	Naive(ctx context.Context, open bool) (*naive.Lab, error)
+}
+
+// Runner carries attacks out.
+type Runner struct{ Servers Servers }
+
+// Run is what came of an attack.
+type Run struct {
+	Attack lab.Attack
+	Places []*Place // naive, the step before, the step
+}
+
+// Place is one of the servers, and what it did.
+type Place struct {
+	Name   string // "naive", "step 5"
+	None   string // why there is nothing to attack; then the rest is empty
+	Status int    // of HTTP; 0 for an attack that is a whole flow
+	Header string // lines
+	Text   string // body, or what the attack printed
+	Says   string // outcome in a few words
+	GotIn  bool   // the attacker has what the attack is for
+	// Stated says that the outcome is the one that the table or the lab states. Expects
+	// is that outcome, in words.
+	Stated  bool
+	Expects string
+	Took    time.Duration
+	Problem string // the attack could not be carried out
+}
+
+// Before is the number of the program that a step is compared with, or 0.
+func Before(step int) int { return manifest.Steps[step-1].After }
+
+const (
+	issuing = 9
+	client  = 11
+	guarded = 6 // the first step that reads a token
+)
+
+// Run carries an attack out, everywhere at once.
+func (r Runner) Run(ctx context.Context, attack lab.Attack) Run {
+	run := Run{Attack: attack, Places: []*Place{
+		{Name: "naive"}, {Name: fmt.Sprintf("step %d", Before(attack.Step))}, {Name: fmt.Sprintf("step %d", attack.Step)},
+	}}
+	if Before(attack.Step) == 0 {
+		run.Places[1].Name, run.Places[1].None = "the step before", nothingBefore(attack.Step)
+	}
+	var all sync.WaitGroup
+	for i, place := range run.Places {
+		if place.None != "" {
+			continue
+		}
+		all.Go(func() {
+			if err := r.at(ctx, place, attack, i); err != nil {
+				place.Problem = err.Error()
+			}
+		})
+	}
+	all.Wait()
+	return run
+}
+
+// nothingBefore says why a step has no other to compare it with.
+func nothingBefore(step int) string {
+	switch step {
+	case issuing:
+		return "There is no authorization server before step 9."
+	case client:
+		return "There is no client before step 11."
+	}
+	return "Step 1 is the first."
+}
+
+// at carries an attack out at one place: 0 is naive, 1 the step before, 2 the step.
+func (r Runner) at(ctx context.Context, place *Place, attack lab.Attack, index int) error {
+	servers, err := r.Servers.Naive(ctx, attack.Step < guarded)
+	if err != nil {
+		return err
+	}
+	switch {
+	case attack.Step == issuing:
+		return r.flow(ctx, place, attack, servers, index == 0)
+	case attack.Step == client:
+		return r.client(ctx, place, attack, servers, index == 0)
+	}
+	step := attack.Step
+	if index == 1 {
+		step = Before(step)
+	}
+	target, err := r.Servers.Target(ctx, step)
+	if err != nil {
+		return err
+	}
+	want := attack.Row().At(step, attack.Era)
+	// A target of its own: what the tokens of the visitor's attacks were is not kept.
+	own := &matrix.Target{Addr: target.Addr, URL: target.URL, Keys: target.Keys, Provider: target.Provider, Attacker: servers.Attacker}
+	if index == 0 {
+		own.Addr, want = strings.TrimPrefix(servers.Server, "http://"), attack.Gets
+	}
+	return place.send(own, attack, want)
+}
+
+// send sends the row of an attack.
+func (p *Place) send(target *matrix.Target, attack lab.Attack, want matrix.Want) error {
+	began := time.Now()
+	answer, err := target.Send(attack.Row().Request, attack.Era)
+	p.Took = time.Since(began)
+	if err != nil {
+		return err
+	}
+	p.Status, p.Header, p.Text = answer.Status, answer.HeaderText(), answer.Body
+	p.Says = strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, http.StatusText(answer.Status)))
+	p.GotIn = attack.Gets.Check(answer) == nil
+	p.Expects, p.Stated = want.Says(), want.Check(answer) == nil
+	return nil
+}
+
+// flow attacks an authorization server.
+func (r Runner) flow(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab, isNaive bool) (err error) {
+	issuer := servers.AuthorizationServer
+	if !isNaive {
+		if issuer, err = r.Servers.Issuer(ctx); err != nil {
+			return err
+		}
+	}
+	var said program.Buffer
+	began := time.Now()
+	err = lab.Attacking(ctx, attack.Name, issuer, &said)
+	p.finish(began, said.String(), lab.Worked, attack, isNaive)
+	return err
+}
+
+// client lets a client call a server of the attacker.
+func (r Runner) client(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab, isNaive bool) (err error) {
+	var out program.Buffer
+	if isNaive {
+		began := time.Now()
+		err = naive.Call(ctx, servers.Attacker+"/"+attack.Name+"/mcp", &out)
+		p.finish(began, out.String(), robbed, attack, isNaive)
+		return err
+	}
+	run, err := r.Servers.Client(ctx)
+	if err != nil {
+		return err
+	}
+	command := strings.Fields(strings.ReplaceAll(attack.Program.Step, lab.AttackerURL, servers.Attacker))
+	began := time.Now()
+	said, err := run(command[len(strings.Fields("go run ./cmd/step11")):]...)
+	p.finish(began, said, robbed, attack, isNaive)
+	return err
+}
+
+// robbed is what the attacker's servers say when they have what they want.
+const robbed = "Now the attacker has a token of alice"
+
+// finish says how an attack ended that is a whole flow.
+func (p *Place) finish(began time.Time, said, mark string, attack lab.Attack, isNaive bool) {
+	p.Took, p.Text = time.Since(began), strings.TrimSpace(said)
+	p.GotIn = strings.Contains(said, mark)
+	p.Says, p.Expects = "the attack fails", "the attack fails"
+	if p.GotIn {
+		p.Says = "the attack works"
+	}
+	stated := attack.Program.StepSays
+	if isNaive {
+		p.Expects, stated = "the attack works", attack.Program.NaiveSays
+	}
+	// The servers listen at other ports than the text has.
+	stated, _, _ = strings.Cut(stated, "http://localhost:")
+	p.Stated = strings.Contains(said, stated) && p.GotIn == isNaive
+}
+
+// ErrUnknown says that a step has no attack of a name.
+var ErrUnknown = errors.New("no such attack")
+
+// Find is an attack of a step.
+func Find(step int, name string) (lab.Attack, error) {
+	for _, attack := range lab.Of(step) {
+		if attack.Name == name {
+			return attack, nil
+		}
+	}
+	return lab.Attack{}, fmt.Errorf("%w: step %d has none called %.40q", ErrUnknown, step, name)
+}
