@@ -20,12 +20,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/tour"
+	"mcp-auth-step-by-step/internal/tutorial/tour/attacks"
+	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
+	"mcp-auth-step-by-step/internal/tutorial/tour/tokenbench"
 	"mcp-auth-step-by-step/internal/web/lesson"
 )
 
@@ -70,7 +74,11 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	defer all.Close()
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	server := tour.New(tour.Options{Root: root, Programs: all, Log: log})
-	server.Add(parts(server)...)
+	live, err := parts(server)
+	if err != nil {
+		return err
+	}
+	server.Add(live...)
 	if err := server.Start(*addr); err != nil {
 		return err
 	}
@@ -83,8 +91,17 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 }
 
 // parts are what the tour has beside its own pages, in the order of their tabs.
-func parts(*tour.Server) []tour.Part {
-	return nil
+func parts(server *tour.Server) ([]tour.Part, error) {
+	site := part.Site{Root: server.Root, Render: server.Render}
+	bench, err := tokenbench.New(server.Root, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return []tour.Part{
+		attacks.Part(attacks.Runner{Servers: attacks.NewStarted(server.Programs)}, site),
+		tokenbench.Part(bench, site),
+		part.Source(site),
+	}, nil
 }
 
 // welcome says where the tour is, and opens it.

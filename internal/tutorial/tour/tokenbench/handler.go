@@ -72,11 +72,12 @@ func (h *handler) changed(w http.ResponseWriter, r *http.Request) {
 
 // state is what the page shows.
 type state struct {
-	Token   string
-	Rules   Rules
-	Chosen  string // flaw or shape
-	Note    string // a sentence about the token
-	Problem string
+	Token             string
+	Rules             Rules
+	Chosen            string // flaw or shape
+	IsShape, IsPasted bool
+	Note              string // a sentence about the token
+	Problem           string
 }
 
 // choose reads the form: a pasted token, edited parts, a flaw or a shape.
@@ -89,11 +90,12 @@ func (h *handler) choose(s *state, r *http.Request) (err error) {
 		s.Note = fmt.Sprintf("This token %s (attack %s).", flaw.Explain, flaw.Attack)
 		s.Token, err = h.bench.Flawed(s.Chosen)
 	case form.Has("shape"):
-		s.Chosen = form.Get("shape")
+		s.Chosen, s.IsShape = form.Get("shape"), true
 		s.Token, s.Rules, err = h.bench.Shape(s.Chosen)
 		s.Note = "This is the token as the provider documents it, signed with the key of this bench. " +
 			"The rules are those of RFC 9068 for this issuer; choose the provider's dialect to see the difference."
 	case form.Has("token"):
+		s.IsPasted = true
 		s.Token, err = pasted(form.Get("token"))
 		if issuer, claimedErr := accesstoken.ClaimedIssuer(s.Token); claimedErr != nil || issuer != Issuer {
 			s.Rules.Offline = true
