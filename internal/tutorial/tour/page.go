@@ -18,7 +18,9 @@ import (
 //go:embed templates assets
 var files embed.FS
 
-var templates = template.Must(template.ParseFS(files, "templates/*.html"))
+var templates = template.Must(template.New("").
+	Funcs(template.FuncMap{"inc": func(i int) int { return i + 1 }}).
+	ParseFS(files, "templates/*.html"))
 
 // page is what the layout is filled with.
 type page struct {

@@ -1,0 +1,152 @@
+// Goes through the tour as its visitors do.
+//
+// usage: node tour.mjs SETTINGS, a JSON object of
+//   tour         path of the program
+//   chromium     path of the browser
+//   screenshots  folder for pictures, or ""
+//   work         folder for what is temporary
+//   gopath, gocache  where go keeps its things
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { connect } from "node:net";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { launch, loopback } from "./chromium.mjs";
+
+const settings = JSON.parse(process.argv[2]);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const patience = 120_000; // ms for anything that is waited for
+
+// ---- The tour ------------------------------------------------------------------
+
+async function startTour() {
+  const child = spawn(settings.tour, ["-addr", "127.0.0.1:0", "-browser=false"], {
+    env: { ...process.env, GOPATH: settings.gopath, GOCACHE: settings.gocache, XDG_CONFIG_HOME: join(settings.work, "config"), TMPDIR: settings.work },
+    stdio: ["pipe", "ignore", "pipe"],
+  });
+  let text = "";
+  child.stderr.on("data", (piece) => (text += piece));
+  for (const until = Date.now() + patience; ; await pause(50)) {
+    const link = text.match(/http:\S+\/start\?key=\S+/);
+    if (link) return { child, link: link[0], url: new URL(link[0]).origin, text: () => text };
+    if (child.exitCode !== null || Date.now() > until) throw new Error(`the tour did not start:\n${text}`);
+  }
+}
+
+// ---- What must not happen --------------------------------------------------------
+
+const strayed = []; // requests to other machines
+const complaints = []; // errors in the console, reports of the content security policy
+
+function listenTo(context) {
+  context.on("request", (request) => loopback.test(request.url()) || strayed.push(request.url()));
+  context.on("console", (message) => {
+    const itself = message.text().startsWith("Failed to load resource") && message.location().url === message.page()?.url();
+    if (message.type() === "error" && !itself) complaints.push(`${message.page()?.url()}: ${message.text()}`);
+  });
+  context.on("weberror", (error) => complaints.push(`${error.page()?.url()}: ${error.error()}`));
+}
+
+// look holds a page against what all pages must be like.
+async function look(page, name) {
+  const found = await page.evaluate(`${axe}; axe.run({ resultTypes: ["violations"] })`);
+  for (const violation of found.violations) {
+    if (violation.impact === "serious" || violation.impact === "critical") {
+      complaints.push(`${name}: axe: ${violation.id}: ${violation.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
+    }
+  }
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 0) complaints.push(`${name}: ${wide} pixels wider than the screen`);
+  const headings = await page.locator("h1").count();
+  if (headings !== 1) complaints.push(`${name}: ${headings} headings of the first level`);
+}
+
+const shoot = async (page, name, fullPage = true) => {
+  if (!settings.screenshots) return;
+  await mkdir(settings.screenshots, { recursive: true });
+  await page.screenshot({ path: join(settings.screenshots, `${name}.png`), fullPage });
+};
+
+// ---- Every page --------------------------------------------------------------------
+
+const views = [360, 768, 1440].flatMap((width) => ["light", "dark"].map((colorScheme) => ({ width, colorScheme })));
+
+// pages are those that links of the tour lead to. Sources of the repository are one kind
+// of page, of which a few do.
+async function findPages(page, url) {
+  const seen = new Set(["/"]);
+  const queue = ["/"];
+  let sources = 0;
+  while (queue.length) {
+    const path = queue.shift();
+    const answer = await page.request.get(url + path);
+    if (answer.status() !== 200) complaints.push(`${path}: status ${answer.status()}`);
+    if (!(answer.headers()["content-type"] ?? "").startsWith("text/html")) continue;
+    const html = await answer.text();
+    for (const [, href] of html.matchAll(/<a [^>]*?href="([^"#]+)[^"]*"/g)) {
+      if (!href.startsWith("/") || seen.has(href)) continue;
+      if (href.startsWith("/source/") && ++sources > 150) continue;
+      seen.add(href);
+      queue.push(href);
+    }
+  }
+  return [...seen];
+}
+
+// some are the pages that are looked at in all views; of the kinds of which there are
+// many, a few.
+const some = (pages) =>
+  pages.filter((path) => !path.startsWith("/source/") && !/^\/docs\/(providers\/|catalogue|matrix)/.test(path)).concat(
+    pages.filter((path) => path.startsWith("/source/")).slice(0, 2),
+  );
+
+async function everyPage(browser, tour) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(tour.link);
+  const state = await context.storageState();
+  const pages = await findPages(page, tour.url);
+  await context.close();
+  const chosen = some(pages);
+  console.log(`${pages.length} pages, ${chosen.length} of them looked at in ${views.length} views`);
+  await Promise.all(
+    [0, 1].map(async (half) => {
+      for (const view of views.filter((_, i) => i % 2 === half)) {
+        const context = await browser.newContext({
+          storageState: state, viewport: { width: view.width, height: 900 }, colorScheme: view.colorScheme, reducedMotion: "reduce",
+        });
+        listenTo(context);
+        const page = await context.newPage();
+        for (const path of chosen) {
+          await page.goto(tour.url + path);
+          const name = `${path.replace(/\W+/g, "-").replace(/^-|-$/g, "") || "overview"}-${view.width}-${view.colorScheme}`;
+          await look(page, name);
+          await shoot(page, name, false);
+        }
+        await context.close();
+      }
+    }),
+  );
+  return state;
+}
+
+// ---- All of it ---------------------------------------------------------------------
+
+const tour = await startTour();
+const browser = await launch(settings.chromium);
+const began = Date.now();
+const done = (what) => console.log(`${((Date.now() - began) / 1000).toFixed(1)} s  ${what}`);
+try {
+  await everyPage(browser, tour);
+  done("every page, in every view");
+  assert.deepEqual(strayed, [], "requests to other machines");
+  assert.deepEqual(complaints, [], "complaints");
+} finally {
+  await browser.close();
+  tour.child.kill("SIGINT");
+  await once(tour.child, "exit").catch(() => {});
+}

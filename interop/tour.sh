@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+
+# Goes through the tour in a headless Chromium: every page that a link leads to, at
+# three widths, in light and dark; no error in the console, no report of the content
+# security policy, no serious finding of axe-core, nothing wider than the screen. Then
+# it does what a visitor does, starts programs forty times, and kills the tour: nothing
+# that it started lives longer than five seconds.
+# With --screenshots DIR the pages are left there as pictures.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+screenshots=''
+while (($#)); do
+  case $1 in
+    --screenshots)
+      mkdir -p "${2:?"--screenshots needs a folder"}"
+      screenshots=$(realpath "$2")
+      ;;
+    *) die "unknown argument $1; there is --screenshots DIR" ;;
+  esac
+  shift 2
+done
+
+find_chromium
+go build -o "$work/tour" ./cmd/tour || die "the tour does not build"
+GOPATH=$(go env GOPATH) GOCACHE=$(go env GOCACHE)
+client interop/tour.mjs "$(jq -n '$ARGS.named' --arg tour "$work/tour" --arg chromium "$chromium" --arg screenshots "$screenshots" \
+  --arg gopath "$GOPATH" --arg gocache "$GOCACHE" --arg work "$work")"
