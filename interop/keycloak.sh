@@ -171,6 +171,27 @@ refused_in_time() {
     -d client_id=mcp-test-client -d token="$token" || return 1
   within 60 "the revoked token is refused" gets 401 "$token"
 }
+
+# exchanges runs the commands of docs/production.md as they stand there, and then what
+# the page says about their result.
+exchanges() {
+  awk '/^```$/ { inside = 0 } inside; /^```sh exchange$/ { inside = 1 }' docs/production.md >"$work/exchange.sh"
+  [[ $(grep -c . "$work/exchange.sh") -ge 20 ]] || { echo "docs/production.md has no commands for this"; return 1; }
+  # shellcheck disable=SC2016 # the page's variables
+  printf '%s\n' 'set -u; printf "%s\n" "$token" >"$1"; printf "%s\n" "$exchanged" >"$2"' \
+    'curl -sS "$endpoint" --data-urlencode client_id=http://localhost:9000/mcp --data-urlencode "client_secret=$secret" \
+      --data-urlencode grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d audience=stock -d scope=mcp:tools \
+      --data-urlencode subject_token_type=urn:ietf:params:oauth:token-type:access_token --data-urlencode "subject_token=$token"' \
+    >>"$work/exchange.sh"
+  bash -eo pipefail "$work/exchange.sh" "$work/token" "$work/exchanged" >"$work/exchange" 2>&1 || { cat "$work/exchange"; return 1; }
+  cat "$work/exchange"
+  tr -d ' \n' <"$work/exchange" | grep -qF '"aud":"stock","azp":"http://localhost:9000/mcp","scope":"stock:read","sub":"6a1c3e5e-0b3d' ||
+    { echo "the exchanged token is another"; return 1; }
+  grep -q '"error":"invalid_scope"' "$work/exchange" || { echo "a scope that the client was not given is not refused"; return 1; }
+  within 30 "the MCP server accepts the user's token" gets 200 "$(<"$work/token")" || return 1
+  gets 401 "$(<"$work/exchanged")" || { echo "the MCP server accepts a token for stock"; return 1; }
+}
+
 start asking env -u KEYCLOAK_URL -u KEYCLOAK_REALM -u MCP_SERVER_URL JWT_ISSUER="$issuer" INTROSPECTION_KEEP=2s \
   INTROSPECTION_CLIENT_ID=echo-mcp-server INTROSPECTION_CLIENT_SECRET="${ECHO_MCP_SERVER_SECRET:-demo-secret-change-me}" \
   "$work/step10" -addr localhost:0 -url http://localhost:9000
@@ -178,6 +199,7 @@ part "asked about each token" refused_in_time
 
 start step10 env -u KEYCLOAK_URL -u KEYCLOAK_REALM -u MCP_SERVER_URL JWT_ISSUER="$issuer" JWT_DIALECT=keycloak \
   "$work/step10" -addr localhost:0 -url http://localhost:9000
+part "exchanges a token for another service" exchanges
 part "killed under load, and back" killed_under_load
 part "it kept its realm" "$work/step9" --provider keycloak --check
 
