@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance bench abuse container
+.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance bench benchstat abuse container
 
 ## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
 demo:
@@ -74,10 +74,17 @@ interop:
 conformance:
 	bash interop/conformance_all.sh
 
-## bench: the steps beside servers of other libraries, and docs/performance.json anew; with BENCH=-short a
-##   few seconds that only see that all of it runs
+## bench: the servers beside those of other libraries, recorded for docs/performance.md; run make docs after
+##   it. It takes some ten minutes on an idle machine; BENCH=-short only sees that all of it runs
 bench:
-	cd bench && $(GO) run ./run $(BENCH)
+	$(GO) run ./bench/run $(BENCH)
+
+## benchstat: the benchmarks of the layers, as recorded, beside those of the last commit
+BENCHSTAT = v0.0.0-20260908200009-22c9c6c9d4da
+BENCHMARKS = internal/tutorial/performance/benchmarks.txt
+benchstat:
+	@old=$$(mktemp); trap 'rm -f "$$old"' EXIT; git show HEAD:$(BENCHMARKS) >"$$old" && \
+		$(GO) run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) old="$$old" new=$(BENCHMARKS)
 
 ## container: the compose files, loaded, and the program of the container file in an empty read-only root,
 ##   which needs root and builds no image

@@ -1,62 +1,59 @@
-// Command run times the steps beside servers of other libraries.
+// Command run times the servers of the steps, beside servers of other libraries,
+// and records what docs/performance.md shows.
 //
-//	cd bench && go run ./run                 # the table, and docs/performance.json anew
-//	cd bench && go run ./run -short          # a second each: sees that all of it runs
+//	go run ./bench/run                  # everything, at most a quarter of an hour
+//	go run ./bench/run -only sidebyside # a part of it; the rest of the record stays
+//	go run ./bench/run -short           # a second each: sees that all of it runs
 //
 // Each server gets one core, and the load another one. In every round each server
 // is loaded for a moment, in random order, so that what else the machine does meets
 // all of them alike. Each answer is checked. What is compared are the ratios within
-// a round, of which the median is told.
+// a round, of which the median is told. It fails on a broken run, never on a time.
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"syscall"
 	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/abuse"
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/performance"
 )
 
 var (
-	rounds = flag.Int("rounds", 15, "how often each server is loaded")
-	slot   = flag.Duration("slot", 500*time.Millisecond, "`time` for which it is loaded")
-	short  = flag.Bool("short", false, "two rounds of 100 ms, and nothing is recorded: sees that all of it runs")
+	short = flag.Bool("short", false, "measure for a moment each, and record nothing: sees that all of it runs")
+	only  = flag.String("only", "", "`parts` to measure, with commas between (default all of them)")
 )
 
-// connections is how many requests are on their way at a time.
-const connections = 8
-
-// figure is what one server did in one round.
-type figure struct {
-	PerSecond float64 // requests
-	CPU       float64 // of the server, in µs a request
+// part is a part of the record that can be measured by itself.
+type part struct {
+	name    string
+	measure func(*stage, *performance.Record) error
 }
 
-// record is what is kept of a run.
-type record struct {
-	Date, Machine, Go string
-	Rounds            int
-	Slot              string
-	Versions          map[string]string
-	// Figures are those of each server and revision, round by round.
-	Figures map[string]map[string][]figure
+var parts = []part{
+	{"sidebyside", sideBySide},
+	{"benchmarks", benchmarks},
+	{"connections", byConnections},
+	{"tokens", byTokens},
+	{"instances", byInstances},
 }
 
 func main() {
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)
 	stop()
 	if err != nil {
@@ -66,141 +63,125 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	if *short {
-		*rounds, *slot = 2, 100*time.Millisecond
-	}
-	scratch, err := os.MkdirTemp("", "bench")
+	wanted, err := chosen()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(scratch) }()
-	stage := &stage{ctx: ctx, scratch: scratch}
+	stage, err := newStage(ctx)
+	if err != nil {
+		return err
+	}
 	defer stage.end()
-	if err := stage.begin(); err != nil {
-		return err
+	record, err := performance.Read(stage.root)
+	if errors.Is(err, fs.ErrNotExist) {
+		record, err = &performance.Record{}, nil
 	}
-	// The load keeps away from the servers' core.
-	if err := exec.Command("taskset", "-acp", "1", strconv.Itoa(os.Getpid())).Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench: servers and load share their cores, since taskset does not work here")
-	}
-	r := record{
-		Date: time.Now().UTC().Format(time.DateOnly), Machine: machine(), Go: runtime.Version(), Rounds: *rounds, Slot: slot.String(),
-		Versions: versions(), Figures: map[string]map[string][]figure{},
-	}
-	if err := measure(ctx, stage.servers, r.Figures); err != nil {
-		return err
-	}
-	r.print()
-	if *short {
-		return nil
-	}
-	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile("../docs/performance.json", append(text, '\n'), 0o644)
-}
-
-// measure loads every server at both revisions, in each round in another order.
-func measure(ctx context.Context, servers []*contestant, figures map[string]map[string][]figure) error {
-	type turn struct {
-		server *contestant
-		wire   wire
-	}
-	var turns []turn
-	for _, s := range servers {
-		figures[s.name] = map[string][]figure{}
-		for _, w := range wires {
-			turns = append(turns, turn{s, w})
+	record.Machine, record.Libraries = abuse.ThisMachine(), stage.libraries()
+	for _, p := range wanted {
+		begun := time.Now()
+		if err := p.measure(stage, record); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
-	}
-	for round := range *rounds + 1 {
-		rand.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
-		for _, t := range turns {
-			f, err := load(ctx, t.server, t.wire, *slot)
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", t.server.name, t.wire.revision, err)
-			}
-			if round > 0 { // the first is to warm up
-				figures[t.server.name][t.wire.revision] = append(figures[t.server.name][t.wire.revision], f)
-			}
+		fmt.Printf("%-12s %4.0f s\n", p.name, time.Since(begun).Seconds())
+		if *short {
+			continue
+		}
+		if err := record.Write(stage.root); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// ratios are the comparisons of the table.
-var ratios = [][2]string{
-	{"step 4", "mcp-go"},
-	{"step 8", "mcp-go, golang-jwt"},
-	{"step 8", "go-sdk, golang-jwt"},
-	{"step 10", "go-sdk, cached"},
-	{"step 10", "go-sdk, golang-jwt"},
-	{"step 10", "step 4"},
-	{"step 8", "floor, golang-jwt"},
-}
-
-func (r record) print() {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "server\trevision\trequests/s\tCPU µs/request")
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range r.Figures {
-			if !yield(name) {
-				return
-			}
-		}
-	}) {
-		for _, wire := range wires {
-			of := r.Figures[name][wire.revision]
-			fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\n", name, wire.revision,
-				median(of, func(f figure) float64 { return f.PerSecond }), median(of, func(f figure) float64 { return f.CPU }))
-		}
+// chosen are the parts that -only names.
+func chosen() ([]part, error) {
+	if *only == "" {
+		return parts, nil
 	}
-	fmt.Fprintln(w, "\nratio of requests/s\trevision\tmedian\tleast\tmost")
-	for _, pair := range ratios {
-		for _, wire := range wires {
-			a, b := r.Figures[pair[0]][wire.revision], r.Figures[pair[1]][wire.revision]
-			var list []float64
-			for i := range min(len(a), len(b)) {
-				list = append(list, a[i].PerSecond/b[i].PerSecond)
-			}
-			slices.Sort(list)
-			fmt.Fprintf(w, "%s / %s\t%s\t%.2f\t%.2f\t%.2f\n", pair[0], pair[1], wire.revision, list[len(list)/2], list[0], list[len(list)-1])
+	var wanted []part
+	for name := range strings.SplitSeq(*only, ",") {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("-only %q: want names of %s", name, partNames())
 		}
+		wanted = append(wanted, parts[i])
 	}
-	_ = w.Flush()
+	return wanted, nil
 }
 
-func median(of []figure, value func(figure) float64) float64 {
-	sorted := slices.SortedFunc(slices.Values(of), func(a, b figure) int { return cmp.Compare(value(a), value(b)) })
-	return value(sorted[len(sorted)/2])
-}
-
-func machine() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return fmt.Sprintf("%s, %d cores, %s", strings.TrimSpace(value), runtime.NumCPU(), runtime.GOOS)
-		}
+func partNames() string {
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		names[i] = p.name
 	}
-	return fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	return strings.Join(names, ", ")
 }
 
-// versions are those of the libraries in this program's own module, which the
-// peers are built from.
-func versions() map[string]string {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "github.com/mark3labs/mcp-go",
-		"github.com/modelcontextprotocol/go-sdk", "github.com/golang-jwt/jwt/v5").Output()
+// stage is where the servers run.
+type stage struct {
+	ctx           context.Context
+	root, scratch string
+	signer        signer
+	issuer        *contestant // step 8, which all others trust; nil until it is needed
+	running       []*contestant
+	built         map[string]bool
+}
+
+func newStage(ctx context.Context) (*stage, error) {
+	root, err := manifest.Root()
+	if err != nil {
+		return nil, err
+	}
+	scratch, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{ctx: ctx, root: root, scratch: scratch, built: map[string]bool{}}
+	if s.signer, err = newSigner(s.path("keys")); err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+// keepAway moves this program to the core of the load, until back is called. Only
+// what it does meanwhile is measured: compilers get all cores.
+func keepAway() (back func()) {
+	move := func(cores string) error {
+		return exec.Command("taskset", "-acp", cores, strconv.Itoa(os.Getpid())).Run()
+	}
+	if err := move(loadCore); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: servers and load share their cores, since taskset does not work here")
+	}
+	return func() { _ = move(fmt.Sprintf("0-%d", runtime.NumCPU()-1)) }
+}
+
+// end stops all servers.
+func (s *stage) end() {
+	for _, c := range slices.Backward(s.running) {
+		c.stop()
+	}
+	_ = os.RemoveAll(s.scratch)
+}
+
+// libraries are the versions that the peers are built with; the steps' versions of
+// mcp-go and golang-jwt are the same.
+func (s *stage) libraries() map[string]string {
 	found := map[string]string{}
+	list := exec.CommandContext(s.ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "github.com/mark3labs/mcp-go",
+		"github.com/modelcontextprotocol/go-sdk", "github.com/golang-jwt/jwt/v5")
+	list.Dir = s.peers()
+	out, err := list.Output()
 	if err != nil {
 		return found
 	}
 	for line := range strings.Lines(string(out)) {
 		path, version, _ := strings.Cut(strings.TrimSpace(line), " ")
-		found[filepath.Base(strings.TrimSuffix(path, "/v5"))] = version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		found["bench"] = info.Main.Version
+		words := strings.Split(strings.TrimSuffix(path, "/v5"), "/")
+		found[words[len(words)-1]] = version
 	}
 	return found
 }

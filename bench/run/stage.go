@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"context"
+	"bytes"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -12,148 +12,180 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"mcp-auth-step-by-step/internal/localfile"
+	"mcp-auth-step-by-step/internal/oauth/keys"
+	"mcp-auth-step-by-step/internal/oauth/mint"
+	"mcp-auth-step-by-step/internal/tutorial/performance"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 )
 
-// contestant is a server that is timed.
+// The cores of the servers and of the load.
+const serverCore, loadCore = "0", "1"
+
+// spec says how a server is started.
+type spec struct {
+	name    string // of the record
+	program string // "step8", or a peer
+	guard   string // of a peer
+	signed  bool   // it gets requests with a token
+	one     bool   // it knows the first of the two revisions alone
+	anyCore bool   // it is not kept on one core
+}
+
+// The servers that are measured side by side.
+var specs = []spec{
+	{name: performance.Step(4), program: "step4"},
+	{name: performance.Step(8), program: "step8", signed: true},
+	{name: performance.Step(10), program: "step10", signed: true},
+	{name: performance.MCPGo, program: "mcpgo", guard: "none"},
+	{name: performance.MCPGoJWT, program: "mcpgo", guard: "jwt", signed: true},
+	{name: performance.GoSDK, program: "gosdk", guard: "none"},
+	{name: performance.GoSDKJWT, program: "gosdk", guard: "jwt", signed: true},
+	{name: performance.GoSDKHeld, program: "gosdk", guard: "cached", signed: true},
+	{name: performance.Floor, program: "floor", guard: "none"},
+	{name: performance.FloorRSA, program: "floor", guard: "jwt", signed: true},
+}
+
+// specOf is the one of a name.
+func specOf(name string) spec {
+	for _, p := range specs {
+		if p.name == name {
+			return p
+		}
+	}
+	panic("there is no server " + name)
+}
+
+// contestant is a server that is measured.
 type contestant struct {
-	name  string
-	addr  string
-	token string // for the Authorization header; "" for none
-	cmd   *exec.Cmd
+	spec
+	addr, audience string
+	tokens         []string // for the Authorization header; empty for none
+	cmd            *exec.Cmd
+	output         *tail
+	once           sync.Once
 }
 
-// stage is where the servers run.
-type stage struct {
-	ctx     context.Context
-	scratch string
-	servers []*contestant
-	others  []*exec.Cmd
-}
-
-func (s *stage) end() {
-	for _, c := range s.servers {
+func (c *contestant) stop() {
+	c.once.Do(func() {
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()
-	}
+	})
 }
 
 func (s *stage) path(name string) string { return filepath.Join(s.scratch, name) }
 
-// begin builds and starts all servers.
-func (s *stage) begin() error {
-	for _, name := range []string{"step4", "step8", "step10", "gentoken"} {
-		if err := s.build("..", "./cmd/"+name, name); err != nil {
-			return err
-		}
-	}
-	if err := s.build(".", "./peers", "peers"); err != nil {
-		return err
-	}
-	// Step 8 signs, with a key of its own, for all that ask for tokens.
-	issuer, err := freeAddr()
-	if err != nil {
-		return err
-	}
-	issuerURL, keys := "http://"+issuer, s.path("keys")
-	if err := s.start("step 8", issuer, issuerURL+"/mcp", issuerURL, "step8", "-addr", issuer, "-keys", keys); err != nil {
-		return err
-	}
-	free, err := freeAddr()
-	if err != nil {
-		return err
-	}
-	if err := s.start("step 4", free, "", "", "step4", "-addr", free); err != nil {
-		return err
-	}
-	if err := s.startStep10(issuerURL); err != nil {
-		return err
-	}
-	for _, p := range [][3]string{
-		{"floor", "floor", "none"}, {"floor, golang-jwt", "floor", "jwt"},
-		{"mcp-go", "mcpgo", "none"}, {"mcp-go, golang-jwt", "mcpgo", "jwt"},
-		{"go-sdk", "gosdk", "none"}, {"go-sdk, golang-jwt", "gosdk", "jwt"}, {"go-sdk, cached", "gosdk", "cached"},
-	} {
-		free, err := freeAddr()
-		if err != nil {
-			return err
-		}
-		audience := "http://" + free + "/mcp"
-		signer := issuerURL
-		if p[2] == "none" {
-			signer = ""
-		}
-		if err := s.start(p[0], free, audience, signer, "peers", "-addr", free, "-kind", p[1], "-guard", p[2],
-			"-key", filepath.Join(keys, "mcp_public_key.pem"), "-issuer", issuerURL, "-audience", audience); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// peers is the module of the peers.
+func (s *stage) peers() string { return filepath.Join(s.root, "bench", "peers") }
 
-// startStep10 starts step 10, which trusts step 8 as its provider.
-func (s *stage) startStep10(issuer string) error {
-	free, err := freeAddr()
-	if err != nil {
-		return err
+// build compiles a program once.
+func (s *stage) build(name string) error {
+	if s.built[name] {
+		return nil
 	}
-	env := s.path("bench.env")
-	text := "JWT_ISSUER=" + issuer + "\nMCP_SERVER_URL=http://" + free + "\n"
-	if err := os.WriteFile(env, []byte(text), 0o600); err != nil {
-		return err
+	var err error
+	if strings.HasPrefix(name, "step") {
+		_, err = program.Build(s.ctx, s.root, s.scratch, name)
+	} else {
+		err = goBuild(s, s.peers(), "./"+name, s.path(name))
 	}
-	return s.start("step 10", free, "http://"+free+"/mcp", issuer, "step10", "-addr", free, "-env", env)
-}
-
-func (s *stage) build(folder, pkg, name string) error {
-	command := exec.CommandContext(s.ctx, "go", "build", "-o", s.path(name), pkg)
-	command.Dir = folder
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", name, err, output)
-	}
-	return nil
-}
-
-// start starts a server on one core and waits until it listens. Where issuer is
-// not empty, the server gets requests with a token of the issuer.
-func (s *stage) start(name, addr, audience, issuer, program string, args ...string) error {
-	command := exec.CommandContext(s.ctx, s.path(program), args...)
-	if path, err := exec.LookPath("taskset"); err == nil {
-		command = exec.CommandContext(s.ctx, path, append([]string{"-c", "0", s.path(program)}, args...)...)
-	}
-	command.Dir = s.scratch
-	command.Env = append(os.Environ(), "GOMAXPROCS=1")
-	log, err := command.StderrPipe()
-	if err != nil {
-		return err
-	}
-	if err := command.Start(); err != nil {
-		return err
-	}
-	c := &contestant{name: name, addr: addr, cmd: command}
-	s.servers = append(s.servers, c)
-	said := make(chan string, 1)
-	go func() {
-		first := bufio.NewScanner(log)
-		var lines []string
-		for len(lines) < 20 && first.Scan() {
-			lines = append(lines, first.Text())
-		}
-		said <- strings.Join(lines, "\n")
-		_, _ = io.Copy(io.Discard, log)
-	}()
-	if err := s.wait(addr); err != nil {
-		_ = command.Process.Kill()
-		return fmt.Errorf("%s: %w: %s", name, err, <-said)
-	}
-	if issuer != "" {
-		c.token, err = s.sign(issuer, audience)
-	}
+	s.built[name] = err == nil
 	return err
 }
 
+func goBuild(s *stage, folder, pkg, binary string, env ...string) error {
+	command := exec.CommandContext(s.ctx, "go", "build", "-o", binary, pkg)
+	command.Dir, command.Env = folder, append(os.Environ(), env...)
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, output)
+	}
+	return nil
+}
+
+// start starts a server on one core and waits until it listens.
+func (s *stage) start(p spec, env ...string) (*contestant, error) {
+	if p.signed && p.program != "step8" && s.issuer == nil {
+		issuer, err := s.start(specOf(performance.Step(8)))
+		if err != nil {
+			return nil, err
+		}
+		s.issuer = issuer
+	}
+	if err := s.build(p.program); err != nil {
+		return nil, err
+	}
+	port, err := program.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	c := &contestant{spec: p, addr: "localhost:" + port, output: &tail{}}
+	c.audience = "http://" + c.addr + "/mcp"
+	c.cmd = onCore(serverCore, s.path(p.program), s.arguments(c)...)
+	if p.anyCore {
+		c.cmd = exec.Command(s.path(p.program), s.arguments(c)...)
+	}
+	c.cmd.Dir, c.cmd.Stderr = s.scratch, c.output
+	c.cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "JWT_ISSUER="+s.issuerURL(), "MCP_SERVER_URL=http://"+c.addr), env...)
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	s.running = append(s.running, c)
+	if err := s.wait(c.addr); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("%s: %w: %s", p.name, err, c.output)
+	}
+	if p.signed {
+		token, err := s.signer.token(s.issuerOf(c), c.audience, "alice")
+		if err != nil {
+			return nil, err
+		}
+		c.tokens = []string{token}
+	}
+	return c, nil
+}
+
+// arguments are those of a server's command line.
+func (s *stage) arguments(c *contestant) []string {
+	arguments := []string{"-addr", c.addr}
+	switch {
+	case c.program == "step8":
+		arguments = append(arguments, "-keys", s.path("keys"))
+	case c.guard != "":
+		arguments = append(arguments, "-guard", c.guard, "-key", filepath.Join(s.path("keys"), keys.PublicFile),
+			"-issuer", s.issuerURL(), "-audience", c.audience)
+	}
+	return arguments
+}
+
+func (s *stage) issuerURL() string {
+	if s.issuer == nil {
+		return "http://localhost:1"
+	}
+	return "http://" + s.issuer.addr
+}
+
+// issuerOf is whose tokens a server takes: step 8 takes its own.
+func (s *stage) issuerOf(c *contestant) string {
+	if c.program == "step8" {
+		return "http://" + c.addr
+	}
+	return s.issuerURL()
+}
+
+// onCore runs a program on one core, where taskset is there for it.
+func onCore(core, path string, arguments ...string) *exec.Cmd {
+	if taskset, err := exec.LookPath("taskset"); err == nil {
+		return exec.Command(taskset, append([]string{"-c", core, path}, arguments...)...)
+	}
+	return exec.Command(path, arguments...)
+}
+
+// wait waits until a server listens.
 func (s *stage) wait(addr string) error {
-	for range 600 {
+	for range 1200 {
 		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
 			return conn.Close()
@@ -161,24 +193,70 @@ func (s *stage) wait(addr string) error {
 		select {
 		case <-s.ctx.Done():
 			return s.ctx.Err()
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(25 * time.Millisecond):
 		}
 	}
 	return errors.New("it doesn't listen")
 }
 
-func (s *stage) sign(issuer, audience string) (string, error) {
-	command := exec.CommandContext(s.ctx, s.path("gentoken"), "--keys", s.path("keys"), "--username", "alice",
-		"--scopes", "mcp:read,mcp:tools", "--issuer", issuer, "--audience", audience, "--expires", "2")
-	output, err := command.Output()
-	return strings.TrimSpace(string(output)), err
+// signer signs tokens with the key of step 8.
+type signer struct {
+	key *rsa.PrivateKey
+	id  string
 }
 
-func freeAddr() (string, error) {
-	listener, err := net.Listen("tcp", "localhost:0")
+func newSigner(dir string) (signer, error) {
+	public, err := keys.Public(dir)
 	if err != nil {
-		return "", err
+		return signer{}, err
 	}
-	defer func() { _ = listener.Close() }()
-	return "localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
+	private, err := keys.Private(dir, localfile.OwnerOnly)
+	return signer{private, public.ID}, err
+}
+
+func (s signer) token(issuer, audience, username string) (string, error) {
+	return s.tokenOf(issuer, audience, username, "bench")
+}
+
+func (s signer) tokenOf(issuer, audience, username, client string) (string, error) {
+	return mint.New(s.key, s.id, mint.Grant{
+		Issuer: issuer, Audience: audience, Username: username, ClientID: client, Scopes: []string{"mcp:read", "mcp:tools"},
+		Roles: mint.RolesOf(username), Lifetime: 2 * time.Hour, Now: time.Now(),
+	}).Token()
+}
+
+// tail keeps the first of what a program writes, and forgets the rest.
+type tail struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (t *tail) Write(text []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.b.Len() < 4<<10 {
+		t.b.Write(text)
+	}
+	return len(text), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.String()
+}
+
+var _ io.Writer = (*tail)(nil)
+
+// status reads a line of what the system says about a process, in bytes; 0 where
+// there is none. VmRSS is the memory that it uses now.
+func (c *contestant) status(name string) int {
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/status")
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kilobytes, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
+			return kilobytes << 10
+		}
+	}
+	return 0
 }

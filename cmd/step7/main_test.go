@@ -7,3 +7,5 @@ import (
 )
 
 func TestStep(t *testing.T) { steptest.Run(t, 7, newHandler) }
+
+func BenchmarkEcho(b *testing.B) { steptest.Benchmark(b, newHandler) }

@@ -22,6 +22,7 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/counterparts"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/performance"
 )
 
 var part = regexp.MustCompile(`(?s)(<!-- gen: ([^\n]*) -->\n).*?(<!-- end -->)`)
@@ -140,6 +141,14 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return abuse.FaultTable(), nil
 	case words[0] == "soak" && len(arguments) == 0:
 		return abuse.SoakSummary(w.root)
+	case words[0] == "cost" && len(arguments) == 1 && isStep(numbers[0]):
+		return performance.Cost(w.root, numbers[0], fmt.Sprintf("[How this is measured](%s).", link(page, "docs/performance.md#what-each-step-costs")))
+	case words[0] == "ratios" && len(arguments) == 0:
+		return performance.RatioTable(w.root)
+	case words[0] == "servers-timed" && len(arguments) == 0:
+		return performance.ServerTable(w.root)
+	case words[0] == "costs" && len(arguments) == 0:
+		return performance.LayerTable(w.root)
 	case words[0] == "exercises" && len(arguments) == 1 && isStep(numbers[0]):
 		return w.exercises(page, numbers[0])
 	case words[0] == "questions" && len(arguments) == 1 && isStep(numbers[0]):

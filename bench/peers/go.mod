@@ -1,4 +1,4 @@
-module mcp-auth-step-by-step/bench
+module mcp-auth-step-by-step/bench/peers
 
 go 1.26.0
 

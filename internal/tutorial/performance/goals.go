@@ -1,0 +1,135 @@
+package performance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Wires are the revisions of MCP in which every server is asked.
+var Wires = []string{"2025-11-25", "2026-07-28"}
+
+// The servers that are measured side by side.
+const (
+	Floor     = "net/http alone"
+	FloorRSA  = "net/http with golang-jwt"
+	MCPGo     = "mcp-go"
+	MCPGoJWT  = "mcp-go with golang-jwt"
+	GoSDK     = "go-sdk"
+	GoSDKJWT  = "go-sdk with its bearer middleware"
+	GoSDKHeld = "go-sdk with its bearer middleware and a token cache"
+	FastMCP   = "FastMCP with its JWT verifier"
+	TypeScrip = "TypeScript SDK with its bearer middleware"
+)
+
+// Step is the name of a step among them.
+func Step(n int) string { return fmt.Sprintf("step %d", n) }
+
+// Goal is a ratio of requests per second that is wanted, for each of [Wires].
+type Goal struct {
+	Server, Peer string
+	Want         [2]float64
+	// ByWire says that the two wires have goals of their own.
+	ByWire bool
+}
+
+// Goals are the ratios of the table.
+var Goals = []Goal{
+	{Step(4), MCPGo, [2]float64{0.95, 1.1}, true},
+	{Step(8), MCPGoJWT, [2]float64{0.90, 1.05}, true},
+	{Step(8), GoSDKJWT, [2]float64{1.5, 1.8}, true},
+	{Step(10), GoSDKHeld, [2]float64{1.9, 2.0}, true},
+	{Step(10), GoSDKJWT, [2]float64{2.5, 2.5}, false},
+	{Step(10), Step(4), [2]float64{0.85, 0.85}, false},
+	{Step(8), FloorRSA, [2]float64{0.52, 0.42}, true},
+}
+
+// ratios are those of a goal in one wire, round by round; none where a server was
+// left out.
+func (r *Record) ratios(g Goal, wire string) Series {
+	a, b := r.server(g.Server), r.server(g.Peer)
+	if a == nil || b == nil {
+		return nil
+	}
+	return a.Wires[wire].PerSecond.over(b.Wires[wire].PerSecond)
+}
+
+// RatioTable shows the ratios beside their goals.
+func RatioTable(root string) (string, error) {
+	r, err := Read(root)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Recorded on %s. %d rounds of %s s for each server and revision, %d connections.\n\n",
+		r.Machine, r.Rounds, significant(r.Slot), r.Connections)
+	b.WriteString("| requests per second of | divided by those of | 2025-11-25 | 2026-07-28 | goal | met |\n|---|---|---|---|---|---|\n")
+	for _, g := range Goals {
+		cells, met := []string{g.Server, g.Peer}, true
+		for i, wire := range Wires {
+			ratios := r.ratios(g, wire)
+			if len(ratios) == 0 {
+				return "", fmt.Errorf("the record has no rounds of %s and %s", g.Server, g.Peer)
+			}
+			met = met && ratios.Median() >= g.Want[i]
+			cells = append(cells, fmt.Sprintf("**%.2f** (%.2f–%.2f)", ratios.Median(), slices.Min(ratios), slices.Max(ratios)))
+		}
+		goal := fmt.Sprintf("%.2f", g.Want[0])
+		if g.ByWire {
+			goal = fmt.Sprintf("%.2f (%.2f)", g.Want[0], g.Want[1])
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", strings.Join(cells, " | "), goal, map[bool]string{true: "yes", false: "no"}[met])
+	}
+	return b.String(), nil
+}
+
+// ServerTable shows every server with what a request takes.
+func ServerTable(root string) (string, error) {
+	r, err := Read(root)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("| server | requests per second | CPU time a request |\n|---|---|---|\n")
+	for _, s := range r.Servers {
+		perSecond, cpu := both(s, Rounds.perSecond), both(s, Rounds.cpu)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.Name, perSecond, cpu)
+	}
+	b.WriteString("\nThe first figure is for 2025-11-25, and the one in brackets for 2026-07-28.")
+	for _, why := range r.LeftOut {
+		fmt.Fprintf(&b, " %s.", why)
+	}
+	b.WriteString(" " + r.libraries() + "\n")
+	return b.String(), nil
+}
+
+func (r Rounds) perSecond() string { return thousands(r.PerSecond.Median()) }
+func (r Rounds) cpu() string       { return fmt.Sprintf("%.0f µs", r.CPU.Median()) }
+
+// both shows a figure in both revisions; a server that doesn't know the newer one
+// has a single figure.
+func both(s Server, show func(Rounds) string) string {
+	text := show(s.Wires[Wires[0]])
+	if newer, ok := s.Wires[Wires[1]]; ok {
+		text += " (" + show(newer) + ")"
+	}
+	return text
+}
+
+// thousands writes a whole number with commas.
+func thousands(x float64) string {
+	text := fmt.Sprintf("%.0f", x)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+func (r *Record) libraries() string {
+	var words []string
+	for name, version := range r.Libraries {
+		words = append(words, name+" "+version)
+	}
+	slices.Sort(words)
+	return "Versions: " + strings.Join(words, ", ") + "."
+}

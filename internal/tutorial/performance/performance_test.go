@@ -1,0 +1,141 @@
+package performance
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// folder is a repository that holds nothing but records.
+func folder(t *testing.T, benchmarks string, r *Record) string {
+	t.Helper()
+	root := t.TempDir()
+	dir := filepath.Join(root, filepath.FromSlash(Folder))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, BenchmarkFile), []byte(benchmarks), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r != nil {
+		if err := r.Write(root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestSeries(t *testing.T) {
+	text, err := Series{12345.6, 123.4, 12.345, 1.2345, 0.5, 100}.MarshalText()
+	if want := "12346 123 12.3 1.23 0.5 100"; err != nil || string(text) != want {
+		t.Errorf("%q, %v, want %q", text, err, want)
+	}
+	var back Series
+	if err := back.UnmarshalText([]byte("3 1 2.5")); err != nil || len(back) != 3 || back.Median() != 2.5 {
+		t.Errorf("%v, %v", back, err)
+	}
+	if err := back.UnmarshalText([]byte("1 two")); err == nil {
+		t.Error("a word is taken for a figure")
+	}
+	for _, c := range []struct {
+		of   Series
+		want float64
+	}{{nil, 0}, {Series{7}, 7}, {Series{4, 1}, 2.5}, {Series{9, 1, 5}, 5}} {
+		if got := c.of.Median(); got != c.want {
+			t.Errorf("median of %v: %v, want %v", c.of, got, c.want)
+		}
+	}
+}
+
+// record has every server of the goals; the one named fast is twice as fast.
+func record(fast string) *Record {
+	r := &Record{Rounds: 3}
+	for _, g := range Goals {
+		for _, name := range []string{g.Server, g.Peer} {
+			if r.server(name) != nil {
+				continue
+			}
+			s := Server{Name: name, Wires: map[string]Rounds{}}
+			for _, wire := range Wires {
+				s.Wires[wire] = Rounds{PerSecond: Series{1000, 100, 10}, CPU: Series{50, 50, 50}}
+				if name == fast {
+					s.Wires[wire] = Rounds{PerSecond: Series{2000, 200, 20}, CPU: Series{25, 25, 25}}
+				}
+			}
+			r.Servers = append(r.Servers, s)
+		}
+	}
+	return r
+}
+
+// The rounds differ by a factor of a hundred, and the ratios are the same.
+func TestRatiosAreOfTheSameRound(t *testing.T) {
+	table, err := RatioTable(folder(t, "", record(Step(8))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| step 8 | go-sdk with its bearer middleware | **2.00** (2.00–2.00) | **2.00** (2.00–2.00) | 1.50 (1.80) | yes |",
+		"| step 10 | go-sdk with its bearer middleware | **1.00** (1.00–1.00) | **1.00** (1.00–1.00) | 2.50 | no |",
+	} {
+		if !strings.Contains(table, want) {
+			t.Errorf("%s\nlacks %s", table, want)
+		}
+	}
+}
+
+func TestARecordWithoutAServerIsRefused(t *testing.T) {
+	r := record("")
+	r.Servers = r.Servers[1:]
+	if _, err := RatioTable(folder(t, "", r)); err == nil {
+		t.Error("a table without one of its servers")
+	}
+	root := folder(t, "", record(""))
+	file := filepath.Join(root, filepath.FromSlash(Folder), recordFile)
+	if err := os.WriteFile(file, []byte(`{"machin":{}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(root); err == nil {
+		t.Error("a name that no record has is taken")
+	}
+}
+
+const printed = `goos: linux
+pkg: mcp-auth-step-by-step/cmd/step7
+BenchmarkEcho/2025-11-25 	 100	 90000 ns/op	 2048 B/op	 20 allocs/op
+BenchmarkEcho/2026-07-28 	 100	 50000 ns/op	 2048 B/op	 20 allocs/op
+pkg: mcp-auth-step-by-step/cmd/step8
+BenchmarkEcho/2025-11-25 	 100	 120000 ns/op	 4096 B/op	 50 allocs/op
+BenchmarkEcho/2026-07-28 	 100	 40000 ns/op	 4096 B/op	 10 allocs/op
+pkg: mcp-auth-step-by-step/cmd/step10
+BenchmarkEcho/2025-11-25 	 100	 160000 ns/op	 4096 B/op	 50 allocs/op
+BenchmarkEcho/2026-07-28 	 100	 80000 ns/op	 4096 B/op	 20 allocs/op
+pkg: mcp-auth-step-by-step/internal/mcpclient/mcpauth
+BenchmarkRequest/without 	 100	 1000 ns/op	 1 B/op	 10 allocs/op
+BenchmarkRequest/without 	 100	 9000 ns/op	 1 B/op	 10 allocs/op
+BenchmarkRequest/without 	 100	 2000 ns/op	 1 B/op	 10 allocs/op
+BenchmarkRequest/with 	 100	 3500 ns/op	 1 B/op	 15 allocs/op
+`
+
+func TestCost(t *testing.T) {
+	root := folder(t, printed, nil)
+	for step, want := range map[int]string{
+		8: "A call of `echo` takes 120.0 µs (40.0 µs) and 50 allocations (10 allocations). " +
+			"That is 30.0 µs more (10.0 µs less) and 30 allocations more (10 allocations less) than at step 7.",
+		10: "A call of `echo` takes 160.0 µs (80.0 µs) and 50 allocations (20 allocations). " +
+			"That is 40.0 µs more and 0 allocations more (10 allocations more) than at step 8, 25 % (50 %) of the time.",
+		11: "A request of a client that has a token takes 1.5 µs more and 5 allocations more than without this layer.",
+	} {
+		got, err := Cost(root, step, "More.")
+		if want = "**What does this step cost?** " + want + " More.\n"; err != nil || got != want {
+			t.Errorf("%v\n%s\nwant\n%s", err, got, want)
+		}
+	}
+	// Of step 7 the one before is missing, of the others all is.
+	for _, step := range []int{7, 5, 9, 12} {
+		if got, err := Cost(root, step, ""); err == nil {
+			t.Errorf("step %d: %s", step, got)
+		}
+	}
+}
