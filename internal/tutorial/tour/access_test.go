@@ -69,6 +69,11 @@ func send(t *testing.T, client *http.Client, method, url string, headers map[str
 	if host := headers["Host"]; host != "" {
 		request.Host = host
 	}
+	return read(t, client, request)
+}
+
+func read(t *testing.T, client *http.Client, request *http.Request) (int, string) {
+	t.Helper()
 	answer, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package tour
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ func (s *Server) own() []Part {
 		{Menu: "Overview", Main: s.overview},
 		{Name: lessonPart, Tab: always("Lesson"), Step: s.lesson},
 		{Name: "code", Tab: always("Code"), Step: code.page},
+		s.runPart(),
 		{Name: "docs", Routes: s.pageRoutes},
 	}
 }
@@ -105,7 +107,7 @@ var folders = regexp.MustCompile(`^(cmd|docs|internal|interop|scripts|examples|p
 
 // shown tells whether the tour shows a file or folder of the repository.
 func shown(path string) bool {
-	if !filepath.IsLocal(filepath.FromSlash(path)) || strings.Contains(path, "/.") || strings.HasPrefix(path, ".") {
+	if !fs.ValidPath(path) || strings.Contains(path, "/.") || strings.HasPrefix(path, ".") {
 		return false
 	}
 	_, known := languages[filepath.Ext(path)]

@@ -36,7 +36,7 @@ type Programs struct {
 	started  sync.WaitGroup // one for each program that hasn't ended
 	mu       sync.Mutex
 	named    map[string]*named
-	running  map[string]*Running
+	running  map[string]*Running // the last of each name, also when it has ended
 	provider *stubprovider.Provider
 }
 
@@ -139,8 +139,7 @@ type Running struct {
 	Name string // of the command of cmd/, or another one that the caller chose
 	URL  string // where it listens, as it says; empty for one that doesn't listen
 	Log  *Log
-	// Target is where rows of the table are sent; nil for a program that is no MCP
-	// server of steps 1 to 8 and 10.
+	// Target is where requests are sent; nil for a program that doesn't listen.
 	Target *matrix.Target
 
 	end  context.CancelFunc
@@ -271,8 +270,8 @@ func (r *Running) await(ctx context.Context) (string, error) {
 func (p *Programs) All() []*Running {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.DeleteFunc(p.running, func(_ string, r *Running) bool { return r.Ended() })
-	return slices.SortedFunc(maps.Values(p.running), func(a, b *Running) int { return strings.Compare(a.Name, b.Name) })
+	all := slices.SortedFunc(maps.Values(p.running), func(a, b *Running) int { return strings.Compare(a.Name, b.Name) })
+	return slices.DeleteFunc(all, (*Running).Ended)
 }
 
 // Get is the program of a name that runs, or nil.
@@ -283,6 +282,13 @@ func (p *Programs) Get(name string) *Running {
 		return r
 	}
 	return nil
+}
+
+// Last is the program of a name that was started last, also when it has ended; or nil.
+func (p *Programs) Last(name string) *Running {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running[name]
 }
 
 // StepName is the name of a step's program.
@@ -327,7 +333,8 @@ func (p *Programs) stepSpec(step int) (Spec, error) {
 		}
 		spec.Env, spec.Target = provider.Env(), &matrix.Target{Provider: provider}
 	case step == issuing:
-		spec.Args = append(spec.Args, "-keys", filepath.Join(p.dir, "keys-"+spec.Name))
+		spec.Target = &matrix.Target{Keys: filepath.Join(p.dir, "keys-"+spec.Name)} // for requests without tokens
+		spec.Args = append(spec.Args, "-keys", spec.Target.Keys)
 	default:
 		spec.Target = &matrix.Target{Keys: p.Keys()}
 		if step >= firstWithKeys {

@@ -1,0 +1,143 @@
+package tour
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
+)
+
+// submit sends a form of the tour.
+func submit(t *testing.T, s *Server, client *http.Client, path string, form url.Values) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), "POST", s.URL()+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Origin", s.URL())
+	return read(t, client, request)
+}
+
+// A visitor starts a step, sends a row, sees what changed, and stops the step.
+func TestRunAndSend(t *testing.T) {
+	s, _ := start(t)
+	client := visitor(t, s)
+	row := findRow(6, "flaw-wrong-audience")
+	form := func(d draft) url.Values {
+		return url.Values{
+			"row": {d.Row}, "method": {d.Method}, "target": {d.Target}, "host": {d.Host},
+			"headers": {strings.ReplaceAll(d.Headers, "\n", "\r\n")}, "body": {d.Body}, "compare": {"yes"},
+		}
+	}
+	good := draftOf(row, 6, matrix.Legacy)
+	// T09: Send reaches no program that doesn't run, and the form can't name a port.
+	if status, body := submit(t, s, client, "/run/send/6", form(good)); status != http.StatusConflict || !strings.Contains(body, "Start it") {
+		t.Errorf("before the start: %d", status)
+	}
+	if status, body := submit(t, s, client, "/run/start/6", nil); status != http.StatusOK || !strings.Contains(body, "listens at") {
+		t.Fatalf("start: %d\n%s", status, body)
+	}
+	status, body := submit(t, s, client, "/run/send/6", form(good))
+	for _, part := range []string{
+		"401 Unauthorized", "as the table says", "What changed since step 5", "invalid_token", "The challenge, taken apart", "The token that was sent",
+		"jwt-claims", "WWW-Authenticate",
+	} {
+		if !strings.Contains(body, part) {
+			t.Errorf("the answer lacks %q (status %d)", part, status)
+		}
+	}
+	edited := good
+	edited.Headers = strings.ReplaceAll(edited.Headers, "{token}", "x")
+	if _, body := submit(t, s, client, "/run/send/6", form(edited)); strings.Contains(body, "as the table says") || !strings.Contains(body, "401 Unauthorized") {
+		t.Error("an edited request")
+	}
+	for name, c := range map[string]struct {
+		change func(*draft)
+		want   string
+	}{
+		"T10 an absolute URL goes to the step, which refuses it": {func(d *draft) { d.Target = "http://evil.com/mcp" }, "host_not_allowed"},
+		"T10 a host goes to the step, which refuses it":          {func(d *draft) { d.Host = "127.0.0.1:1" }, "host_not_allowed"},
+		"T11 a second request in the method":                     {func(d *draft) { d.Method = "GET / HTTP/1.1\r\n\r\nGET" }, "The method"},
+		"T11 a second request in the target":                     {func(d *draft) { d.Target = "/ HTTP/1.1\r\nX: y" }, "The target"},
+		"T11 a second request in the host":                       {func(d *draft) { d.Host = "a\r\n\r\nGET / HTTP/1.1" }, "The Host"},
+		"T11 a header that is not one":                           {func(d *draft) { d.Headers = "GET / HTTP/1.1" }, "The header line"},
+		"T11 a bare carriage return in a header":                 {func(d *draft) { d.Headers = "A: b\rC: d" }, "The header line"},
+		"a row that isn't there":                                 {func(d *draft) { d.Row = "none" }, "There is no request"},
+	} {
+		d := good
+		c.change(&d)
+		if _, body := submit(t, s, client, "/run/send/6", form(d)); !strings.Contains(body, c.want) {
+			t.Errorf("%s: it lacks %q", name, c.want)
+		}
+	}
+	if status, _ := submit(t, s, client, "/run/send/11", form(good)); status != http.StatusNotFound {
+		t.Errorf("T09 the client is not a server: %d", status)
+	}
+	if _, body := submit(t, s, client, "/run/stop/6", nil); !strings.Contains(body, "stopped") || s.Programs.Get(programs.StepName(6)) != nil {
+		t.Error("it still runs")
+	}
+}
+
+// T10: a redirect is shown and not followed.
+func TestT10_RedirectsAreNotFollowed(t *testing.T) {
+	s, _ := start(t)
+	if _, err := s.Programs.StartStep(t.Context(), issuing); err != nil {
+		t.Fatal(err)
+	}
+	d := draftOf(findRow(issuing, "issuer-redirect"), issuing, matrix.Legacy)
+	d.Target = strings.ReplaceAll(d.Target, "redirect_uri=https%3A%2F%2Fevil.com%2F", "redirect_uri=http%3A%2F%2Flocalhost%2Fcallback")
+	e, err := s.exchange(t.Context(), issuing, matrix.Legacy, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Now.Status >= 200 && e.Now.Status < 300 && e.Now.byName()["Location"] == "" {
+		t.Errorf("status %d, headers %v", e.Now.Status, e.Now.Headers)
+	}
+}
+
+// Every request that the form offers is, unedited, the row's.
+func TestEveryRowCanBeEdited(t *testing.T) {
+	for step := 1; step <= 10; step++ {
+		rows := 0
+		for _, g := range rowsOf(step) {
+			for _, choice := range g.Rows {
+				rows++
+				for _, era := range []matrix.Era{matrix.Legacy, matrix.Modern} {
+					row := findRow(step, choice.ID)
+					d := draftOf(row, step, era)
+					request, err := d.request(row)
+					if err != nil {
+						t.Errorf("step %d, %s: %v", step, choice.ID, err)
+						continue
+					}
+					want := row.Request.In(era)
+					same := request.Method == want.Method && request.Target == want.Target && request.Host == want.Host && request.Body == want.Body &&
+						strings.Join(request.Headers, "\n") == strings.Join(want.Headers, "\n") && !(want.Token == nil && request.Token != nil)
+					if row.ID != choice.ID || !same || !d.unchanged(d) {
+						t.Errorf("step %d, %s:\n%+v\n%+v", step, choice.ID, request, want)
+					}
+				}
+			}
+		}
+		if rows < 5 {
+			t.Errorf("step %d has %d requests", step, rows)
+		}
+	}
+}
+
+// T12: the tour shows no key, and no file outside of what it names.
+func TestT12_SourcesThatAreShown(t *testing.T) {
+	for path, want := range map[string]bool{
+		"cmd/step6/main.go": true, "internal/oauth/jws": true, "README.md": true, "docs/step1.md": true,
+		"keys/private_key.pem": false, "keys": false, "../etc/passwd": false, "cmd/../keys/x.go": false, "/etc/passwd": false, ".git/config": false,
+		"internal/.hidden.go": false, "internal/../../x.go": false, "interop/node_modules/.bin/node": false, "keycloak_direct.env": true,
+	} {
+		if shown(path) != want {
+			t.Errorf("%s: %v", path, shown(path))
+		}
+	}
+}
