@@ -116,8 +116,8 @@ client --server "$resource" --store "$store" --login "$login" --quiet --call get
 expect_end 5 'the tool reports an error'
 
 scene 'A server with the metadata of another' <<'TEXT'
-Here is a server whose metadata names another one. A client that believed it would get
-a token for that one, and send it here. It stops before anybody is asked.
+Here is a server whose 401 points to the metadata of another one. A client that followed
+would get a token for that one, and send it here. It stops before anybody is asked.
 TEXT
 printf 'KEYCLOAK_URL=%s\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL=%s\n' "$base" "${resource%/mcp}" >"$work/other.env"
 serve IMPOSTOR 10 -addr localhost:0 -env "$work/other.env"

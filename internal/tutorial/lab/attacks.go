@@ -20,7 +20,7 @@ var Attacks = []Attack{
 	{
 		Step: 1, Name: "origin-prefix", Fault: "origin-prefix",
 		Title: "A page whose name begins like yours",
-		Why: "The naive server compares the beginning of the Origin with http://localhost, and anybody can register a name that begins so. " +
+		Why: "The naive server compares the beginning of the Origin with `http://localhost`, and anybody can register a name that begins so. " +
 			"The health report is harmless. With a tool in its place, the page could use the tool and read the result.",
 		Stops: "The step parses the Origin and compares scheme, host and port (RFC 6454, section 4).",
 		Gets:  gets(`"status":"healthy"`, "the page gets its answer"),

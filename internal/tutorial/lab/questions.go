@@ -91,7 +91,7 @@ var Questions = []Question{
 		"The server has kept the keys, so a good token still works. Without any keys it can neither accept nor reject, so it answers 503. " +
 			"A 401 would make clients throw good tokens away."},
 
-	{11, "A malicious MCP server names the metadata of an honest one. At which check does the client stop, and what would have happened without it?",
+	{11, "The metadata of a malicious MCP server names an honest one. At which check does the client stop, and what would have happened without it?",
 		"The `resource` in the metadata is not the URL that the client called. Without this check the client gets a token for the honest server, " +
 			"from its real login page, and sends it to the malicious one."},
 	{11, "What is the difference between what `state` shows and what `iss` shows?",
