@@ -69,7 +69,7 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 			}
 			given.nonce, grant.Family = grant.Request.Nonce, given.family
 		}
-		grant.Request = authorization{ClientID: grant.Request.ClientID} // the rest is of no use any more
+		grant.Request.Nonce, grant.Request.Scopes = "", nil // of no use any more
 		return given, g.codes.replace(tx, digest(code), grant, false, now, now.Add(g.lifetimes.idle))
 	})
 	if err != nil {
