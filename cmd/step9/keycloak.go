@@ -26,7 +26,7 @@ func useKeycloak(ctx context.Context) (done bool, err error) {
 	case *provider != "keycloak":
 		return false, fmt.Errorf("--provider %q: want embedded or keycloak", *provider)
 	}
-	if err := refuseClientFlags(); err != nil {
+	if err := errors.Join(refuseClientFlags(), refuseUpstream()); err != nil {
 		return true, err
 	}
 	r, err := realm.Load(*realmFile, os.LookupEnv)

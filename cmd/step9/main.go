@@ -86,10 +86,13 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	if err := letLogInElsewhere(ctx, &config); err != nil {
+		return nil, err
+	}
 	server, err := authserver.New(config)
 	if err != nil {
 		return nil, err
 	}
-	welcome(os.Stdout, config.Issuer, *state, r)
+	welcome(os.Stdout, config.Issuer, *state, config.Realm)
 	return server, nil
 }

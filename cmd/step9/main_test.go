@@ -240,6 +240,8 @@ func TestJ05_WhatDoesNotStart(t *testing.T) {
 		{"-trusted-proxy: trusted proxy 0.0.0.0/0", []string{"-addr", "localhost:0", "-trusted-proxy", "0.0.0.0/0"}},
 		{"docs/clients.md", []string{"-provider", "keycloak", "-redirect-hosts", "claude.ai"}},
 		{"--provider keycloak", []string{"-check"}},
+		{"-upstream: no-such.env: file not found", []string{"-addr", "localhost:0", "-upstream", "no-such.env"}},
+		{"Identity providers", []string{"-provider", "keycloak", "-upstream", "no-such.env"}},
 		{"--proxy", []string{"-addr", "localhost:0", "-proxy", "no such address"}},
 		{"state file", []string{"-addr", "localhost:0", "-state", t.TempDir()}},
 	} {

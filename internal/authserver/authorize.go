@@ -50,6 +50,7 @@ type target struct {
 type redirectError struct {
 	to    target
 	cause error
+	page  *pageError // what the user is told before; nil: nothing
 }
 
 func (e *redirectError) Error() string { return e.cause.Error() }
@@ -60,7 +61,7 @@ func (t target) refuse(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &redirectError{t, err}
+	return &redirectError{to: t, cause: err}
 }
 
 // browse makes a handler of a function that answers a person's browser. Its
@@ -75,11 +76,14 @@ func (s *Server) browse(answer func(http.ResponseWriter, *http.Request) error) h
 			told := asOAuth(err)
 			description := strings.ReplaceAll(told.description, `"`, "'")
 			location := s.location.response(back.to, response{"error": told.code, "error_description": description})
-			if back.to.unproven {
-				s.pages.goBack(w, back.to, told, location)
-				return
+			switch {
+			case back.page != nil:
+				s.pages.goBack(w, back.to, back.page, location)
+			case back.to.unproven:
+				s.pages.goBack(w, back.to, problem("The application's request was refused: "+told.description), location)
+			default:
+				redirect(w, location)
 			}
-			redirect(w, location)
 		case err != nil:
 			s.logRefusal(r, "page refused", err)
 			s.pages.problem(w, err)
@@ -98,7 +102,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return to.refuse(err)
 	}
-	who, key, loggedIn := s.interactions.session(r)
+	who, key, loggedIn := s.session(r)
 	tooOld := ask.MaxAge >= 0 && s.now().Unix()-who.AuthTime > ask.MaxAge
 	v := interaction{Request: ask, Browser: s.interactions.browser(w, r)}
 	switch {
@@ -258,12 +262,10 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, 
 	if user == nil {
 		return refuse("access_denied", "The user no longer exists.")
 	}
-	allowed := s.scopes.ofUser(user.User, v.Request.Scopes)
-	if len(v.Request.Scopes) > 0 && len(allowed) == 0 {
-		return refuse("access_denied", "The user may not grant any of the scopes that were asked for.")
+	if err := s.leaveOut(&v.Request, user); err != nil {
+		return err
 	}
-	v.Request.NotAllowed = without(v.Request.Scopes, func(name string) bool { return slices.Contains(allowed, name) })
-	v.Request.Scopes, v.Session = allowed, sessionKey
+	v.Session = sessionKey
 	if err := s.interactions.touch(sessionKey, who); err != nil {
 		return err
 	}
@@ -274,6 +276,17 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, 
 		return refuse("consent_required", "The user has to consent, and prompt=none doesn't allow to ask; send the user without it.")
 	}
 	return s.nextPage(w, who.Subject, v, pathConsent)
+}
+
+// leaveOut leaves the scopes out of a request that the user's roles don't allow.
+func (s *Server) leaveOut(ask *authorization, user *account) error {
+	allowed := s.scopes.ofUser(user.User, ask.Scopes)
+	if len(ask.Scopes) > 0 && len(allowed) == 0 {
+		return refuse("access_denied", "The user may not grant any of the scopes that were asked for.")
+	}
+	ask.NotAllowed = without(ask.Scopes, func(name string) bool { return slices.Contains(allowed, name) })
+	ask.Scopes = allowed
+	return nil
 }
 
 // nextPage sends the browser to the page where an interaction goes on, on the

@@ -38,6 +38,8 @@ type Server struct {
 	realm              *realm.Realm
 	scopes             scopeRules
 	users              *directory
+	upstream           Upstream // nil: users log in here
+	upstreamTries      *limiter
 	clients            *clients
 	grants             *grants
 	tokens             *tokens
@@ -102,17 +104,24 @@ func New(c Config) (*Server, error) {
 		policy := safefetch.Policy{Loopback: loopback.URL(where.url)} // of hosts that the realm permits by name
 		c.Documents = clientmetadata.NewFetcher(safefetch.NewClient(policy), c.Now)
 	}
+	federation, err := c.federate()
+	if err != nil {
+		return nil, err
+	}
 	users, err := newDirectory(c.Realm, c.PasswordCost, c.Limits, c.Now)
 	if err != nil {
 		return nil, err
 	}
+	users.upstream = federation
 	s := &Server{
-		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, remote: c.ClientAddress, now: c.Now, turns: quota.NewTurns(atATime), pause: c.Limits.Pause,
+		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, upstream: c.Upstream, remote: c.ClientAddress,
+		now: c.Now, turns: quota.NewTurns(atATime), pause: c.Limits.Pause,
+		upstreamTries:      newLimiter(c.Limits.AddressTries, c.Limits.TryInterval/10, c.Now),
 		advertiseDocuments: beyondLoopback(c.Realm.Documents) || c.AdvertiseDocuments && c.Realm.Documents != nil,
 		registrations:      newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
-		pages:              pages{c.Realm, where.base(), demoUsers(c, where.url)},
+		pages:              pages{c.Realm, where.base(), demoUsers(c, where.url), c.providerName()},
 		interactions: &interactions{
-			location: where, store: &store.Memory{}, lifetimes: lifetimesOf(c.Realm), now: c.Now,
+			location: where, store: &store.Memory{}, lifetimes: c.lifetimes(), now: c.Now,
 			pending:   newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions),
 			decisions: newTable[interaction]("decisions", decisionsPerUser, c.Limits.Interactions),
 			sessions:  newTable[session]("sessions", sessionsPerUser, c.Limits.Grants),
@@ -144,7 +153,7 @@ func (s *Server) keep(c Config) error {
 	}
 	s.grants = &grants{
 		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,
-		resource: c.Resource, lifetimes: lifetimesOf(c.Realm), now: c.Now,
+		resource: c.Resource, lifetimes: c.lifetimes(), now: c.Now,
 		codes:    newTable[codeGrant]("codes", codesPerUser, c.Limits.Codes),
 		families: newTable[family]("grants", familiesPerUser, c.Limits.Grants),
 		consents: newTable[consentGiven]("consents", consentsPerUser, c.Limits.Grants),
@@ -155,6 +164,10 @@ func (s *Server) keep(c Config) error {
 	}
 	kept.counts = []*counts{
 		s.grants.codes.counts, s.grants.families.counts, s.grants.consents.counts, s.grants.revoked.counts, s.clients.registered.counts,
+	}
+	if f := s.users.upstream; f != nil {
+		f.store, f.now, f.keep = kept, c.Now, s.grants.lifetimes.longest+s.grants.lifetimes.access
+		kept.loads, kept.counts = append(kept.loads, f.kept.load), append(kept.counts, f.kept.counts)
 	}
 	if err := kept.Store.Update(kept.load); err != nil {
 		return fmt.Errorf("the state can't be read: %w", err)

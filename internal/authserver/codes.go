@@ -15,6 +15,7 @@ type codeGrant struct {
 	Request  authorization `json:"request"`
 	Subject  string        `json:"subject"`
 	AuthTime int64         `json:"auth_time"`
+	Since    int64         `json:"since,omitempty"` // of the session
 	Used     bool          `json:"used,omitempty"`
 	Family   string        `json:"family,omitempty"` // key of what it gave, once used
 }
@@ -31,7 +32,7 @@ func (g *grants) issueCode(ask authorization, who session, remember bool) (strin
 			}
 		}
 		ask.State, ask.Prompt, ask.Withheld, ask.NotAllowed = "", nil, nil, nil // of no use any more
-		grant := codeGrant{Request: ask, Subject: who.Subject, AuthTime: who.AuthTime}
+		grant := codeGrant{Request: ask, Subject: who.Subject, AuthTime: who.AuthTime, Since: who.Since}
 		return g.codes.add(tx, who.Subject, digest(code), grant, now, now.Add(g.lifetimes.code))
 	})
 }
@@ -64,7 +65,7 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 		var given *issue
 		if refused = g.checkBinding(grant.Request, c, verifier, redirect, form["resource"]); refused == nil {
 			var err error
-			if given, err = g.start(tx, c, grant.Subject, grant.AuthTime, grant.Request.Scopes); err != nil {
+			if given, err = g.start(tx, c, session{grant.Subject, grant.AuthTime, grant.Since}, grant.Request.Scopes); err != nil {
 				return nil, err
 			}
 			given.nonce, grant.Family = grant.Request.Nonce, given.family

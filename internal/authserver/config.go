@@ -37,6 +37,9 @@ type Config struct {
 	// Store keeps registrations, consents, codes and tokens; nil: in memory.
 	// The server does not close it.
 	Store store.Store
+	// Upstream is a provider at which users log in; nil: here, with the passwords of
+	// the realm. With one, the realm's own users and the password grant are off.
+	Upstream Upstream
 	// Documents fetches Client ID Metadata Documents; nil: over https from
 	// public addresses.
 	Documents Documents

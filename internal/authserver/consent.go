@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"errors"
 	"net/http"
 
 	"mcp-auth-step-by-step/internal/web/logging"
@@ -10,6 +11,11 @@ import (
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request) error {
 	id := r.URL.Query().Get("request")
 	v, c, err := s.resume(r, id, consentPage)
+	if errors.Is(err, errNoInteraction) && s.upstream != nil {
+		if v, c, err = s.resume(r, id, askPage); err == nil {
+			return s.pages.consent(w, v, c, nil, nil, id)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -28,8 +34,16 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	who, _, loggedIn := s.interactions.session(r)
-	if len(values) != 2 || !loggedIn { // the interaction, and one button
+	if len(values) != 2 { // the interaction, and one button
+		return errForeignForm
+	}
+	if s.upstream != nil {
+		if first, err := s.interactions.take(r, values.Get("request"), askPage); err == nil {
+			return s.answerFirst(w, r, first, values)
+		}
+	}
+	who, _, loggedIn := s.session(r)
+	if !loggedIn {
 		return errForeignForm
 	}
 	v, err := s.interactions.take(r, values.Get("request"), consentPage)
@@ -54,5 +68,10 @@ func (s *Server) switchAccount(w http.ResponseWriter, r *http.Request, v interac
 	}
 	logging.FromContext(r.Context()).Info("logged out", "sub", who.Subject)
 	v.Session = ""
-	return s.nextPage(w, s.remote(r), v, pathLogin)
+	if s.upstream == nil {
+		return s.nextPage(w, s.remote(r), v, pathLogin)
+	}
+	v.Request.Prompt = append(v.Request.Prompt, "select_account")
+	v.Request.Scopes, v.Request.NotAllowed = append(v.Request.Scopes, v.Request.NotAllowed...), nil
+	return s.nextPage(w, s.remote(r), v, pathConsent)
 }

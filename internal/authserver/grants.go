@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"cmp"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
@@ -63,10 +64,11 @@ func (g *grants) update(f func(store.Tx) (*issue, error)) (given *issue, err err
 	return given, nil
 }
 
-// start begins a family. Its refresh token is for clients that are registered
-// for that grant.
-func (g *grants) start(tx store.Tx, c *client, subject string, authTime int64, scopes []string) (*issue, error) {
-	user := g.users.subject(subject)
+// start begins a family for a login. Its refresh token is for clients that are
+// registered for that grant. Where users log in at a provider, its time counts from
+// then on.
+func (g *grants) start(tx store.Tx, c *client, who session, scopes []string) (*issue, error) {
+	user := g.users.in(tx, who.Subject)
 	if user == nil {
 		return nil, refuse("invalid_grant", "The user no longer exists. Start a new authorization.")
 	}
@@ -74,13 +76,13 @@ func (g *grants) start(tx store.Tx, c *client, subject string, authTime int64, s
 		return nil, err
 	}
 	now, handle := g.now(), secret()
-	f := family{ClientID: c.id, Subject: subject, Resource: g.resource, Scopes: scopes, AuthTime: authTime, Began: now.Unix()}
-	given := &issue{client: c, account: user, scopes: scopes, family: digest(handle), authTime: authTime}
+	f := family{ClientID: c.id, Subject: who.Subject, Resource: g.resource, Scopes: scopes, AuthTime: who.AuthTime, Began: cmp.Or(who.Since, now.Unix())}
+	given := &issue{client: c, account: user, scopes: scopes, family: digest(handle), authTime: who.AuthTime}
 	if c.AllowsGrant(clientmetadata.GrantRefresh) {
 		given.refresh = handle + "." + secret()
 		f.Refresh = digest(given.refresh)
 	}
-	return given, g.families.add(tx, subject, given.family, f, now, g.familyEnd(f, c))
+	return given, g.families.add(tx, who.Subject, given.family, f, now, g.familyEnd(f, c))
 }
 
 // familyEnd is when a family expires that is used now: when it was unused for too

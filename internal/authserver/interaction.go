@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/authserver/upstream"
 )
 
 // session is a user who is logged in, in one browser. It is found by the digest
@@ -13,6 +14,9 @@ import (
 type session struct {
 	Subject  string `json:"subject"`
 	AuthTime int64  `json:"auth_time"` // Unix seconds
+	// Since is from when on the login counts, where users log in at a provider that
+	// may have known them for long. In Unix seconds; 0: AuthTime.
+	Since int64 `json:"since,omitempty"`
 }
 
 // interaction is an authorization request on its way through the pages, or a login
@@ -25,6 +29,11 @@ type interaction struct {
 	Account bool          `json:"account,omitempty"` // there is no request: the page of applications comes next
 	Browser string        `json:"browser"`           // digest of the cookie
 	Session string        `json:"session,omitempty"` // digest of the cookie; empty until somebody logged in
+
+	// Attempt is the login at a provider for which the browser was sent away; Proof is
+	// the digest of its cookie.
+	Attempt *upstream.Attempt `json:"attempt,omitempty"`
+	Proof   string            `json:"proof,omitempty"`
 }
 
 // interactions keeps who is logged in, and what is on its way through the pages:
@@ -63,20 +72,26 @@ func (i *interactions) session(r *http.Request) (found session, key string, ok b
 	return found, key, ok
 }
 
+// session returns who is logged in, and by which key. A user of a provider who may
+// not log in any more isn't.
+func (s *Server) session(r *http.Request) (session, string, bool) {
+	who, key, ok := s.interactions.session(r)
+	return who, key, ok && (s.upstream == nil || s.users.subject(who.Subject) != nil)
+}
+
 // begin starts a session with a new identifier, so that one which was known
 // before the login, or set by somebody else, is worth nothing (session
 // fixation).
-func (i *interactions) begin(w http.ResponseWriter, r *http.Request, user *account) (session, string, error) {
-	id, now := secret(), i.now()
-	started := session{Subject: user.ID, AuthTime: now.Unix()}
-	err := i.store.Update(func(tx store.Tx) error {
+func (i *interactions) begin(w http.ResponseWriter, r *http.Request, started session) (key string, err error) {
+	id := secret()
+	err = i.store.Update(func(tx store.Tx) error {
 		if err := i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)); err != nil {
 			return err
 		}
-		return i.sessions.add(tx, user.ID, digest(id), started, now, i.sessionEnd(started))
+		return i.sessions.add(tx, started.Subject, digest(id), started, i.now(), i.sessionEnd(started))
 	})
 	http.SetCookie(w, i.cookie(sessionCookie, id))
-	return started, digest(id), err
+	return digest(id), err
 }
 
 // touch keeps a session that is used.
@@ -88,7 +103,7 @@ func (i *interactions) touch(key string, used session) error {
 
 // sessionEnd is when a session expires that is used now.
 func (i *interactions) sessionEnd(used session) time.Time {
-	return earlier(i.now().Add(i.lifetimes.idle), time.Unix(used.AuthTime, 0).Add(i.lifetimes.longest))
+	return earlier(i.now().Add(i.lifetimes.idle), time.Unix(used.since(), 0).Add(i.lifetimes.longest))
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -111,24 +126,31 @@ func (i *interactions) end(w http.ResponseWriter, r *http.Request) error {
 // logged in, the user.
 func (i *interactions) keep(caller string, v interaction) (id string, err error) {
 	id = secret()
+	return id, i.keepAs(caller, id, v)
+}
+
+// keepAs is keep with an identifier, which must be a secret.
+func (i *interactions) keepAs(caller, id string, v interaction) error {
 	now := i.now()
 	at := loginPage
 	if v.Session != "" {
 		at = consentPage
 	}
-	err = i.store.Update(func(tx store.Tx) error {
+	return i.store.Update(func(tx store.Tx) error {
 		return i.of(at).add(tx, caller, digest(id), v, now, now.Add(i.lifetimes.login))
 	})
-	return id, err
 }
 
 // page is where an interaction is: nobody is logged in at the login page; at the
-// consent page the interaction belongs to a session.
+// consent page the interaction belongs to a session. Where users log in at a
+// provider, they are asked before, and are then at the provider's pages.
 type page string
 
 const (
-	loginPage   page = "login"
-	consentPage page = "consent"
+	loginPage    page = "login"
+	consentPage  page = "consent"
+	askPage      page = "ask"
+	providerPage page = "provider"
 )
 
 // of is where the interactions of a page are.
@@ -169,7 +191,12 @@ func (i *interactions) get(tx store.Tx, r *http.Request, id string, at page) (in
 	if at == consentPage {
 		session = i.cookieDigest(r, sessionCookie)
 	}
-	if !ok || v.Browser != i.cookieDigest(r, browserCookie) || v.Session != session || at == consentPage && (session == "" || v.Account) {
+	switch {
+	case !ok || v.Browser != i.cookieDigest(r, browserCookie) || v.Session != session,
+		at == consentPage && session == "",
+		(at == consentPage || at == askPage) && v.Account,
+		(at == providerPage) != (v.Attempt != nil),
+		at == providerPage && v.Proof != i.cookieDigest(r, proofCookie(id)):
 		return interaction{}, errNoInteraction
 	}
 	return v, nil

@@ -73,6 +73,9 @@ func (l location) sameSite(r *http.Request) bool {
 const (
 	browserCookie = "mcp_browser"
 	sessionCookie = "mcp_session"
+
+	upstreamCookie = "mcp_upstream" // begins the names of those for logins at a provider
+	chooseCookie   = "mcp_choose"   // the last login there was with a wrong account
 )
 
 // cookie makes a cookie that no script can read, and that other sites' requests

@@ -9,8 +9,12 @@ import (
 	"mcp-auth-step-by-step/internal/web/logging"
 )
 
-// startLogin shows the login page of a new interaction.
+// startLogin shows the login page of a new interaction. Where users log in at a
+// provider, the user has to decide about the client first.
 func (s *Server) startLogin(w http.ResponseWriter, r *http.Request, v interaction, c *client) error {
+	if s.upstream != nil && c != nil {
+		return s.askFirst(w, r, v, c)
+	}
 	id, err := s.interactions.keep(s.remote(r), v)
 	if err != nil {
 		return err
@@ -51,6 +55,9 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if s.upstream != nil {
+		return s.loginElsewhere(w, r, values)
+	}
 	id, username := values.Get("request"), values.Get("username")
 	v, c, err := s.resume(r, id, loginPage)
 	if errors.Is(err, errNoInteraction) {
@@ -67,7 +74,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.interactions.take(r, id, loginPage); err != nil {
 		return errForeignForm.because(err)
 	}
-	who, key, err := s.interactions.begin(w, r, user)
+	who := session{Subject: user.ID, AuthTime: s.now().Unix()}
+	key, err := s.interactions.begin(w, r, who)
 	if err != nil && v.Account {
 		return err
 	}

@@ -45,6 +45,8 @@ type pages struct {
 	realm *realm.Realm
 	base  string // path of the issuer
 	demo  []realm.User
+
+	provider string // at which users log in; empty: here
 }
 
 // demoUsers are those whose password everybody knows. The login page names them
@@ -67,6 +69,7 @@ type loginView struct {
 type view struct {
 	Title, Realm, Style, Action string
 	Client, Destination         string
+	Provider                    string // at which users log in; empty: here
 	Login                       loginView
 	// Of the consent page:
 	Request, User, Identity, Resource, Website string
@@ -119,7 +122,7 @@ var (
 
 func (p pages) view(title string) view {
 	name := cmp.Or(p.realm.DisplayName, p.realm.Name)
-	return view{Title: title, Realm: plaintext.Line(name), Style: p.base + pathStyle}
+	return view{Title: title, Realm: plaintext.Line(name), Style: p.base + pathStyle, Provider: p.provider}
 }
 
 func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client, login loginView) error {
@@ -129,6 +132,9 @@ func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client
 		shown.Title = "Log in: try again"
 	}
 	shown.Action, shown.Login = p.base+pathLogin, login
+	if v.Account && p.provider != "" {
+		return p.render(w, status, "login", shown, basePolicy) // the form's answer leads to the provider
+	}
 	if v.Account {
 		return p.render(w, status, "login", shown, ownForms)
 	}
@@ -136,12 +142,17 @@ func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client
 	return p.render(w, status, "login", shown, policy(v.Request.RedirectURI))
 }
 
+// consent asks a user about a client; one who is not known yet, if users log in at a
+// provider.
 func (p pages) consent(w http.ResponseWriter, v interaction, c *client, user *account, granted []string, id string) error {
 	redirect := v.Request.RedirectURI
 	shown := p.view("Allow access?")
 	shown.Action, shown.Request, shown.Client = p.base+pathConsent, id, c.name()
 	shown.Destination, shown.Local = redirect.Destination(), redirect.Local()
-	shown.User, shown.Identity = nameOf(user), c.identity()
+	shown.Identity = c.identity()
+	if user != nil {
+		shown.User = nameOf(user)
+	}
 	if u, err := url.Parse(c.ClientURI); err == nil && u.Scheme == "https" {
 		shown.Website = c.ClientURI
 	}
@@ -210,11 +221,11 @@ func (p pages) problem(w http.ResponseWriter, err error) {
 
 // goBack shows an error that is for the client, and lets the user decide whether to
 // go there.
-func (p pages) goBack(w http.ResponseWriter, to target, told *oauthError, location string) {
+func (p pages) goBack(w http.ResponseWriter, to target, told *pageError, location string) {
 	shown := p.view("This did not work")
-	shown.Problem = "The application's request was refused: " + told.description
+	shown.Problem = told.text
 	shown.Back, shown.Destination = location, to.uri.Destination()
-	if err := p.render(w, http.StatusBadRequest, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
+	if err := p.render(w, told.status, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
 		errInternal.write(w)
 	}
 }

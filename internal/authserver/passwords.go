@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
+	"mcp-auth-step-by-step/internal/authserver/store"
 )
 
 // PasswordCost is what one check of a password costs, with Argon2id (RFC 9106).
@@ -44,6 +45,7 @@ type directory struct {
 	// from all addresses but those from which that user has logged in.
 	fromAddress, byBoth, byName *limiter
 	familiar                    *familiar
+	upstream                    *federation // nil: users log in here
 }
 
 type account struct {
@@ -192,7 +194,22 @@ func (d *directory) check(ctx context.Context, username, password string) (*acco
 }
 
 // subject returns the user whose id is sub, or nil.
-func (d *directory) subject(sub string) *account {
+func (d *directory) subject(sub string) (found *account) {
+	if d.upstream == nil {
+		return d.in(nil, sub)
+	}
+	_ = d.upstream.store.View(func(tx store.Tx) error {
+		found = d.in(tx, sub)
+		return nil
+	})
+	return found
+}
+
+// in is subject within a transaction.
+func (d *directory) in(tx store.Tx, sub string) *account {
+	if d.upstream != nil {
+		return d.upstream.find(tx, sub)
+	}
 	for _, user := range d.users {
 		if user.ID == sub {
 			return user

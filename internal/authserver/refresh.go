@@ -33,7 +33,7 @@ func (g *grants) refresh(c *client, form url.Values) (*issue, error) {
 			return nil, g.families.delete(tx, key)
 		}
 		var given *issue
-		if given, refused = g.next(c, token, found, narrower); refused != nil {
+		if given, refused = g.next(tx, c, token, found, narrower); refused != nil {
 			return nil, nil
 		}
 		found.Refresh = digest(given.refresh)
@@ -61,7 +61,7 @@ func (g *grants) findFamily(tx store.Tx, c *client, token string) (key string, f
 		return key, found, badRefresh("issued to another client, so that its family is revoked")
 	case subtle.ConstantTimeCompare([]byte(found.Refresh), []byte(digest(token))) != 1:
 		return key, found, badRefresh("used before, so that its family is revoked")
-	case found.Resource != g.resource || g.users.subject(found.Subject) == nil:
+	case found.Resource != g.resource || g.users.in(tx, found.Subject) == nil:
 		return key, found, badRefresh("the user or the resource no longer exists")
 	case time.Unix(found.Began, 0).Add(g.lifetimes.longest).Before(now):
 		return key, found, badRefresh("the login is too long ago")
@@ -72,7 +72,7 @@ func (g *grants) findFamily(tx store.Tx, c *client, token string) (key string, f
 // next is what a refresh gives: the scopes that were granted, or fewer if the
 // client asks for fewer, and of those the ones that the user's roles still
 // allow.
-func (g *grants) next(c *client, token string, found family, narrower []string) (*issue, error) {
+func (g *grants) next(tx store.Tx, c *client, token string, found family, narrower []string) (*issue, error) {
 	scopes := found.Scopes
 	if len(narrower) > 0 {
 		if !containsAll(found.Scopes, narrower) {
@@ -80,7 +80,7 @@ func (g *grants) next(c *client, token string, found family, narrower []string) 
 		}
 		scopes = narrower
 	}
-	user := g.users.subject(found.Subject)
+	user := g.users.in(tx, found.Subject)
 	handle, _, _ := strings.Cut(token, ".")
 	return &issue{
 		client: c, account: user, scopes: g.scopes.ofUser(user.User, scopes),

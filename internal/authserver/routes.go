@@ -17,6 +17,7 @@ const (
 	pathRegister   = "/clients-registrations/openid-connect"
 	pathLogin      = "/login-actions/authenticate"
 	pathConsent    = "/login-actions/consent"
+	pathUpstream   = "/broker/upstream/endpoint"
 	pathStyle      = "/resources/style.css"
 
 	pathApplications = "/account/applications"
@@ -58,6 +59,9 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST "+base+pathLogin, s.browse(s.login))
 	mux.Handle("GET "+base+pathConsent, s.browse(s.showConsent))
 	mux.Handle("POST "+base+pathConsent, s.browse(s.consent))
+	if s.upstream != nil {
+		mux.Handle("GET "+base+pathUpstream, s.browse(s.back))
+	}
 	mux.Handle("GET "+base+pathApplications, s.browse(s.showApplications))
 	mux.Handle("POST "+base+pathApplications, s.browse(s.changeApplications))
 	mux.HandleFunc("GET "+base+pathStyle, style)

@@ -101,7 +101,7 @@ func TestWE4_AnUnknownCodeIsRefusedAsUnknownAndNotStored(t *testing.T) {
 func TestWE4_AUserWhoNoLongerExistsGetsNoTokens(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	if given, err := r.grants.start(nil, &client{}, "no-such-subject", 0, nil); given != nil || err == nil {
+	if given, err := r.grants.start(nil, &client{}, session{Subject: "no-such-subject"}, nil); given != nil || err == nil {
 		t.Errorf("got %v, %v", given, err)
 	}
 }

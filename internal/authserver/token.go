@@ -122,6 +122,6 @@ func (s *Server) password(r *http.Request, c *client, form url.Values) (*issue, 
 		return nil, errScope
 	}
 	return s.grants.update(func(tx store.Tx) (*issue, error) {
-		return s.grants.start(tx, c, user.ID, s.now().Unix(), scopes)
+		return s.grants.start(tx, c, session{Subject: user.ID, AuthTime: s.now().Unix()}, scopes)
 	})
 }

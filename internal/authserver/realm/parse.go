@@ -56,6 +56,11 @@ func (f *realmFile) realm() (*Realm, error) {
 		DefaultScopes:       f.DefaultScopes,
 		OptionalScopes:      f.OptionalScopes,
 	}
+	for client, roles := range f.Roles.Client {
+		for _, role := range roles {
+			r.Roles = append(r.Roles, Role{client, role.Name})
+		}
+	}
 	var err error
 	if r.Scopes, err = f.scopes(); err != nil {
 		return nil, err

@@ -41,8 +41,22 @@ type Realm struct {
 	// Documents says whose Client ID Metadata Documents are accepted; nil:
 	// nobody's.
 	Documents *Documents
+	Roles     []Role // that clients have
 	Clients   []Client
 	Users     []User
+}
+
+// WithoutUsers is the realm for a server whose users log in elsewhere: without the
+// users who would log in here, and without the password grant. The accounts of
+// clients stay.
+func (r *Realm) WithoutUsers() *Realm {
+	w := *r
+	w.Users = slices.DeleteFunc(slices.Clone(r.Users), func(u User) bool { return u.ServiceAccountOf == "" })
+	w.Clients = slices.Clone(r.Clients)
+	for i := range w.Clients {
+		w.Clients[i].DirectAccess = false
+	}
+	return &w
 }
 
 // Registration bounds what clients get that register themselves or publish a

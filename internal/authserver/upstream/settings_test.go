@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
 )
 
 // read reads a file with this text.
@@ -128,6 +130,31 @@ func TestPolicy(t *testing.T) {
 	for _, other := range []string{"UPSTREAM_GROUPS=a,b", "UPSTREAM_SUBJECTS=a", "UPSTREAM_GROUPS=a\nUPSTREAM_ROLES=a=admin"} {
 		if policy(least("https://op.example", other)) == before {
 			t.Errorf("%s is the same policy", other)
+		}
+	}
+}
+
+// The files of providers/ say all that they must but for the secret.
+func TestProviderFiles(t *testing.T) {
+	root, err := manifest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "providers", "*-upstream.env"))
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, log, err := read(t, string(text), map[string]string{secretVariable: "s3cret"})
+		if err != nil || log != "" || len(s.Roles) == 0 {
+			t.Errorf("%s: %v, log %s", file, err, log)
+		}
+		if _, _, err := read(t, string(text), nil); err == nil || !strings.Contains(err.Error(), secretVariable) {
+			t.Errorf("%s without a secret: %v", file, err)
 		}
 	}
 }

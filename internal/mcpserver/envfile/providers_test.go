@@ -414,6 +414,8 @@ func TestProviderFilesAreTested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Those for step 9 are read by its own tests.
+	found = slices.DeleteFunc(found, func(file string) bool { return strings.HasSuffix(file, "-upstream.env") })
 	tested := slices.Sorted(maps.Values(files))
 	for _, file := range found {
 		name := strings.TrimSuffix(filepath.Base(file), ".env")
