@@ -15,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"html/template"
 	"io"
 	"log/slog"
 	"os"
@@ -27,6 +28,7 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/tour"
 	"mcp-auth-step-by-step/internal/tutorial/tour/attacks"
+	"mcp-auth-step-by-step/internal/tutorial/tour/markdown"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 	"mcp-auth-step-by-step/internal/tutorial/tour/tokenbench"
@@ -92,7 +94,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 
 // parts are what the tour has beside its own pages, in the order of their tabs.
 func parts(server *tour.Server) ([]tour.Part, error) {
-	site := part.Site{Root: server.Root, Render: server.Render}
+	site := part.Site{Root: server.Root, Render: server.Render, Colour: coloured}
 	bench, err := tokenbench.New(server.Root, time.Now)
 	if err != nil {
 		return nil, err
@@ -100,9 +102,12 @@ func parts(server *tour.Server) ([]tour.Part, error) {
 	return []tour.Part{
 		attacks.Part(attacks.Runner{Servers: attacks.NewStarted(server.Programs)}, site),
 		tokenbench.Part(bench, site),
-		part.Source(site),
+		part.Shared(),
 	}, nil
 }
+
+// coloured are the lines of a Go source.
+func coloured(_, text string) []template.HTML { return markdown.Lines("go", text) }
 
 // welcome says where the tour is, and opens it.
 func welcome(server *tour.Server, browser bool, out io.Writer) {

@@ -4,14 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"net/http"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
-
-	"mcp-auth-step-by-step/internal/tutorial/tour"
 )
 
 // Excerpt is a part of a source file.
@@ -66,28 +61,3 @@ func (s Site) coloured(file, text string) []template.HTML {
 
 // Link is where a line of a file of the repository is shown.
 func Link(file string, line int) string { return fmt.Sprintf("/source/%s#L%d", file, line) }
-
-// shownFiles are the files that the tour shows: sources, and nothing that could hold a
-// secret.
-var shownFiles = regexp.MustCompile(`^(cmd|internal)/([a-z0-9_]+/)*[a-z0-9_]+\.go$`)
-
-var sourcePage = Templates(`{{define "source"}}<pre class="source"><code>{{range .}}` +
-	`<span class="line" id="L{{.Number}}"><span class="number" aria-hidden="true">{{.Number}}</span>{{.HTML}}
-</span>{{end}}</code></pre>{{end}}`)
-
-// source shows a file.
-func (s Site) source(w http.ResponseWriter, r *http.Request) {
-	file := path.Clean(r.PathValue("file"))
-	if !shownFiles.MatchString(file) {
-		s.Render(w, r, tour.Content{}, tour.Problemf(http.StatusNotFound, "The tour shows Go sources of cmd and internal alone."))
-		return
-	}
-	const whole = 1 << 20
-	excerpt, err := s.Excerpt(file, 1, whole, 0)
-	if err != nil {
-		s.Render(w, r, tour.Content{}, tour.Problemf(http.StatusNotFound, "The repository has no file %.100s.", file))
-		return
-	}
-	content, err := Content(file, sourcePage, "source", excerpt.Lines)
-	s.Render(w, r, content, err)
-}

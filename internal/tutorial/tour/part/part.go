@@ -32,14 +32,13 @@ type Site struct {
 	Colour func(file, source string) []template.HTML
 }
 
-// Source is the part that shows files of the repository, and brings what the pages
-// of the other parts load.
-func Source(site Site) tour.Part {
+// Shared is the part that brings what the pages of the other parts load.
+func Shared() tour.Part {
 	assets, err := fs.Sub(files, "assets")
 	if err != nil {
 		panic(err) // the folder is embedded
 	}
-	return tour.Part{Name: "source", Assets: assets, Routes: func(mux *http.ServeMux) { mux.HandleFunc("GET /source/{file...}", site.source) }}
+	return tour.Part{Name: "source", Assets: assets}
 }
 
 // live is the module that all pages of the parts load.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,32 +60,6 @@ func TestExcerpt(t *testing.T) {
 	}{{"a.go", 7}, {"b.go", 1}} {
 		if _, err := site(root).Excerpt(c.file, c.first, 9, 9); err == nil {
 			t.Errorf("%+v: no error", c)
-		}
-	}
-}
-
-// Sources are shown, and nothing else of the repository or of the machine.
-func TestSource(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	for _, name := range []string{"cmd/step1/main.go", "keys/private.pem", "cmd/step1/.env", "go.mod"} {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(root, name), []byte("package <main>\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	mux := http.NewServeMux()
-	Source(site(root)).Routes(mux)
-	for path, want := range map[string]int{
-		"cmd/step1/main.go": http.StatusOK, "keys/private.pem": http.StatusNotFound, "cmd/step1/.env": http.StatusNotFound, "go.mod": http.StatusNotFound,
-		"cmd/step1/other.go": http.StatusNotFound, "cmd%2F..%2Fkeys/private.pem": http.StatusNotFound, "%2Fetc%2Fpasswd": http.StatusNotFound,
-	} {
-		answer := httptest.NewRecorder()
-		mux.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/source/"+path, nil))
-		if answer.Code != want || want == http.StatusOK && !strings.Contains(answer.Body.String(), `id="L1"`) {
-			t.Errorf("%s: %d, want %d\n%s", path, answer.Code, want, answer.Body)
 		}
 	}
 }
