@@ -29,6 +29,7 @@ func (s *Server) own() []Part {
 		{Name: "code", Tab: always("Code"), Step: code.page},
 		s.runPart(),
 		{Name: "docs", Routes: s.pageRoutes},
+		s.checkPart(),
 	}
 }
 
