@@ -65,6 +65,7 @@ interop:
 	bash interop/login.sh
 	bash interop/browser.sh
 	bash interop/window.sh
+	bash interop/tour.sh
 	bash interop/servers.sh
 	bash interop/clients.sh
 	bash interop/own_server.sh

@@ -134,6 +134,88 @@ async function everyPage(browser, tour) {
   return state;
 }
 
+// ---- What a visitor does -----------------------------------------------------------
+
+async function visit(browser, tour, state) {
+  const context = await browser.newContext({ storageState: state, viewport: { width: 1440, height: 1000 }, reducedMotion: "reduce" });
+  listenTo(context);
+  const page = await context.newPage();
+
+  // Each new line of the code says what it is for, by keyboard alone.
+  await page.goto(`${tour.url}/step/6/code`);
+  const line = page.locator("li.add", { hasText: "bearerauth.Require" });
+  await line.focus();
+  await line.locator(".why", { hasText: "Ask for a token before anything is read." }).waitFor({ timeout: patience });
+  await shoot(page, "code-line", false);
+
+  // Start a step, send it an attack, read the answer beside it, and stop it.
+  await page.goto(`${tour.url}/step/6/run?row=flaw-wrong-audience`);
+  await page.getByRole("button", { name: "Start step 6" }).click();
+  await page.getByText("listens at").waitFor({ timeout: patience });
+  await page.getByRole("button", { name: "Send to step 6" }).click();
+  for (const text of ["as the table says", "What changed since step 5", "The challenge, taken apart", "The token that was sent"]) {
+    await page.getByText(text).first().waitFor({ timeout: patience });
+  }
+  await page.locator("#log", { hasText: "wrong audience" }).waitFor({ timeout: patience }); // it comes as a stream
+  await look(page, "run-with-answer");
+  await shoot(page, "run-with-answer");
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  await page.locator("#program .badge", { hasText: "stopped" }).waitFor({ timeout: patience });
+
+  // A token of one's own is checked, and doesn't stay in the URL.
+  await page.goto(`${tour.url}/check/`);
+  await page.getByLabel("Token", { exact: true }).fill("eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUifQ.c2ln");
+  await page.getByRole("button", { name: "Check the token" }).click();
+  await page.locator("#token-report", { hasText: "https://id.example" }).waitFor({ timeout: patience });
+  assert.equal(page.url(), `${tour.url}/check/`);
+  await context.close();
+}
+
+// ---- What is left of it --------------------------------------------------------------
+
+const listens = (url) =>
+  new Promise((resolve) => {
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port }, () => (socket.destroy(), resolve(true)));
+    socket.on("error", () => resolve(false));
+  });
+
+// press sends a form of the tour, as its pages do, and returns the page.
+async function press(request, tour, path) {
+  const answer = await request.post(tour.url + path, { headers: { Origin: tour.url } });
+  assert.equal(answer.status(), 200, path);
+  return answer.text();
+}
+
+const place = (html) => html.match(/listens at <code>([^<]+)/)?.[1];
+
+// Forty starts leave no program behind; and none outlives the tour that is killed.
+async function startsAndTheKill(browser, tour, state) {
+  const context = await browser.newContext({ storageState: state });
+  const places = [];
+  for (let i = 0; i < 40; i++) {
+    const step = 1 + (i % 8);
+    places.push(place(await press(context.request, tour, `/run/start/${step}`)));
+    assert.ok(await listens(places.at(-1)), `step ${step} doesn't listen`);
+    await press(context.request, tour, `/run/stop/${step}`);
+  }
+  for (const url of places) assert.ok(!(await listens(url)), `${url} still listens`);
+  done("forty starts, and none left");
+
+  const last = [];
+  for (const step of [6, 9, 10]) last.push(place(await press(context.request, tour, `/run/start/${step}`)));
+  await context.close();
+  tour.child.kill("SIGKILL");
+  const killed = Date.now();
+  for (const url of last) {
+    while (await listens(url)) {
+      assert.ok(Date.now() - killed < 5000, `${url} outlives the tour by five seconds`);
+      await pause(50);
+    }
+  }
+  done(`killed, and all programs were gone after ${Date.now() - killed} ms`);
+}
+
 // ---- All of it ---------------------------------------------------------------------
 
 const tour = await startTour();
@@ -141,12 +223,17 @@ const browser = await launch(settings.chromium);
 const began = Date.now();
 const done = (what) => console.log(`${((Date.now() - began) / 1000).toFixed(1)} s  ${what}`);
 try {
-  await everyPage(browser, tour);
+  const state = await everyPage(browser, tour);
   done("every page, in every view");
+  await visit(browser, tour, state);
+  done("a visit");
   assert.deepEqual(strayed, [], "requests to other machines");
   assert.deepEqual(complaints, [], "complaints");
+  await startsAndTheKill(browser, tour, state);
 } finally {
   await browser.close();
-  tour.child.kill("SIGINT");
-  await once(tour.child, "exit").catch(() => {});
+  if (tour.child.exitCode === null && tour.child.signalCode === null) {
+    tour.child.kill("SIGINT");
+    await once(tour.child, "exit");
+  }
 }

@@ -144,11 +144,11 @@ func (r *reader) fromComments() {
 					current = note
 				}
 			}
-			for _, note := range []Note{current, whole} {
-				if note.Text != "" {
-					r.notes[line] = append(r.notes[line], note)
-				}
+			note := current
+			if note.Text == "" {
+				note = whole
 			}
+			r.add(line, note)
 		}
 		if doc := docOf(declaration); doc != nil {
 			for line := r.line(doc.Pos()); line < first; line++ {
