@@ -24,13 +24,16 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/tutorial/lab"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/tour"
 	"mcp-auth-step-by-step/internal/tutorial/tour/attacks"
+	"mcp-auth-step-by-step/internal/tutorial/tour/breakit"
 	"mcp-auth-step-by-step/internal/tutorial/tour/markdown"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
+	"mcp-auth-step-by-step/internal/tutorial/tour/switcher"
 	"mcp-auth-step-by-step/internal/tutorial/tour/tokenbench"
 	"mcp-auth-step-by-step/internal/web/lesson"
 )
@@ -99,9 +102,16 @@ func parts(server *tour.Server) ([]tour.Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	progress, err := lab.DefaultProgress()
+	if err != nil {
+		return nil, err
+	}
+	work := breakit.New(server.Root, server.Programs.Dir(), progress, server.Programs.CommandContext)
 	return []tour.Part{
 		attacks.Part(attacks.Runner{Servers: attacks.NewStarted(server.Programs)}, site),
+		breakit.Part(work, site),
 		tokenbench.Part(bench, site),
+		switcher.Part(bench),
 		part.Shared(),
 	}, nil
 }

@@ -23,6 +23,9 @@ import (
 // the lines of its exercises. Nothing in the repository changes. The step has keys of
 // its own, and reads no environment file, key or state of the reader.
 type Bench struct {
+	// Command makes the commands of the step's program; nil: [exec.CommandContext].
+	Command func(ctx context.Context, path string, args ...string) (*exec.Cmd, error)
+
 	root, dir, binary string
 	step              int
 	lines             []mutation.Mutant
@@ -32,7 +35,13 @@ type Bench struct {
 // NewBench builds a step. changed are further files that take the place of those of
 // the repository, by their path in it; nil: none.
 func NewBench(ctx context.Context, root string, step int, changed map[string]string) (*Bench, error) {
-	dir, err := os.MkdirTemp("", "exercise-")
+	return NewBenchIn(ctx, "", root, step, changed)
+}
+
+// NewBenchIn is NewBench with a temporary folder below another folder; empty: below
+// that of the system.
+func NewBenchIn(ctx context.Context, parent, root string, step int, changed map[string]string) (*Bench, error) {
+	dir, err := os.MkdirTemp(parent, "exercise-")
 	if err != nil {
 		return nil, err
 	}
@@ -144,13 +153,30 @@ func (b *Bench) Start(ctx context.Context, without *Exercise) (r *Running, err e
 		}
 		r.env = append(r.env, b.provider.Env()...)
 	}
-	command := exec.CommandContext(ctx, b.binary, args...)
-	command.Dir, command.Env = b.dir, r.env
+	command, err := b.command(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	command.Env = r.env
 	if r.program, err = program.Start(command, &program.Buffer{}); err != nil {
 		return nil, err
 	}
 	r.target = &matrix.Target{Addr: strings.TrimPrefix(r.program.URL, "http://"), URL: r.program.URL, Keys: keys, Provider: b.provider}
 	return r, nil
+}
+
+// command is a command of the step's program, in the bench's folder.
+func (b *Bench) command(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	if b.Command == nil {
+		command := exec.CommandContext(ctx, b.binary, args...)
+		command.Dir = b.dir
+		return command, nil
+	}
+	command, err := b.Command(ctx, b.binary, args...)
+	if err == nil {
+		command.Dir = b.dir
+	}
+	return command, err
 }
 
 // Stop ends all that Start began.
@@ -243,9 +269,12 @@ func (r *Running) client(ctx context.Context, t Trial) (Outcome, error) {
 	if t.Server != honest {
 		server = r.naive.Attacker + "/" + t.Server + "/mcp"
 	}
-	command := exec.CommandContext(ctx, r.bench.binary, "--quiet", "--store", "none", "--login", "mcp-user:user123",
+	command, err := r.bench.command(ctx, "--quiet", "--store", "none", "--login", "mcp-user:user123",
 		"--server", server, "--call", "echo", "--arg", "message=hi")
-	command.Dir, command.Env = r.bench.dir, r.env
+	if err != nil {
+		return Outcome{}, err
+	}
+	command.Env = r.env
 	output, err := command.CombinedOutput()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		return Outcome{}, err
@@ -271,17 +300,19 @@ func (r Run) Done() bool {
 // run as the repository stands.
 func (b *Bench) Exercise(ctx context.Context, e Exercise) (run Run, err error) {
 	run.Exercise = e
-	if run.With, err = b.tryAll(ctx, nil, e.Trials); err != nil || e.Free() {
+	if run.With, err = b.TryAll(ctx, nil, e.Trials); err != nil || e.Free() {
 		return run, err
 	}
 	if run.Line, err = b.Find(e); err != nil {
 		return run, err
 	}
-	run.Without, err = b.tryAll(ctx, &e, e.Trials)
+	run.Without, err = b.TryAll(ctx, &e, e.Trials)
 	return run, err
 }
 
-func (b *Bench) tryAll(ctx context.Context, without *Exercise, trials []Trial) ([]Outcome, error) {
+// TryAll starts the step without the line of an exercise (nil: with all of them), and
+// carries trials out.
+func (b *Bench) TryAll(ctx context.Context, without *Exercise, trials []Trial) ([]Outcome, error) {
 	running, err := b.Start(ctx, without)
 	if err != nil {
 		return nil, err
@@ -325,8 +356,9 @@ func ExercisesOf(step int) []Exercise {
 
 // Line is a line of the source that an exercise takes out.
 type Line struct {
-	File string // relative to the root
-	Text string
+	File   string // relative to the root
+	Number int
+	Text   string
 }
 
 // Lines are the lines of a step's exercises, by their ids, as the source has them now.
@@ -355,7 +387,7 @@ func Lines(root string, step int) (map[string]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		lines[e.ID] = Line{mutant.File, text}
+		lines[e.ID] = Line{mutant.File, mutant.Line, text}
 	}
 	return lines, nil
 }

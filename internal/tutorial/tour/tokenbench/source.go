@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 )
@@ -33,7 +34,13 @@ type Source struct {
 	functions map[string][]*function // by name, methods too
 	methods   map[string]string      // names of the checks to those of their methods
 	sentinels map[string]string      // names of errors to their texts
+
+	mu    sync.Mutex
+	known map[string]Place // what was searched, by the check and its refusal
 }
+
+// mostKnown bounds what is kept of searches: refusals have parts of tokens in them.
+const mostKnown = 1000
 
 // function is one function of the searched packages.
 type function struct {
@@ -193,6 +200,15 @@ func (s *Source) Line(name string, refusal *accesstoken.Refusal) (place Place, o
 	if refusal == nil {
 		return s.place(best.in, best.at), true
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := name + " " + refusal.Error()
+	if place, ok = s.known[key]; ok {
+		return place, true
+	}
+	if s.known == nil || len(s.known) >= mostKnown {
+		s.known = map[string]Place{}
+	}
 	consider := func(f found) {
 		if f.direct && !best.direct || f.direct == best.direct && f.length > best.length {
 			best = f
@@ -208,7 +224,8 @@ func (s *Source) Line(name string, refusal *accesstoken.Refusal) (place Place, o
 			consider(found{f, p.at, p.length, true})
 		}
 	})
-	return s.place(best.in, best.at), true
+	s.known[key] = s.place(best.in, best.at)
+	return s.known[key], true
 }
 
 // phrases are those of a function that a refusal has. An error that only wraps

@@ -1,0 +1,169 @@
+package breakit
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mcp-auth-step-by-step/internal/tutorial/lab"
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/tour"
+	"mcp-auth-step-by-step/internal/tutorial/tour/part"
+)
+
+// serve serves the exercises. progress is the file that keeps what is solved.
+func serve(t *testing.T) (server *httptest.Server, p tour.Part, progress string) {
+	t.Helper()
+	root, err := manifest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	progress = filepath.Join(t.TempDir(), "exercises.json")
+	work := New(root, t.TempDir(), progress, nil)
+	t.Cleanup(work.Close)
+	p = Part(work, part.Site{Root: root, Render: func(w http.ResponseWriter, _ *http.Request, content tour.Content, err error) {
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		_, _ = io.WriteString(w, string(content.Body))
+	}})
+	mux := http.NewServeMux()
+	p.Routes(mux)
+	server = httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server, p, progress
+}
+
+// act presses a button of an exercise, and returns its card.
+func act(t *testing.T, server *httptest.Server, e lab.Exercise, do, choice string) (status int, card string) {
+	t.Helper()
+	form := url.Values{"exercise": {e.ID}, "do": {do}, "choice": {choice}}
+	answer, err := http.PostForm(fmt.Sprintf("%s/step/%d/break", server.URL, e.Step), form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, card, _ = strings.Cut(string(page), `id="`+anchor(e)+`"`)
+	card, _, _ = strings.Cut(card, "</section>")
+	return answer.StatusCode, card
+}
+
+const in, out = `<strong class="badge bad">gets in</strong>`, `<strong class="badge good">refused</strong>`
+
+// Each recipe is solved through the page: the line out, the attack gets in, a wrong and
+// the right answer, the line back. Some of them always, all where LAB is set.
+func TestExercisesAreSolvedInThePage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds steps")
+	}
+	server, p, progress := serve(t)
+	for _, e := range lab.Exercises {
+		if e.Free() || os.Getenv("LAB") == "" && e.ID != "6.1" {
+			continue
+		}
+		t.Run(e.ID, func(t *testing.T) {
+			status, card := act(t, server, e, "out", "")
+			if status != http.StatusOK || strings.Count(card, in) != len(e.Trials) || strings.Count(card, out) != len(e.Trials) || !strings.Contains(card, "<del>") {
+				t.Fatalf("%d: with the line it is refused, without it gets in: want that of %d trials\n%s", status, len(e.Trials), card)
+			}
+			if _, card = act(t, server, e, "answer", fmt.Sprint((e.Right+1)%len(e.Choices))); !strings.Contains(card, "That is not it") {
+				t.Errorf("a wrong answer:\n%s", card)
+			}
+			if _, card = act(t, server, e, "answer", ""); !strings.Contains(card, "That is not it") {
+				t.Errorf("no answer:\n%s", card)
+			}
+			if _, card = act(t, server, e, "answer", fmt.Sprint(e.Right)); !strings.Contains(card, "Right: ") || !strings.Contains(card, ">solved<") {
+				t.Errorf("the right answer:\n%s", card)
+			}
+			if _, card = act(t, server, e, "back", ""); strings.Contains(card, "<del>") || strings.Count(card, out) != len(e.Trials) {
+				t.Errorf("the line is back:\n%s", card)
+			}
+			kept, err := lab.LoadProgress(progress)
+			if err != nil || !kept.Has(e.ID) {
+				t.Errorf("cmd/exercise doesn't know that it is solved: %v", err)
+			}
+		})
+	}
+	content, err := p.Main(nil)
+	if err != nil || !strings.Contains(string(content.Body), `>solved<`) {
+		t.Errorf("the list of all exercises: %v\n%s", err, content.Body)
+	}
+}
+
+// A task of one's own is checked as the source stands, and isn't solved by itself.
+func TestTasksAreChecked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds steps")
+	}
+	server, _, progress := serve(t)
+	for _, e := range lab.Exercises {
+		if !e.Free() || os.Getenv("LAB") == "" && e.ID != "1.3" {
+			continue
+		}
+		if status, card := act(t, server, e, "check", ""); status != http.StatusOK || !strings.Contains(card, "Not yet.") || !strings.Contains(card, ">missing<") {
+			t.Errorf("%s: %d\n%s", e.ID, status, card)
+		}
+	}
+	if kept, err := lab.LoadProgress(progress); err != nil || len(kept.Solved) > 0 {
+		t.Errorf("%+v, %v", kept, err)
+	}
+}
+
+// No answer counts before the line was out, and forms that no page has are refused.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	server, p, progress := serve(t)
+	e, _ := lab.FindExercise("6.1")
+	other, _ := lab.FindExercise("7.1")
+	other.Step = 6
+	for name, c := range map[string]struct {
+		e  lab.Exercise
+		do string
+	}{"answer": {e, "answer"}, "back": {e, "back"}, "nothing": {e, ""}, "another step's": {other, "out"}, "unknown": {lab.Exercise{ID: "<b>", Step: 6}, "out"}} {
+		if status, _ := act(t, server, c.e, c.do, fmt.Sprint(c.e.Right)); status == http.StatusOK {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+	if _, err := os.Stat(progress); err == nil {
+		t.Error("something is solved")
+	}
+	for _, step := range manifest.Steps {
+		content, err := p.Step(nil, step.Number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		missing := func(e lab.Exercise) bool { return !strings.Contains(string(content.Body), `id="`+anchor(e)+`"`) }
+		if slices.ContainsFunc(lab.ExercisesOf(step.Number), missing) || p.Tab(step.Number) == "" {
+			t.Errorf("step %d:\n%s", step.Number, content.Body)
+		}
+	}
+}
+
+// A condition is taken out with all that it guards.
+func TestExtent(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "a.go"), []byte("package a\n\nfunc f(x int) {\n\tif x > 1 {\n\t\treturn\n\t}\n\tf(2)\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[int]int{4: 6, 7: 7} {
+		if got, err := Extent(root, "a.go", line); err != nil || got != want {
+			t.Errorf("line %d: to %d, want %d (%v)", line, got, want, err)
+		}
+	}
+	if _, err := Extent(root, "b.go", 1); err == nil {
+		t.Error("no error")
+	}
+}
