@@ -47,6 +47,7 @@ type handler struct {
 // attack carries out the attack that the form names, or all of the step's.
 func (h *handler) attack(w http.ResponseWriter, r *http.Request) {
 	r.SetPathValue("part", "attack") // for the menu of the page
+	part.Patient(w, patience+time.Minute)
 	content, err := h.carryOut(r)
 	h.site.Render(w, r, content, err)
 }

@@ -52,6 +52,7 @@ type handler struct {
 // act does what a form asks for.
 func (h *handler) act(w http.ResponseWriter, r *http.Request) {
 	r.SetPathValue("part", "break") // for the menu of the page
+	part.Patient(w, patience+time.Minute)
 	content, err := h.acted(r)
 	h.site.Render(w, r, content, err)
 }

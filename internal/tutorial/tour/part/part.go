@@ -16,6 +16,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/tour"
 )
@@ -53,6 +54,14 @@ func Content(title string, from *template.Template, name string, view any, modul
 	return tour.Content{
 		Title: title, Body: template.HTML(body.String()), Scripts: append([]string{live}, modules...), Wide: true,
 	}, nil
+}
+
+// Patient gives an answer more time than the server gives others: a program may have to
+// be built first.
+func Patient(w http.ResponseWriter, patience time.Duration) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // when it passes, the request's context is cancelled
+	_ = control.SetWriteDeadline(time.Now().Add(patience))
 }
 
 // Functions are those that the templates of all parts use.
