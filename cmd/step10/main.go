@@ -31,6 +31,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/oauth/tokencache"
 	"mcp-auth-step-by-step/internal/web/cors"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
@@ -61,6 +62,8 @@ func newHandler(ctx context.Context, site serve.Site) (http.Handler, error) {
 
 	// step 10: trust the providers, each by its own rules; fetch their keys, and keep them fresh
 	verifier := trust.Start(ctx, settings.Issuers)
+	// step 10: compute the signature of a token once, and ask for its key each time
+	report.Add("token_cache", verifier.Remember(tokencache.Size))
 	challenge := bearerauth.Challenge{
 		Realm: "mcp",
 		Body:  mcpendpoint.Refuse,

@@ -1,12 +1,10 @@
 package introspection
 
 import (
-	"slices"
-	"sync"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/principal"
-	"mcp-auth-step-by-step/internal/web/quota"
+	"mcp-auth-step-by-step/internal/oauth/tokencache"
 )
 
 const (
@@ -20,64 +18,48 @@ const (
 
 // answer is what is known about a token.
 type answer struct {
-	who   *person // of an accepted token
-	err   error   // why a token is refused
+	who   *principal.Principal // of an accepted token
+	err   error                // why a token is refused
 	until time.Time
 }
 
-// person is who has an accepted token. Each request gets a copy of its own.
-type person principal.Principal
-
-func (p *person) clone() *principal.Principal {
-	if p == nil {
-		return nil
+// result is for one request: its principal is a copy.
+func (a answer) result() (*principal.Principal, error) {
+	if a.who == nil {
+		return nil, a.err
 	}
-	who := principal.Principal(*p)
-	who.Scopes, who.Roles = slices.Clone(who.Scopes), slices.Clone(who.Roles)
-	return &who
+	return a.who.Clone(), nil
 }
 
-// cache remembers answers, by the SHA-256 of the token. Accepted tokens count
-// against their user and client first. Refused ones are kept apart, so that made-up
-// tokens can't displace good ones.
+// cache remembers answers. Accepted tokens count against their user and client first.
+// Refused ones are kept apart, so that made-up tokens can't displace good ones.
 type cache struct {
-	mu       sync.Mutex
-	answers  map[string]answer
-	accepted *quota.Ledger
-	refused  *quota.Ledger
+	accepted, refused *tokencache.Table[answer]
 }
 
 func newCache() *cache {
-	return &cache{answers: map[string]answer{}, accepted: quota.New(perUser, accepted), refused: quota.New(refused, refused)}
+	return &cache{tokencache.NewTable[answer](perUser, accepted), tokencache.NewTable[answer](refused, refused)}
 }
 
 // get returns an answer that still counts.
 func (c *cache) get(key string, now time.Time) (answer, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known, ok := c.answers[key]
+	known, ok := c.refused.Get(key)
+	if !ok {
+		known, ok = c.accepted.Get(key)
+	}
 	return known, ok && now.Before(known.until)
 }
 
 // put remembers an answer, in the place of others where there are too many.
 func (c *cache) put(key string, known answer, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ledger, owner := c.refused, ""
+	table, other, owner := c.refused, c.accepted, ""
 	if known.who != nil {
-		ledger, owner = c.accepted, known.who.Issuer+"\n"+known.who.ClientID+"\n"+known.who.Subject
+		table, other, owner = c.accepted, c.refused, known.who.Issuer+"\n"+known.who.ClientID+"\n"+known.who.Subject
 	}
-	c.accepted.Remove(key)
-	c.refused.Remove(key)
-	delete(c.answers, key)
-	if !now.Before(known.until) {
-		return
+	if now.Before(known.until) {
+		table.Put(key, owner, known, known.until, now)
+	} else {
+		table.Remove(key)
 	}
-	gone, err := ledger.Add(owner, key, known.until, now)
-	for _, old := range gone {
-		delete(c.answers, old)
-	}
-	if err == nil {
-		c.answers[key] = known
-	}
+	other.Remove(key)
 }

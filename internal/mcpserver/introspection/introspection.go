@@ -13,7 +13,6 @@ package introspection
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -35,6 +34,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/jws"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/oauth/tokencache"
 	"mcp-auth-step-by-step/internal/web/strictjson"
 )
 
@@ -120,11 +120,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*principal.Princip
 	if token == "" || len(token) > jws.MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes", accesstoken.ErrMalformed, len(token))
 	}
-	// The whole token is the key: whoever knows a part of it gets nothing.
-	sum := sha256.Sum256([]byte(token))
-	key := string(sum[:])
+	key := tokencache.KeyOf(token)
 	if known, ok := v.cache.get(key, v.now()); ok {
-		return known.who.clone(), known.err
+		return known.result()
 	}
 	// A request that is broken off doesn't spoil the answer for others.
 	flight := v.flights.DoChan(key, func() (any, error) {
@@ -134,8 +132,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*principal.Princip
 	})
 	select {
 	case result := <-flight:
-		decided := result.Val.(answer)
-		return decided.who.clone(), decided.err
+		return result.Val.(answer).result()
 	case <-ctx.Done():
 		return nil, undecided(shortestRetry, ctx.Err())
 	}
@@ -151,7 +148,7 @@ func (v *Verifier) decide(ctx context.Context, token, key string) answer {
 	decided := answer{until: asked.Add(moment)}
 	who, err := v.read(body, key)
 	if decided.err = err; err == nil {
-		decided.who = (*person)(who)
+		decided.who = who
 		decided.until = asked.Add(v.config.Keep)
 		if who.Expires.Before(decided.until) {
 			decided.until = who.Expires

@@ -24,6 +24,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/dialect"
+	"mcp-auth-step-by-step/internal/oauth/principal"
 )
 
 const (
@@ -523,7 +524,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	put := func(key, subject string) {
 		known := answer{until: start.Add(DefaultKeep), err: ErrInactive}
 		if subject != "" {
-			known = answer{until: known.until, who: &person{Issuer: issuer, ClientID: "c", Subject: subject}}
+			known = answer{until: known.until, who: &principal.Principal{Issuer: issuer, ClientID: "c", Subject: subject}}
 		}
 		c.put(key, known, start)
 	}
@@ -535,14 +536,14 @@ func TestTheCacheIsBounded(t *testing.T) {
 	for i := range 2 * perUser {
 		put(fmt.Sprint("many", i), "mallory")
 	}
-	if !has("good") || len(c.answers) != 1+refused+perUser {
-		t.Errorf("good token: %v; %d answers", has("good"), len(c.answers))
+	if !has("good") || c.accepted.Len()+c.refused.Len() != 1+refused+perUser {
+		t.Errorf("good token: %v; %d answers", has("good"), c.accepted.Len()+c.refused.Len())
 	}
 	for i := range accepted {
 		put(fmt.Sprint("user", i), fmt.Sprint("user", i))
 	}
-	if len(c.answers) != accepted+refused {
-		t.Errorf("%d answers", len(c.answers))
+	if c.accepted.Len()+c.refused.Len() != accepted+refused {
+		t.Errorf("%d answers", c.accepted.Len()+c.refused.Len())
 	}
 	put("good", "alice")
 	put("good", "") // it was revoked

@@ -21,6 +21,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/oauth/tokencache"
 )
 
 // Issuer is one whose tokens are taken.
@@ -34,7 +35,8 @@ type Issuer struct {
 
 // Issuers verifies tokens of all of them. [Start] makes it.
 type Issuers struct {
-	all []*started
+	all   []*started
+	cache *tokencache.Cache // nil: each token is verified each time
 }
 
 type started struct {
@@ -63,17 +65,49 @@ func start(ctx context.Context, issuer Issuer) *started {
 	return s
 }
 
+func (s *started) decide(ctx context.Context, token string) (*accesstoken.Decision, error) {
+	if rules, ok := s.verifier.(tokencache.Source); ok {
+		return rules.Decide(ctx, token)
+	}
+	who, err := s.verifier.Verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return &accesstoken.Decision{Principal: who}, nil
+}
+
 // retry is when to ask again for keys that were never there.
 const retry = 5 * time.Second
 
+// Remember keeps what comes of tokens that are good, as package tokencache says, and
+// returns for how many. Call it before the first request.
+func (i *Issuers) Remember(tokens int) int {
+	i.cache = tokencache.New(tokens, i)
+	return tokens
+}
+
 // Verify checks a token by the rules of the issuer that it names.
 func (i *Issuers) Verify(ctx context.Context, token string) (*principal.Principal, error) {
+	if i.cache != nil {
+		return i.cache.Verify(ctx, token)
+	}
+	decision, err := i.Decide(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return decision.Principal, nil
+}
+
+// Decide is [Issuers.Verify] without what is remembered. Of an issuer that is asked
+// about each token, the decision can't be kept: its verifier keeps its own, for a
+// shorter time.
+func (i *Issuers) Decide(ctx context.Context, token string) (*accesstoken.Decision, error) {
 	if len(i.all) == 1 {
-		return i.all[0].verifier.Verify(ctx, token)
+		return i.all[0].decide(ctx, token)
 	}
 	name, err := accesstoken.ClaimedIssuer(token)
 	if asked := i.forOpaque(); err != nil && asked != nil && strings.Count(token, ".") < 2 {
-		return asked.verifier.Verify(ctx, token)
+		return asked.decide(ctx, token)
 	}
 	if err != nil {
 		return nil, err
@@ -86,7 +120,7 @@ func (i *Issuers) Verify(ctx context.Context, token string) (*principal.Principa
 		if !issuer.keys.Ready() {
 			return nil, &accesstoken.UndecidedError{Err: fmt.Errorf("%s: %w", name, issuerkeys.ErrNoKeys), Retry: retry}
 		}
-		return issuer.verifier.Verify(ctx, token)
+		return issuer.decide(ctx, token)
 	}
 	return nil, &accesstoken.Refusal{
 		Err: accesstoken.ErrIssuer, Has: fmt.Sprintf("the token says %.64q", name), Want: fmt.Sprintf("one of %.200q", i.Names()),

@@ -45,7 +45,7 @@ var checks = []check{
 	{"issuer", "it is from the trusted issuer, to the letter (RFC 9068, section 4)", theClaims, (*examination).issuer},
 	{"audience", "it is meant for this server (RFC 9068, section 4; RFC 8707, section 2)", theClaims, (*examination).audience},
 	{"expiry", "it has not expired (RFC 7519, section 4.1.4)", theClaims, (*examination).expiry},
-	{"start", "it is valid already (RFC 7519, section 4.1.5)", theClaims, (*examination).notBefore},
+	{"start", "it is valid already (RFC 7519, section 4.1.5)", theClaims, (*examination).valid},
 	{"issue", "it says when it was issued, and that has been (RFC 7519, section 4.1.6)", theClaims, (*examination).issued},
 	{"lifetime", "it is not valid for too long", theClaims, (*examination).lifetime},
 	{"binding", "it is not bound to a key of the client, whose proof this server does not check (RFC 9449, section 7.1)", theClaims, (*examination).unbound},
@@ -67,9 +67,10 @@ type examination struct {
 	payload []byte
 	key     *jwks.Key // once it is found
 	members map[string]json.RawMessage
-	detail  string // of the last check, for the report
-	expires time.Time
+	detail  string              // of the last check, for the report
 	who     principal.Principal // what is known so far
+
+	expires, notBefore, issuedAt time.Time // zero: the token doesn't say, or not yet
 }
 
 func (v *Verifier) examine(ctx context.Context, token string) *examination {
@@ -239,29 +240,30 @@ func (e *examination) expiry() error {
 	}
 	e.expires, e.who.Expires = expires, expires.UTC()
 	e.detail = "until " + date(expires)
-	if !e.now.Before(expires.Add(Leeway)) {
+	if hasExpired(expires, e.now) {
 		return &Refusal{Err: ErrExpired, Has: "exp " + date(expires) + ", clock " + date(e.now), Do: "get a new token, or set the clocks"}
 	}
 	return nil
 }
 
-func (e *examination) notBefore() error { return e.begun("nbf") }
+func (e *examination) valid() error { return e.begun("nbf", &e.notBefore) }
 
 func (e *examination) issued() error {
 	if _, present := e.members["iat"]; !present && !e.dialect.Lacks("iat") {
 		return e.missing("iat")
 	}
-	return e.begun("iat")
+	return e.begun("iat", &e.issuedAt)
 }
 
 // begun sees that a date, if there is one, isn't in the future.
-func (e *examination) begun(name string) error {
+func (e *examination) begun(name string, at *time.Time) error {
 	from, present, err := e.date(name)
 	if err != nil || !present {
 		return err
 	}
+	*at = from
 	e.detail = name + " " + date(from)
-	if from.After(e.now.Add(Leeway)) {
+	if isEarly(from, e.now) {
 		return &Refusal{Err: ErrNotYetValid, Has: e.detail + ", clock " + date(e.now), Do: "set the clocks"}
 	}
 	return nil

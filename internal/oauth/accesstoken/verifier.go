@@ -63,16 +63,11 @@ type Verifier struct {
 // Verify checks a token and returns its principal. The order is: form, who
 // signed, and only then what it says. It stops at the first check that fails.
 func (v *Verifier) Verify(ctx context.Context, token string) (*principal.Principal, error) {
-	if v.Issuer == "" || v.Audience == "" || v.Keys == nil {
-		return nil, ErrUnconfigured
+	decision, err := v.Decide(ctx, token)
+	if err != nil {
+		return nil, err
 	}
-	e := v.examine(ctx, token)
-	for _, check := range checks {
-		if err := check.run(e); err != nil {
-			return nil, err
-		}
-	}
-	return e.principal(), nil
+	return decision.Principal, nil
 }
 
 // VerifyClaims checks claims that the issuer itself has just stated, such as the

@@ -42,6 +42,13 @@ type Key struct {
 	Public    crypto.PublicKey
 }
 
+// Equal reports whether k is the same key as another, by the same id and for the
+// same algorithm.
+func (k Key) Equal(other Key) bool {
+	public, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.ID == other.ID && k.Algorithm == other.Algorithm && public.Equal(other.Public)
+}
+
 // Set is a fixed set of keys.
 type Set []Key
 

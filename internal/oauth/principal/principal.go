@@ -43,6 +43,13 @@ func (p *Principal) HasScope(scope string) bool {
 // HasRole reports whether the user has a role.
 func (p *Principal) HasRole(role string) bool { return slices.Contains(p.Roles, role) }
 
+// Clone returns a copy that may be changed. ScopeNames are the server's, and shared.
+func (p *Principal) Clone() *Principal {
+	who := *p
+	who.Scopes, who.Roles = slices.Clone(p.Scopes), slices.Clone(p.Roles)
+	return &who
+}
+
 type key struct{}
 
 // NewContext returns a context that carries p.

@@ -61,7 +61,7 @@ var Steps = []Step{
 	{Number: 9, Name: "an authorization server"},
 	{
 		Number: 10, Name: "an identity provider", Server: true, After: 8,
-		Brings: []string{"mcpserver/envfile", "mcpserver/trust"},
+		Brings: []string{"mcpserver/envfile", "mcpserver/trust", "oauth/tokencache"},
 		Replaces: []string{
 			"verifier := &accesstoken.Verifier{",
 			`report.Add("jwks_available", true)`,

@@ -22,6 +22,7 @@ func rowsOfStep10() []Row {
 	who := `"client_id":null,"azp":"some-client"`
 	hello := &Call{Method: "prompts/get", Name: "greeting"}
 	return inLayer(10, []Row{
+		healthy(10, "tokens", `"token_cache":10000`),
 		{
 			ID: "health-found", Refs: []string{"WA15"},
 			Title:   "the health report names metadata that exists, here a provider's that has OpenID's document alone",

@@ -31,7 +31,8 @@ type target struct {
 var targets = []target{
 	{Part: Part{Folder: "internal/oauth/bearerauth"}},
 	{Part: Part{Folder: "internal/oauth/jws"}},
-	{Part: Part{Folder: "internal/oauth/accesstoken"}},
+	{Part: Part{Folder: "internal/oauth/accesstoken"}, tests: []string{"internal/oauth/tokencache"}},
+	{Part: Part{Folder: "internal/oauth/tokencache"}},
 	{Part: Part{Folder: "internal/mcpserver/scopepolicy"}},
 	{Part: Part{Folder: "internal/oauth/issuerkeys"}},
 	{Part: Part{Folder: "internal/authserver/clientmetadata", Files: []string{"redirect.go"}}},
