@@ -218,6 +218,17 @@ func TestU02_LoginCSRF(t *testing.T) {
 	if attacker.response(attacker.get(back)).Get("code") == "" {
 		t.Error("the refusals used up the login of the browser that began it")
 	}
+	// The cookie of the login itself is needed: the browser's older one alone doesn't do.
+	back = attacker.toBack("prompt=login")
+	site, _ := url.Parse(f.issuer)
+	for _, c := range attacker.client.Jar.Cookies(site) {
+		if strings.HasPrefix(c.Name, upstreamCookie) {
+			attacker.client.Jar.SetCookies(site, []*http.Cookie{{Name: c.Name, Path: f.Server.base(), MaxAge: -1}})
+		}
+	}
+	if got := attacker.get(back); got.StatusCode != http.StatusBadRequest {
+		t.Errorf("without the cookie of the login: %d", got.StatusCode)
+	}
 	// With the cookie alone of the right browser, and another state, it doesn't work either.
 	if got := attacker.get(strings.Replace(victim.toBack(), "state=", "state=X", 1)); got.StatusCode != http.StatusBadRequest {
 		t.Errorf("another state: %d", got.StatusCode)

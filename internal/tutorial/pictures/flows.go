@@ -63,3 +63,25 @@ var refreshFamily = description{
 		},
 	}),
 }
+
+var upstream = description{
+	name: "upstream", title: "Step 9 in front of a provider",
+	says: "The client sends the browser to step 9. Step 9 asks the user about this client. Only after Allow does the browser go to the provider, " +
+		"where the user logs in. The provider's code and ID token come to step 9, which checks them. The client gets a code of step 9 and never sees the provider.",
+	draw: drawSequence(sequence{
+		parties: []string{"Client", "Step 9", "Provider"},
+		turns: []turn{
+			{0, 1, "`client_id` `redirect_uri` `resource`", "plain"},
+			{1, 1, "Allow this client?", "card"},
+			chapter("only after “Allow”"),
+			{1, 1, "makes `state`, `nonce`, PKCE\nand a cookie for this browser", "accent"},
+			{1, 2, "`client_id` of step 9, `state` `nonce`", "plain"},
+			{2, 2, "the user logs in,\nperhaps silently", "card"},
+			{2, 1, "`code` `state` `iss`", "plain"},
+			{1, 2, "`code` and the PKCE secret", "plain"},
+			{2, 1, "ID token", "plain"},
+			{1, 1, "Is it for this login, and for us?\nMay this user log in?", "accent"},
+			{1, 0, "a `code` of step 9", "good"},
+		},
+	}),
+}

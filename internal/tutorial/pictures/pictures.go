@@ -86,6 +86,7 @@ var drawings = []description{
 	scopeAndRole,
 	codeFlow,
 	refreshFamily,
+	upstream,
 	keys,
 	wayIn,
 	soak,
