@@ -68,6 +68,7 @@ interop:
 	bash interop/tour.sh
 	bash interop/servers.sh
 	bash interop/clients.sh
+	bash interop/upstream.sh --only 'Go SDK|mcp-go'
 	bash interop/own_server.sh
 	bash interop/streams.sh
 

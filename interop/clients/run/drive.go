@@ -124,7 +124,7 @@ func (p *place) drive(ctx context.Context, c counterparts.Case) ([]line, []*url.
 	command.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "NO_COLOR=1", "PYTHONDONTWRITEBYTECODE=1",
 		"MCP_URL=" + p.servers[c.Provider], "REVISION=" + c.Revision, "REGISTRATION=" + c.Registration,
-		"CALLBACK_PORT=" + port, "BROWSER=" + p.login, "LOGIN=mcp-user:user123", "LOGINS=" + logins,
+		"CALLBACK_PORT=" + port, "BROWSER=" + p.login, "LOGIN=" + *login, "LOGINS=" + logins,
 		"LOGIN_TURN=" + p.turns.Addr().String(),
 	}
 	switch c.Registration {

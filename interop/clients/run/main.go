@@ -27,6 +27,9 @@ var (
 	authority = flag.String("authority", "", "`folder` with the certificates for clients' documents (default made anew); see -certify")
 	certify   = flag.Bool("certify", false, "only make the certificates in the folder of -authority, for Keycloak to trust")
 	only      = flag.String("only", "", "regular `expression` for the cases to run")
+	upstream  = flag.String("upstream", "", "`file` of step 9's --upstream: run the cases of step 9, wide, with users who log in there")
+	at        = flag.String("at", "localhost:0", "with -upstream: `address` of step 9, whose redirect URI the provider knows")
+	login     = flag.String("login", "mcp-user:user123", "`user:password` of who logs in")
 	jobs      = flag.Int("jobs", 3, "how many cases run at the same time")
 	record    = flag.Bool("record", false, "keep the results in interop/clients/results.json")
 	verbose   = flag.Bool("v", false, "print what the clients say")
@@ -93,7 +96,8 @@ func chosen() ([]counterparts.Case, error) {
 	var cases []counterparts.Case
 	for _, c := range counterparts.Cases() {
 		atKeycloak := c.Provider == counterparts.Keycloak
-		if atKeycloak == (*issuer != "") && filter.MatchString(title(c)) {
+		left := *upstream != "" && c.Provider != counterparts.StepNineWide
+		if !left && atKeycloak == (*issuer != "") && filter.MatchString(title(c)) {
 			cases = append(cases, c)
 		}
 	}

@@ -47,7 +47,10 @@ func open(ctx context.Context, root string) (p *place, err error) {
 		}
 	}
 	p.login = filepath.Join(p.folder, "login")
-	if err := p.build(ctx, root, "./interop/login", "./cmd/step8", "./cmd/step9", "./cmd/step10", "./cmd/gentoken"); err != nil {
+	if *upstream != "" { // whose pages are its own
+		p.login = filepath.Join(p.folder, "browser")
+	}
+	if err := p.build(ctx, root, "./interop/login", "./interop/servers/browser", "./cmd/step8", "./cmd/step9", "./cmd/step10", "./cmd/gentoken"); err != nil {
 		return nil, err
 	}
 	if err := p.build(ctx, filepath.Join(root, "interop/clients/go"), "./gosdk", "./mcpgo"); err != nil {
@@ -63,7 +66,11 @@ func open(ctx context.Context, root string) (p *place, err error) {
 	if *issuer != "" {
 		return p, p.trustKeycloak(ctx)
 	}
-	for _, start := range []func(context.Context) error{p.startLeast, p.startWide, p.startStep8} {
+	servers := []func(context.Context) error{p.startLeast, p.startWide, p.startStep8}
+	if *upstream != "" {
+		servers = servers[1:2]
+	}
+	for _, start := range servers {
 		if err := start(ctx); err != nil {
 			return nil, err
 		}
@@ -174,7 +181,11 @@ func (p *place) startStep9(ctx context.Context) (issuer, server string, err erro
 	if err != nil {
 		return "", "", err
 	}
-	started, err := p.start(ctx, trust, "step9", "-addr", "localhost:0", "-keys", keys, "-resource", server+"/mcp", "-advertise-documents")
+	flags := []string{"-addr", *at, "-keys", keys, "-resource", server + "/mcp", "-advertise-documents"}
+	if *upstream != "" {
+		flags = append(flags, "-upstream", *upstream)
+	}
+	started, err := p.start(ctx, trust, "step9", flags...)
 	if err != nil {
 		return "", "", err
 	}

@@ -16,13 +16,14 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/html"
 )
 
 const (
-	maxPages = 8
+	maxPages = 12
 	maxPage  = 1 << 20 // bytes
 )
 
@@ -47,7 +48,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	b := &browser{user: user, password: password, client: &http.Client{Jar: secureOnLoopback{jar}, Timeout: 30 * time.Second}}
+	b := &browser{user: user, password: password, client: &http.Client{
+		Jar: secureOnLoopback{jar}, Transport: patient{}, Timeout: 30 * time.Second,
+	}}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Args[1], nil)
@@ -82,6 +85,19 @@ func secure(u *url.URL) *url.URL {
 	as := *u
 	as.Scheme = "https"
 	return &as
+}
+
+// patient tries again where nobody listens yet: some clients open the browser first.
+type patient struct{}
+
+func (patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	for {
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if r.Body != nil || !errors.Is(err, syscall.ECONNREFUSED) || r.Context().Err() != nil {
+			return response, err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 type browser struct {
