@@ -4,6 +4,7 @@
 //   tour         path of the program
 //   chromium     path of the browser
 //   screenshots  folder for pictures, or ""
+//   quick        "yes" for a few pages in two views, or ""
 //   work         folder for what is temporary
 //   gopath, gocache  where go keeps its things
 import assert from "node:assert/strict";
@@ -73,7 +74,9 @@ const shoot = async (page, name, fullPage = true) => {
 
 // ---- Every page --------------------------------------------------------------------
 
-const views = [360, 768, 1440].flatMap((width) => ["light", "dark"].map((colorScheme) => ({ width, colorScheme })));
+const views = settings.quick
+  ? [{ width: 360, colorScheme: "light" }, { width: 1440, colorScheme: "dark" }]
+  : [360, 768, 1440].flatMap((width) => ["light", "dark"].map((colorScheme) => ({ width, colorScheme })));
 
 // pages are those that links of the tour lead to. Sources of the repository are one kind
 // of page, of which a few do.
@@ -111,7 +114,7 @@ async function everyPage(browser, tour) {
   const state = await context.storageState();
   const pages = await findPages(page, tour.url);
   await context.close();
-  const chosen = some(pages);
+  const chosen = some(pages).filter((path) => !settings.quick || !/^\/(docs\/|source\/|step\/(?!6(\/|$)))/.test(path));
   console.log(`${pages.length} pages, ${chosen.length} of them looked at in ${views.length} views`);
   await Promise.all(
     [0, 1].map(async (half) => {

@@ -5,18 +5,20 @@
 # security policy, no serious finding of axe-core, nothing wider than the screen. Then
 # it does what a visitor does, starts programs forty times, and kills the tour: nothing
 # that it started lives longer than five seconds.
-# With --screenshots DIR the pages are left there as pictures.
+# With --screenshots DIR the pages are left there as pictures; with --quick it looks at
+# a few pages in two views alone.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-screenshots=''
+screenshots='' quick=''
 while (($#)); do
   case $1 in
+    --quick) quick=yes && shift && continue ;;
     --screenshots)
       mkdir -p "${2:?"--screenshots needs a folder"}"
       screenshots=$(realpath "$2")
       ;;
-    *) die "unknown argument $1; there is --screenshots DIR" ;;
+    *) die "unknown argument $1; there are --quick and --screenshots DIR" ;;
   esac
   shift 2
 done
@@ -24,5 +26,5 @@ done
 find_chromium
 go build -o "$work/tour" ./cmd/tour || die "the tour does not build"
 GOPATH=$(go env GOPATH) GOCACHE=$(go env GOCACHE)
-client interop/tour.mjs "$(jq -n '$ARGS.named' --arg tour "$work/tour" --arg chromium "$chromium" --arg screenshots "$screenshots" \
+client interop/tour.mjs "$(jq -n '$ARGS.named' --arg tour "$work/tour" --arg chromium "$chromium" --arg screenshots "$screenshots" --arg quick "$quick" \
   --arg gopath "$GOPATH" --arg gocache "$GOCACHE" --arg work "$work")"
