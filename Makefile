@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance bench benchstat abuse container
+.PHONY: demo test tools check go-test scripts docs fuzz mutation interop conformance bench benchstat abuse container cluster
 
 ## demo: an authorization server, an MCP server and a client, all of the flow; flow.html shows it
 demo:
@@ -92,3 +92,8 @@ benchstat:
 ##   which needs root and builds no image
 container:
 	cd container && $(GO) vet ./... && $(GO) test -count=1 -v ./...
+
+## cluster: two Keycloaks on a PostgreSQL and three step 10's behind HAProxy, of which some are killed; recorded
+##   for docs/production.md, into which its table goes. It takes five minutes on an idle machine
+cluster:
+	bash interop/cluster.sh
