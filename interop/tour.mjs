@@ -44,6 +44,8 @@ const strayed = []; // requests to other machines
 const complaints = []; // errors in the console, reports of the content security policy
 
 function listenTo(context) {
+  context.setDefaultTimeout(patience);
+  context.setDefaultNavigationTimeout(patience);
   context.on("request", (request) => loopback.test(request.url()) || strayed.push(request.url()));
   context.on("console", (message) => {
     const itself = message.text().startsWith("Failed to load resource") && message.location().url === message.page()?.url();
@@ -86,7 +88,7 @@ async function findPages(page, url) {
   let sources = 0;
   while (queue.length) {
     const path = queue.shift();
-    const answer = await page.request.get(url + path);
+    const answer = await page.request.get(url + path, { timeout: patience }); // what it shows may be compiled first
     if (answer.status() !== 200) complaints.push(`${path}: status ${answer.status()}`);
     if (!(answer.headers()["content-type"] ?? "").startsWith("text/html")) continue;
     const html = await answer.text();
@@ -185,7 +187,7 @@ const listens = (url) =>
 
 // press sends a form of the tour, as its pages do, and returns the page.
 async function press(request, tour, path) {
-  const answer = await request.post(tour.url + path, { headers: { Origin: tour.url } });
+  const answer = await request.post(tour.url + path, { headers: { Origin: tour.url }, timeout: patience });
   assert.equal(answer.status(), 200, path);
   return answer.text();
 }

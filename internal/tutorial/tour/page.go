@@ -137,6 +137,8 @@ func (s *Server) stepPage(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("part")
 	for _, part := range s.parts {
 		if (part.Name == name && name != lessonPart || name == "" && part.Name == lessonPart) && part.tab(step) != "" {
+			_, cancel := slowly(w, r) // go may have to compile what the page shows
+			defer cancel()
 			content, err := part.Step(r, step)
 			s.Render(w, r, content, err)
 			return
