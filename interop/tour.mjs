@@ -105,7 +105,7 @@ async function findPages(page, url) {
 // some are the pages that are looked at in all views; of the kinds of which there are
 // many, a few.
 const some = (pages) =>
-  pages.filter((path) => !path.startsWith("/source/") && !/^\/docs\/(providers\/|catalogue|matrix)/.test(path)).concat(
+  pages.filter((path) => !path.startsWith("/source/") && !/^\/docs\/(providers\/|catalogue|matrix)|\?dialect=/.test(path)).concat(
     pages.filter((path) => path.startsWith("/source/")).slice(0, 2),
   );
 
@@ -176,6 +176,81 @@ async function visit(browser, tour, state) {
   await context.close();
 }
 
+// ---- What a visitor breaks -------------------------------------------------------
+
+const steps = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+// Every attack of every step ends as the table states; every flaw is refused at a line;
+// exercises are solved; two hundred attacks answer.
+async function attacksAndExercises(browser, tour, state) {
+  const context = await browser.newContext({ storageState: state, viewport: { width: 1440, height: 1000 }, reducedMotion: "reduce" });
+  listenTo(context);
+  const page = await context.newPage();
+  page.setDefaultTimeout(patience);
+
+  let attacked = 0;
+  for (const step of steps) {
+    await page.goto(`${tour.url}/step/${step}`);
+    if (!(await page.getByRole("link", { name: "Attack", exact: true }).count())) continue;
+    await page.goto(`${tour.url}/step/${step}/attack`);
+    for (const id of await page.locator("section.attack").evaluateAll((all) => all.map((each) => each.id))) {
+      const card = page.locator(`#${id}`);
+      await card.getByRole("button", { name: "Attack", exact: true }).click();
+      await card.getByRole("button", { name: "Attack again" }).waitFor();
+      const outcomes = await card.locator(".place").evaluateAll((all) => all.map((each) => each.className.replace("place ", "")));
+      assert.equal(outcomes.length, 3, `${id}: ${outcomes}`);
+      assert.deepEqual([outcomes[0], outcomes[2]], ["in", "out"], id);
+      assert.equal(await card.getByText("The table states another outcome").count(), 0, id);
+      attacked++;
+    }
+    await look(page, `attacks of step ${step}`);
+    await shoot(page, `attacks-${step}`);
+  }
+  assert.ok(attacked >= 20, `only ${attacked} attacks`);
+  const before = Date.now();
+  for (let i = 0; i < 200; i++) {
+    const answer = await context.request.post(`${tour.url}/step/6/attack`, { headers: { Origin: tour.url }, form: { attack: "session-without-token" } });
+    assert.equal(answer.status(), 200);
+  }
+  done(`${attacked} attacks in the page; and two hundred more, ${(Date.now() - before) / 200} ms each`);
+
+  await page.goto(`${tour.url}/token/`);
+  const flaws = await page.locator("button[name=flaw]").evaluateAll((all) => all.map((each) => each.value));
+  for (const flaw of flaws) {
+    await page.locator(`button[name=flaw][value="${flaw}"]`).click();
+    await page.locator(`button[name=flaw][value="${flaw}"][aria-pressed]`).waitFor();
+    assert.match(await page.locator("#verdict").innerText(), /^Refused by check/, flaw);
+    assert.ok(await page.locator(".verdict .line.mark").count(), flaw);
+  }
+  await look(page, "token bench");
+  await shoot(page, "token-bench");
+  await page.getByText("A token of your own").click();
+  await page.getByLabel("Access token").fill("eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUifQ.c2ln");
+  await page.getByRole("button", { name: "Take it apart and check it" }).click();
+  await page.getByText("the key and the signature are not checked").waitFor();
+  assert.equal(page.url(), `${tour.url}/token/`);
+  assert.ok(!tour.text().includes("eyJ"), "a token is in the log");
+  done(`${flaws.length} flaws at the token bench`);
+
+  for (const [step, id, answer] of [[1, "e1-1", "from which page"], [6, "e6-1", "for which server"], [9, "e9-1", ""]]) {
+    await page.goto(`${tour.url}/step/${step}/break`);
+    const card = page.locator(`#${id}`);
+    await card.getByRole("button", { name: "Take it out, and attack" }).click();
+    await card.getByText("gets in").first().waitFor();
+    if (!answer) continue;
+    await card.getByLabel(answer).check();
+    await card.getByRole("button", { name: "Answer" }).click();
+    await card.getByText("Right: ").waitFor();
+    await look(page, `exercise ${id}`);
+    await shoot(page, `exercise-${id}`);
+    await card.getByRole("button", { name: "Put it back, and attack again" }).click();
+    await card.getByRole("button", { name: "Take it out, and attack" }).waitFor();
+    assert.equal(await card.getByText("solved", { exact: true }).count(), 1, id);
+  }
+  done("exercises");
+  await context.close();
+}
+
 // ---- What is left of it --------------------------------------------------------------
 
 const listens = (url) =>
@@ -232,6 +307,7 @@ try {
   done("every page, in every view");
   await visit(browser, tour, state);
   done("a visit");
+  await attacksAndExercises(browser, tour, state);
   assert.deepEqual(strayed, [], "requests to other machines");
   assert.deepEqual(complaints, [], "complaints");
   await startsAndTheKill(browser, tour, state);
