@@ -115,7 +115,7 @@ func New(c Config) (*Server, error) {
 	users.upstream = federation
 	s := &Server{
 		location: where, realm: c.Realm, scopes: scopeRules{c.Realm}, users: users, upstream: c.Upstream, remote: c.ClientAddress,
-		now: c.Now, turns: quota.NewTurns(atATime), pause: c.Limits.Pause,
+		now: c.Now, turns: quota.NewTurns(AtATime), pause: c.Limits.Pause,
 		upstreamTries:      newLimiter(c.Limits.AddressTries, c.Limits.TryInterval/10, c.Now),
 		advertiseDocuments: beyondLoopback(c.Realm.Documents) || c.AdvertiseDocuments && c.Realm.Documents != nil,
 		registrations:      newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
@@ -123,8 +123,8 @@ func New(c Config) (*Server, error) {
 		interactions: &interactions{
 			location: where, store: &store.Memory{}, lifetimes: c.lifetimes(), now: c.Now,
 			pending:   newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions),
-			decisions: newTable[interaction]("decisions", decisionsPerUser, c.Limits.Interactions),
-			sessions:  newTable[session]("sessions", sessionsPerUser, c.Limits.Grants),
+			decisions: newTable[interaction]("decisions", DecisionsPerUser, c.Limits.Decisions),
+			sessions:  newTable[session]("sessions", SessionsPerUser, c.Limits.Grants),
 		},
 	}
 	if err := s.keep(c); err != nil {
@@ -154,10 +154,10 @@ func (s *Server) keep(c Config) error {
 	s.grants = &grants{
 		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,
 		resource: c.Resource, lifetimes: c.lifetimes(), now: c.Now,
-		codes:    newTable[codeGrant]("codes", codesPerUser, c.Limits.Codes),
-		families: newTable[family]("grants", familiesPerUser, c.Limits.Grants),
-		consents: newTable[consentGiven]("consents", consentsPerUser, c.Limits.Grants),
-		revoked:  newTable[bool]("revoked", revokedPerClient, c.Limits.Grants),
+		codes:    newTable[codeGrant]("codes", CodesPerUser, c.Limits.Codes),
+		families: newTable[family]("grants", FamiliesPerUser, c.Limits.Grants),
+		consents: newTable[consentGiven]("consents", ConsentsPerUser, c.Limits.Grants),
+		revoked:  newTable[bool]("revoked", RevokedPerClient, c.Limits.Grants),
 	}
 	kept.loads = []func(store.Tx, time.Time) error{
 		s.grants.codes.load, s.grants.families.load, s.grants.consents.load, s.grants.revoked.load, s.clients.registered.load,
@@ -227,7 +227,8 @@ func (w *statusWriter) WriteHeader(status int) {
 }
 
 const (
-	atATime = 8                // requests of one address that are answered
+	// AtATime is how many requests of one address are answered at a time.
+	AtATime = 8
 	maxWait = 10 * time.Second // for the others of that address
 )
 

@@ -104,11 +104,12 @@ type Limits struct {
 	UsedClient           time.Duration // until a client that is no longer used is forgotten (90 days)
 	ClientsPerAddress    int           // of them registered from one address (50)
 
-	// Interactions are browsers at a login page, and as many at a consent page
-	// (4000). Those at a login page count by address (200).
+	// Interactions are browsers at a login page (4000), and those of them from one
+	// address (200).
 	Interactions, InteractionsPerAddress int
-	Codes                                int // of all users (4000)
-	Grants                               int // sessions, refresh token families, consents and revocations, of each (10000)
+	Decisions                            int // browsers at a consent page (1000)
+	Codes                                int // of all users (2000)
+	Grants                               int // sessions, refresh token families, consents and revocations, of each (5000)
 
 	// Pause is how long a request that proved nothing keeps one of the eight turns
 	// that its address has at a time (50 ms).
@@ -118,13 +119,17 @@ type Limits struct {
 // What one user or client may keep, beyond which its own oldest goes; of
 // revocations none goes, and one more is refused.
 const (
-	decisionsPerUser = 100 // consent pages
-	sessionsPerUser  = 100
-	codesPerUser     = 50
-	familiesPerUser  = 1000
-	consentsPerUser  = 1000
-	revokedPerClient = 1000
+	DecisionsPerUser = 100 // consent pages
+	SessionsPerUser  = 100
+	CodesPerUser     = 50
+	FamiliesPerUser  = 1000
+	ConsentsPerUser  = 1000
+	RevokedPerClient = 1000
 )
+
+// DefaultLimits are the limits where neither a [Config] nor a realm file says
+// otherwise.
+func DefaultLimits() Limits { return Limits{}.withDefaults(&realm.Realm{}) }
 
 func (l Limits) withDefaults(r *realm.Realm) Limits {
 	return Limits{
@@ -139,11 +144,12 @@ func (l Limits) withDefaults(r *realm.Realm) Limits {
 		UsedClient:           cmp.Or(l.UsedClient, 90*24*time.Hour),
 		ClientsPerAddress:    cmp.Or(l.ClientsPerAddress, 50),
 		Interactions:         cmp.Or(l.Interactions, 4000),
-		Codes:                cmp.Or(l.Codes, 4000),
+		Decisions:            cmp.Or(l.Decisions, 1000),
+		Codes:                cmp.Or(l.Codes, 2000),
 
 		InteractionsPerAddress: cmp.Or(l.InteractionsPerAddress, 200),
 		Pause:                  cmp.Or(l.Pause, 50*time.Millisecond),
-		Grants:                 cmp.Or(l.Grants, 10_000),
+		Grants:                 cmp.Or(l.Grants, 5000),
 	}
 }
 

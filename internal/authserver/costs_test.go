@@ -72,10 +72,10 @@ func TestWD1_ConsentPagesCountByUser(t *testing.T) {
 	r := start(t, func(c *Config) { c.Limits.InteractionsPerAddress = 2 })
 	many, other := r.browser(), r.browser()
 	first := many.logIn(many.get(r.ask()), "mcp-user")
-	for range decisionsPerUser {
+	for range DecisionsPerUser {
 		many.get(r.ask())
 	}
-	if n := r.count(r.interactions.store, "decisions"); n != decisionsPerUser {
+	if n := r.count(r.interactions.store, "decisions"); n != DecisionsPerUser {
 		t.Errorf("%d consent pages of one user are kept", n)
 	}
 	if said := r.response(other.consentTo(other.logIn(other.get(r.ask()), "mcp-admin"))); said.Get("code") == "" {
@@ -305,10 +305,10 @@ func TestWD7_FamiliarAddressesAreBounded(t *testing.T) {
 	c := &clock{at: time.Unix(0, 0)}
 	f := newFamiliar(c.now)
 	f.add("other", "other home")
-	for i := range 2 * addressesPerUser {
+	for i := range 2 * AddressesPerUser {
 		f.add("user", fmt.Sprint("user ", i))
 	}
-	if len(f.known) != addressesPerUser+1 || f.has("user 0") || !f.has(fmt.Sprint("user ", 2*addressesPerUser-1)) || !f.has("other home") {
+	if len(f.known) != AddressesPerUser+1 || f.has("user 0") || !f.has(fmt.Sprint("user ", 2*AddressesPerUser-1)) || !f.has("other home") {
 		t.Errorf("%d are known", len(f.known))
 	}
 }
@@ -334,10 +334,10 @@ func TestWD1_WD7_RequestsThatProveNothingWait(t *testing.T) {
 	t.Parallel()
 	r := start(t, manyAddresses, func(c *Config) { c.Limits.Pause = time.Hour })
 	honest := r.code("mcp-user") // one page, which proves nothing; the rest does
-	for range atATime - 1 {
+	for range AtATime - 1 {
 		r.authorizeFrom("flood")
 	}
-	for range atATime {
+	for range AtATime {
 		if got := r.tokens(url.Values{"grant_type": {"client_credentials"}}, "Authorization", basic(serverClient, serverSecret)); got.status != http.StatusOK {
 			t.Fatalf("%d", got.status)
 		}
@@ -366,12 +366,12 @@ func TestWD8_AUsersCodesAreBoundedAndHoldNoState(t *testing.T) {
 	changes := []string{"client_id=" + m.ClientID, "redirect_uri=" + uri, "state=" + state}
 	b.authorizeAs("mcp-user", changes...)
 	other := r.code("mcp-admin")
-	for range codesPerUser + 20 { // the consent is remembered
+	for range CodesPerUser + 20 { // the consent is remembered
 		if said := r.response(b.get(r.ask(changes...))); said.Get("code") == "" {
 			t.Fatalf("%v", said)
 		}
 	}
-	if n := r.count(r.clients.store, "codes"); n != codesPerUser+1 {
+	if n := r.count(r.clients.store, "codes"); n != CodesPerUser+1 {
 		t.Errorf("%d codes are kept", n)
 	}
 	_ = r.clients.store.View(func(tx store.Tx) error {

@@ -18,13 +18,16 @@ type familiar struct {
 }
 
 const (
-	addressesPerUser  = 20
-	familiarAddresses = 10_000
-	familiarFor       = 90 * 24 * time.Hour
+	// AddressesPerUser is how many addresses of one user are remembered, and
+	// FamiliarAddresses of all.
+	AddressesPerUser  = 20
+	FamiliarAddresses = 10_000
+
+	familiarFor = 90 * 24 * time.Hour
 )
 
 func newFamiliar(now func() time.Time) *familiar {
-	return &familiar{now: now, known: map[string]bool{}, ledger: quota.New(addressesPerUser, familiarAddresses)}
+	return &familiar{now: now, known: map[string]bool{}, ledger: quota.New(AddressesPerUser, FamiliarAddresses)}
 }
 
 func (f *familiar) has(userAndAddress string) bool {

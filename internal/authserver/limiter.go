@@ -22,15 +22,20 @@ type limiter struct {
 	buckets map[string]*bucket
 }
 
+// LimitedKeys is how many addresses, users or clients each limit of tries remembers:
+// those of passwords by address, by user and by both, that of secrets, that of
+// registrations, and that of logins at another provider.
+const LimitedKeys = 10_000
+
 type bucket struct {
 	left     float64
 	at       time.Time
 	running  int           // tries without an outcome yet
-	finished chan struct{} // closed when one of them ends
+	finished chan struct{} // closed when one of them ends; nil: nobody waits
 }
 
 func newLimiter(burst int, interval time.Duration, now func() time.Time) *limiter {
-	return &limiter{burst: float64(burst), interval: interval, max: 10_000, now: now, buckets: map[string]*bucket{}}
+	return &limiter{burst: float64(burst), interval: interval, max: LimitedKeys, now: now, buckets: map[string]*bucket{}}
 }
 
 // take uses one try, and reports whether there was one.
@@ -70,6 +75,9 @@ func (l *limiter) tryBegin(key string) (finished <-chan struct{}, err error) {
 	case b.running == 0:
 		return nil, errLimited
 	}
+	if b.finished == nil {
+		b.finished = make(chan struct{})
+	}
 	return b.finished, nil
 }
 
@@ -82,8 +90,10 @@ func (l *limiter) end(key string, wrong bool) {
 	if !wrong {
 		b.left = min(b.left+1, l.burst)
 	}
-	close(b.finished)
-	b.finished = make(chan struct{})
+	if b.finished != nil {
+		close(b.finished)
+		b.finished = nil
+	}
 }
 
 func (b *bucket) take() bool {
@@ -101,7 +111,7 @@ func (l *limiter) bucket(key string) *bucket {
 		if len(l.buckets) >= l.max {
 			l.makeRoom(now)
 		}
-		b = &bucket{left: l.burst, at: now, finished: make(chan struct{})}
+		b = &bucket{left: l.burst, at: now}
 		l.buckets[key] = b
 	}
 	b.fill(l, now)

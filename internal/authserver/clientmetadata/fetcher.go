@@ -26,7 +26,9 @@ const (
 	// its requests to somebody else's site.
 	retryAfter = 10 * time.Second
 
-	maxDocuments = 1000 // kept at a time, and as many failures and fetches under way
+	// MaxDocuments is how many are kept at a time, and how many failures and fetches
+	// under way.
+	MaxDocuments = 1000
 	fetchTimeout = 10 * time.Second
 )
 
@@ -63,7 +65,7 @@ func NewFetcher(client *http.Client, now func() time.Time) *Fetcher {
 	}
 	return &Fetcher{
 		client: client, now: now, known: map[string]*fetched{}, accounts: newAccounts(),
-		good: quota.New(maxDocuments, maxDocuments), others: quota.New(maxDocuments, maxDocuments),
+		good: quota.New(MaxDocuments, MaxDocuments), others: quota.New(MaxDocuments, MaxDocuments),
 	}
 }
 

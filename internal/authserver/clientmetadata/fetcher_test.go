@@ -477,14 +477,14 @@ func TestAS09_BoundedCache(t *testing.T) {
 	f.accounts.limits.callerPerWindow, f.accounts.limits.hostPerWindow = 10_000, 10_000
 	fetch := func(path string) { _, _ = f.Fetch(t.Context(), s.URL+path) }
 	fetch("/good")
-	for i := range maxDocuments + 100 {
+	for i := range MaxDocuments + 100 {
 		fetch(fmt.Sprintf("/%d", i))
 	}
 	before := s.requests.Load()
 	if fetch("/good"); s.requests.Load() != before {
 		t.Error("the good one was driven out")
 	}
-	if f.others.Len() > maxDocuments || len(f.known) != f.good.Len()+f.others.Len() {
+	if f.others.Len() > MaxDocuments || len(f.known) != f.good.Len()+f.others.Len() {
 		t.Errorf("%d documents are kept, %d good ones and %d others", len(f.known), f.good.Len(), f.others.Len())
 	}
 }
@@ -507,10 +507,10 @@ func TestWD5_AHostDrivesOutItsOwnDocuments(t *testing.T) {
 		return id
 	}
 	few := keep("few.example", 0)
-	for n := range 2 * maxDocuments {
+	for n := range 2 * MaxDocuments {
 		keep("many.example", n)
 	}
-	if len(f.known) != maxDocuments || f.known[few] == nil || f.known[keep("new.example", 0)] == nil {
+	if len(f.known) != MaxDocuments || f.known[few] == nil || f.known[keep("new.example", 0)] == nil {
 		t.Errorf("%d documents are kept", len(f.known))
 	}
 }

@@ -29,7 +29,16 @@ type fetchLimits struct {
 	callerPerWindow, hostPerWindow         int
 }
 
-var defaultFetchLimits = fetchLimits{callerInFlight: 4, hostInFlight: 8, inFlight: 64, callerPerWindow: 30, hostPerWindow: 120}
+// Fetches that may be under way at a time: for one caller, from one host, and all.
+const (
+	FetchesOfCaller = 4
+	FetchesFromHost = 8
+	Fetches         = 64
+)
+
+var defaultFetchLimits = fetchLimits{
+	callerInFlight: FetchesOfCaller, hostInFlight: FetchesFromHost, inFlight: Fetches, callerPerWindow: 30, hostPerWindow: 120,
+}
 
 // accounts count the fetches of callers and hosts. Only fetches that begin are
 // counted, so the maps are no larger than the limits of the hosts.

@@ -12,7 +12,7 @@ import (
 
 const (
 	maxRedirectURIs = 20
-	maxRedirectURI  = 1024 // bytes
+	maxRedirectURI  = 512 // bytes
 )
 
 // uriCharacters are the characters of a URI (RFC 3986, section 2). The

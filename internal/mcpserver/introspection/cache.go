@@ -11,9 +11,12 @@ const (
 	// moment is how long a refusal counts.
 	moment = 2 * time.Second
 
-	perUser  = 64     // accepted tokens of one user and client that are remembered
-	accepted = 10_000 // accepted tokens of all
-	refused  = 1_000  // refused tokens
+	// PerUser is how many accepted tokens of one user and client are remembered, and
+	// Accepted of all.
+	PerUser  = 64
+	Accepted = 2000
+	// Refused is how many refused tokens are remembered.
+	Refused = 1000
 )
 
 // answer is what is known about a token.
@@ -38,7 +41,7 @@ type cache struct {
 }
 
 func newCache() *cache {
-	return &cache{tokencache.NewTable[answer](perUser, accepted), tokencache.NewTable[answer](refused, refused)}
+	return &cache{tokencache.NewTable[answer](PerUser, Accepted), tokencache.NewTable[answer](Refused, Refused)}
 }
 
 // get returns an answer that still counts.

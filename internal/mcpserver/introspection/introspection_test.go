@@ -530,19 +530,19 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 	has := func(key string) bool { _, ok := c.get(key, start); return ok }
 	put("good", "alice")
-	for i := range 2 * refused {
+	for i := range 2 * Refused {
 		put(fmt.Sprint("bad", i), "")
 	}
-	for i := range 2 * perUser {
+	for i := range 2 * PerUser {
 		put(fmt.Sprint("many", i), "mallory")
 	}
-	if !has("good") || c.accepted.Len()+c.refused.Len() != 1+refused+perUser {
+	if !has("good") || c.accepted.Len()+c.refused.Len() != 1+Refused+PerUser {
 		t.Errorf("good token: %v; %d answers", has("good"), c.accepted.Len()+c.refused.Len())
 	}
-	for i := range accepted {
+	for i := range Accepted {
 		put(fmt.Sprint("user", i), fmt.Sprint("user", i))
 	}
-	if c.accepted.Len()+c.refused.Len() != accepted+refused {
+	if c.accepted.Len()+c.refused.Len() != Accepted+Refused {
 		t.Errorf("%d answers", c.accepted.Len()+c.refused.Len())
 	}
 	put("good", "alice")

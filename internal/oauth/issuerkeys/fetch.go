@@ -22,8 +22,8 @@ import (
 const (
 	// AnswerTime is how long one answer of an issuer may take, to its last byte.
 	AnswerTime = 5 * time.Second
-	// maxDocument is the longest document that is read, in bytes.
-	maxDocument = 256 << 10
+	// MaxDocument is the longest document that is read, in bytes.
+	MaxDocument = 256 << 10
 )
 
 var (
@@ -228,12 +228,12 @@ func (r *Reader) get(ctx context.Context, address string) ([]byte, http.Header, 
 	if response.StatusCode != http.StatusOK {
 		return nil, nil, fmt.Errorf("%s: status %d: %w", address, response.StatusCode, ErrNoDocument)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, MaxDocument+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", address, withoutPort(err))
 	}
-	if len(body) > maxDocument {
-		return nil, nil, fmt.Errorf("%s: more than %d bytes", address, maxDocument)
+	if len(body) > MaxDocument {
+		return nil, nil, fmt.Errorf("%s: more than %d bytes", address, MaxDocument)
 	}
 	return body, response.Header, nil
 }

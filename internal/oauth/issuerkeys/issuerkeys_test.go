@@ -205,7 +205,7 @@ func TestD02_D03_OutageKeepsTheKeys(t *testing.T) {
 		},
 		"HTML":    func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>Be right back</html>") },
 		"empty":   func(http.ResponseWriter, *http.Request) {},
-		"endless": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), maxDocument+1)) },
+		"endless": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), MaxDocument+1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, p *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
@@ -270,7 +270,7 @@ func poisoned() map[string]string {
 		"keys in case":  `{"Keys":[` + next + `]}`,
 		"object":        `{"keys":` + next + `}`,
 		"null":          `{"keys":null}`,
-		"too long":      `{"keys":[` + next + `]}` + strings.Repeat(" ", maxDocument),
+		"too long":      `{"keys":[` + next + `]}` + strings.Repeat(" ", MaxDocument),
 		"only unusable": `{"keys":[{"kty":"oct","kid":"next","k":"c2VjcmV0"}]}`,
 		"private":       `{"keys":[` + strings.TrimSuffix(rs, "}") + `,"d":"AQAB"}]}`,
 	}

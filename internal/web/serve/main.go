@@ -25,9 +25,9 @@ import (
 // grace is how long requests in flight may take once a signal asked to end.
 const grace = 10 * time.Second
 
-// softMemory is from how many bytes on memory is collected more eagerly. What is
-// kept at all limits is less. GOMEMLIMIT sets another value.
-const softMemory = 160 << 20
+// softMemory is from how many bytes on memory is collected more eagerly. What one
+// server keeps at all limits is less. GOMEMLIMIT sets another value.
+const softMemory = 184 << 20
 
 // Main is the main function of every server: it reads the flags, serves what
 // build makes until SIGINT or SIGTERM, and ends with status 0; or with status

@@ -48,9 +48,9 @@ var DefaultLimits = Limits{
 	Header:     32 << 10,
 	Body:       1 << 20,
 
-	Connections:           768,
-	ConnectionsPerAddress: 256,
-	Bodies:                2 << 20,
+	Connections:           384,
+	ConnectionsPerAddress: 128,
+	Bodies:                1536 << 10,
 	BodiesPerAddress:      1 << 20,
 }
 
