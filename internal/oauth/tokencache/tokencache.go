@@ -19,7 +19,7 @@ import (
 )
 
 // Size is how many tokens a server remembers; each takes about a kilobyte.
-const Size = 10_000
+const Size = 4000
 
 // Source verifies tokens. What it decides can be kept only where package accesstoken
 // made the decision: nobody else can make one that [accesstoken.Decision.Keeps].

@@ -9,6 +9,7 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
 	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
+	"mcp-auth-step-by-step/internal/oauth/tokencache"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -57,8 +58,9 @@ func resources() []Resource {
 		{"audit", "audit records", of("a user %d allowed and %d refused ones, all %d", AuditRecords/5, AuditRecords/5, AuditRecords),
 			"the user's oldest one goes", AuditRecords},
 		{"keys", "an issuer's keys and metadata", of("%d kB each, one fetch at a time", issuerkeys.MaxDocument>>10), "the last good ones stay", 2},
-		{"answers", "answers about opaque tokens", of("a user of a client %d, all %d, refusals %d", introspection.PerUser, introspection.Accepted,
-			introspection.Refused), "the issuer is asked again", introspection.Accepted + introspection.Refused},
+		{"answers", "decisions about tokens", of("all %d; of opaque tokens a user of a client %d, all %d, refusals %d", tokencache.Size,
+			introspection.PerUser, introspection.Accepted, introspection.Refused), "the token is checked anew",
+			tokencache.Size + introspection.Accepted + introspection.Refused},
 		{"connections", "connections, each with a header of " + of("%d kB and a body of %d kB", s.Header>>10, serve.BodyBlock>>10),
 			of("an address %d, a server %d", s.ConnectionsPerAddress, s.Connections), "the oldest one that is idle or slow is closed",
 			2 * s.Connections},

@@ -137,7 +137,7 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return w.attacks(page, numbers[0])
 	case words[0] == "floods" && len(arguments) == 0:
 		return abuse.FloodTable(w.root)
-	case words[0] == "costs" && len(arguments) == 0:
+	case words[0] == "limits" && len(arguments) == 0:
 		return abuse.CostTable(w.root)
 	case words[0] == "faults" && len(arguments) == 0:
 		return abuse.FaultTable(), nil
