@@ -44,12 +44,15 @@ type load struct {
 	connections int
 	long        time.Duration
 	pass        bool // each token is sent once, however long that takes
+	only        int  // calls on each connection; 0: as many as there is time for
 }
 
 func (l load) run(ctx context.Context) (result, error) {
 	conns := make([]net.Conn, l.connections)
 	for i := range conns {
-		conn, err := net.Dial("tcp", l.addr)
+		// A server bounds what one address may open, so many connections come from many.
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i/20))}
+		conn, err := (&net.Dialer{LocalAddr: from}).Dial("tcp4", l.addr)
 		if err != nil {
 			return result{}, err
 		}
@@ -98,7 +101,7 @@ func (l load) calls(ctx context.Context, conn net.Conn, number int) (took []time
 		at = rand.IntN(len(l.tokens))
 	}
 	for n := 0; ctx.Err() == nil; n++ {
-		if at += step; l.pass && at >= len(l.tokens) {
+		if at += step; l.pass && at >= len(l.tokens) || l.only > 0 && n == l.only {
 			break
 		}
 		message := fmt.Sprintf("hello %d of %d", n, number)

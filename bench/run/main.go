@@ -49,6 +49,8 @@ var parts = []part{
 	{"connections", byConnections},
 	{"tokens", byTokens},
 	{"instances", byInstances},
+	{"starts", starts},
+	{"profiles", profiles},
 }
 
 func main() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/performance"
@@ -17,7 +18,8 @@ func sideBySide(s *stage, r *performance.Record) error {
 		rounds, slot = 2, 100*time.Millisecond
 	}
 	var loads []load
-	for _, p := range specs {
+	all := append(slices.Clone(specs), foreign(s, r)...)
+	for _, p := range all {
 		c, err := s.start(p)
 		if err != nil {
 			return err
@@ -52,7 +54,7 @@ func sideBySide(s *stage, r *performance.Record) error {
 		}
 	}
 	r.Rounds, r.Slot, r.Connections, r.Servers = rounds, slot.Seconds(), connections, nil
-	for _, p := range specs {
+	for _, p := range all {
 		r.Servers = append(r.Servers, performance.Server{Name: p.name, Wires: found[p.name]})
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -27,12 +28,15 @@ const serverCore, loadCore = "0", "1"
 
 // spec says how a server is started.
 type spec struct {
-	name    string // of the record
-	program string // "step8", or a peer
-	guard   string // of a peer
-	signed  bool   // it gets requests with a token
-	one     bool   // it knows the first of the two revisions alone
-	anyCore bool   // it is not kept on one core
+	name    string   // of the record
+	program string   // "step8", or a peer
+	guard   string   // of a peer
+	signed  bool     // it gets requests with a token
+	one     bool     // it knows the first of the two revisions alone
+	anyCore bool     // it is not kept on one core
+	binary  string   // where it is another one than that of the program
+	command []string // instead of a binary: a program with its first arguments
+	flag    string   // begins its flags; empty: one hyphen
 }
 
 // The servers that are measured side by side.
@@ -66,6 +70,7 @@ type contestant struct {
 	tokens         []string // for the Authorization header; empty for none
 	cmd            *exec.Cmd
 	output         *tail
+	began          time.Time
 	once           sync.Once
 }
 
@@ -105,8 +110,22 @@ func goBuild(s *stage, folder, pkg, binary string, env ...string) error {
 	return nil
 }
 
-// start starts a server on one core and waits until it listens.
+// start starts a server on one core and waits until it listens. env is added to its
+// environment.
 func (s *stage) start(p spec, env ...string) (*contestant, error) {
+	c, err := s.launch(p, env...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.wait(c.addr); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("%s: %w: %s", p.name, err, c.output)
+	}
+	return c, nil
+}
+
+// launch is start without the wait.
+func (s *stage) launch(p spec, env ...string) (*contestant, error) {
 	if p.signed && p.program != "step8" && s.issuer == nil {
 		issuer, err := s.start(specOf(performance.Step(8)))
 		if err != nil {
@@ -114,8 +133,11 @@ func (s *stage) start(p spec, env ...string) (*contestant, error) {
 		}
 		s.issuer = issuer
 	}
-	if err := s.build(p.program); err != nil {
-		return nil, err
+	if p.binary == "" && p.command == nil {
+		if err := s.build(p.program); err != nil {
+			return nil, err
+		}
+		p.binary = p.program
 	}
 	port, err := program.FreePort()
 	if err != nil {
@@ -123,20 +145,6 @@ func (s *stage) start(p spec, env ...string) (*contestant, error) {
 	}
 	c := &contestant{spec: p, addr: "localhost:" + port, output: &tail{}}
 	c.audience = "http://" + c.addr + "/mcp"
-	c.cmd = onCore(serverCore, s.path(p.program), s.arguments(c)...)
-	if p.anyCore {
-		c.cmd = exec.Command(s.path(p.program), s.arguments(c)...)
-	}
-	c.cmd.Dir, c.cmd.Stderr = s.scratch, c.output
-	c.cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "JWT_ISSUER="+s.issuerURL(), "MCP_SERVER_URL=http://"+c.addr), env...)
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
-	}
-	s.running = append(s.running, c)
-	if err := s.wait(c.addr); err != nil {
-		c.stop()
-		return nil, fmt.Errorf("%s: %w: %s", p.name, err, c.output)
-	}
 	if p.signed {
 		token, err := s.signer.token(s.issuerOf(c), c.audience, "alice")
 		if err != nil {
@@ -144,18 +152,34 @@ func (s *stage) start(p spec, env ...string) (*contestant, error) {
 		}
 		c.tokens = []string{token}
 	}
+	command := append([]string{s.path(p.binary)}, s.arguments(c)...)
+	if p.command != nil {
+		command = append(append([]string{}, p.command...), s.arguments(c)...)
+	}
+	c.cmd = onCore(serverCore, command[0], command[1:]...)
+	if p.anyCore {
+		c.cmd = exec.Command(command[0], command[1:]...)
+	}
+	c.cmd.Dir, c.cmd.Stderr = s.scratch, c.output
+	c.cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "JWT_ISSUER="+s.issuerURL(), "MCP_SERVER_URL=http://"+c.addr), env...)
+	c.began = time.Now()
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	s.running = append(s.running, c)
 	return c, nil
 }
 
 // arguments are those of a server's command line.
 func (s *stage) arguments(c *contestant) []string {
-	arguments := []string{"-addr", c.addr}
+	hyphen := cmp.Or(c.flag, "-")
+	arguments := []string{hyphen + "addr", c.addr}
 	switch {
 	case c.program == "step8":
 		arguments = append(arguments, "-keys", s.path("keys"))
 	case c.guard != "":
-		arguments = append(arguments, "-guard", c.guard, "-key", filepath.Join(s.path("keys"), keys.PublicFile),
-			"-issuer", s.issuerURL(), "-audience", c.audience)
+		arguments = append(arguments, hyphen+"guard", c.guard, hyphen+"key", filepath.Join(s.path("keys"), keys.PublicFile),
+			hyphen+"issuer", s.issuerURL(), hyphen+"audience", c.audience)
 	}
 	return arguments
 }

@@ -145,12 +145,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 		return abuse.SoakSummary(w.root)
 	case words[0] == "cost" && len(arguments) == 1 && isStep(numbers[0]):
 		return performance.Cost(w.root, numbers[0], fmt.Sprintf("[How this is measured](%s).", link(page, "docs/performance.md#what-each-step-costs")))
-	case words[0] == "ratios" && len(arguments) == 0:
-		return performance.RatioTable(w.root)
-	case words[0] == "servers-timed" && len(arguments) == 0:
-		return performance.ServerTable(w.root)
-	case words[0] == "costs" && len(arguments) == 0:
-		return performance.LayerTable(w.root)
+	case words[0] == "performance" && len(arguments) == 1:
+		return performance.Part(w.root, arguments[0])
 	case words[0] == "exercises" && len(arguments) == 1 && isStep(numbers[0]):
 		return w.exercises(page, numbers[0])
 	case words[0] == "questions" && len(arguments) == 1 && isStep(numbers[0]):

@@ -11,15 +11,15 @@ var Wires = []string{"2025-11-25", "2026-07-28"}
 
 // The servers that are measured side by side.
 const (
-	Floor     = "net/http alone"
-	FloorRSA  = "net/http with golang-jwt"
-	MCPGo     = "mcp-go"
-	MCPGoJWT  = "mcp-go with golang-jwt"
-	GoSDK     = "go-sdk"
-	GoSDKJWT  = "go-sdk with its bearer middleware"
-	GoSDKHeld = "go-sdk with its bearer middleware and a token cache"
-	FastMCP   = "FastMCP with its JWT verifier"
-	TypeScrip = "TypeScript SDK with its bearer middleware"
+	Floor      = "net/http alone"
+	FloorRSA   = "net/http with golang-jwt"
+	MCPGo      = "mcp-go"
+	MCPGoJWT   = "mcp-go with golang-jwt"
+	GoSDK      = "go-sdk"
+	GoSDKJWT   = "go-sdk with its bearer middleware"
+	GoSDKHeld  = "go-sdk with its bearer middleware and a token cache"
+	FastMCP    = "FastMCP with its JWT verifier"
+	TypeScript = "TypeScript SDK with its bearer middleware"
 )
 
 // Step is the name of a step among them.
@@ -54,12 +54,8 @@ func (r *Record) ratios(g Goal, wire string) Series {
 	return a.Wires[wire].PerSecond.over(b.Wires[wire].PerSecond)
 }
 
-// RatioTable shows the ratios beside their goals.
-func RatioTable(root string) (string, error) {
-	r, err := Read(root)
-	if err != nil {
-		return "", err
-	}
+// ratioTable shows the ratios beside their goals.
+func (r *Record) ratioTable() (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Recorded on %s. %d rounds of %s s for each server and revision, %d connections.\n\n",
 		r.Machine, r.Rounds, significant(r.Slot), r.Connections)
@@ -83,12 +79,8 @@ func RatioTable(root string) (string, error) {
 	return b.String(), nil
 }
 
-// ServerTable shows every server with what a request takes.
-func ServerTable(root string) (string, error) {
-	r, err := Read(root)
-	if err != nil {
-		return "", err
-	}
+// serverTable shows every server with what a request takes.
+func (r *Record) serverTable() string {
 	var b strings.Builder
 	b.WriteString("| server | requests per second | CPU time a request |\n|---|---|---|\n")
 	for _, s := range r.Servers {
@@ -100,7 +92,7 @@ func ServerTable(root string) (string, error) {
 		fmt.Fprintf(&b, " %s.", why)
 	}
 	b.WriteString(" " + r.libraries() + "\n")
-	return b.String(), nil
+	return b.String()
 }
 
 func (r Rounds) perSecond() string { return thousands(r.PerSecond.Median()) }

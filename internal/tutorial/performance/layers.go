@@ -210,8 +210,8 @@ func share(part, whole [2]cost) string {
 	return fmt.Sprintf(", %s (%s) of the time", percent(0), percent(1))
 }
 
-// LayerTable shows every step's cost in a row.
-func LayerTable(root string) (string, error) {
+// layerTable shows every step's cost in a row.
+func layerTable(root string) (string, error) {
 	found, err := readBenchmarks(root)
 	if err != nil {
 		return "", err

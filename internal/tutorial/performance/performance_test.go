@@ -71,7 +71,7 @@ func record(fast string) *Record {
 
 // The rounds differ by a factor of a hundred, and the ratios are the same.
 func TestRatiosAreOfTheSameRound(t *testing.T) {
-	table, err := RatioTable(folder(t, "", record(Step(8))))
+	table, err := Part(folder(t, "", record(Step(8))), "ratios")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 func TestARecordWithoutAServerIsRefused(t *testing.T) {
 	r := record("")
 	r.Servers = r.Servers[1:]
-	if _, err := RatioTable(folder(t, "", r)); err == nil {
+	if _, err := Part(folder(t, "", r), "ratios"); err == nil {
 		t.Error("a table without one of its servers")
 	}
 	root := folder(t, "", record(""))
@@ -136,6 +136,33 @@ func TestCost(t *testing.T) {
 	for _, step := range []int{7, 5, 9, 12} {
 		if got, err := Cost(root, step, ""); err == nil {
 			t.Errorf("step %d: %s", step, got)
+		}
+	}
+}
+
+func TestOwner(t *testing.T) {
+	const mcpgo = "github.com/mark3labs/mcp-go/server.(*MCPServer).HandleMessage"
+	for want, frames := range map[string][]string{
+		"RSA verification":                {"crypto/internal/fips140/bigmod.addMulVVW2048", "crypto/rsa.VerifyPKCS1v15", module + "oauth/jws.Token.Verify"},
+		"mcp-go, decoding JSON":           {"runtime.mallocgc", "encoding/json.(*decodeState).object", "encoding/json.Unmarshal", mcpgo, module + "x.F"},
+		"mcp-go, encoding JSON":           {"reflect.Value.Field", "encoding/json.Marshal", mcpgo},
+		"mcp-go, goroutines and channels": {"runtime.mallocgc", "runtime.newproc", mcpgo},
+		"mcp-go":                          {"runtime.mallocgc", mcpgo},
+		"web/strictjson":                  {"runtime.mallocgc", module + "web/strictjson.(*reader).object", mcpgo},
+		"net/http":                        {"internal/poll.(*FD).Write", "net.(*conn).Write", "net/http.checkConnErrorWriter.Write", mcpgo},
+		"Go's scheduler and memory":       {"runtime.futex", "runtime.mcall"},
+	} {
+		if got := Owner(frames); got != want {
+			t.Errorf("%q: %s, want %s", frames, got, want)
+		}
+	}
+}
+
+func TestPartsNeedTheirRecord(t *testing.T) {
+	root := folder(t, "", record(""))
+	for _, part := range []string{"connections", "tokens", "instances", "starts", "layers", "authorization-server", "no-such-part"} {
+		if got, err := Part(root, part); err == nil {
+			t.Errorf("%s: %s", part, got)
 		}
 	}
 }

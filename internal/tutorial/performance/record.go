@@ -40,6 +40,19 @@ type Record struct {
 	ByTokens      []Point `json:"by_tokens"`             // each token was seen before
 	FirstCalls    *Point  `json:"first_calls,omitempty"` // with the most tokens, each for the first time
 	ByInstances   []Point `json:"by_instances"`
+
+	Starts   []Start   `json:"starts"`
+	Profiles []Profile `json:"profiles"`
+}
+
+// Start is what it takes to have a server.
+type Start struct {
+	Server string  `json:"server"`
+	First  Series  `json:"first"`  // until the first answer, ms
+	Idle   float64 `json:"idle"`   // resident memory, MB
+	Loaded float64 `json:"loaded"` // the same after a load, MB
+	Size   float64 `json:"size"`   // of the binary, MB
+	Build  float64 `json:"build"`  // without a cache, seconds; 0 where it wasn't measured
 }
 
 // Point is a point of a curve.

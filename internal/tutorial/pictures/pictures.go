@@ -90,4 +90,6 @@ var drawings = []description{
 	keys,
 	wayIn,
 	soak,
+	byConnections,
+	byTokens,
 }

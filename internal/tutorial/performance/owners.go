@@ -1,0 +1,91 @@
+package performance
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Profile says where the CPU time of a call goes.
+type Profile struct {
+	Server string             `json:"server"`
+	Wire   string             `json:"wire"`
+	Shares map[string]float64 `json:"shares"` // percent by owner
+}
+
+// module is where the code of this repository begins.
+const module = "mcp-auth-step-by-step/internal/"
+
+// owners are whose code a function is, by the beginning of its name. What calls it
+// is not asked: a write that mcp-go asks for is net/http's.
+var owners = []struct{ prefix, owner string }{
+	{"crypto/rsa.", "RSA verification"},
+	{"crypto/internal/fips140/rsa.", "RSA verification"},
+	{"crypto/internal/fips140/bigmod.", "RSA verification"},
+	{"github.com/mark3labs/mcp-go/", "mcp-go"},
+	{"github.com/modelcontextprotocol/go-sdk/", "go-sdk"},
+	{"github.com/golang-jwt/", "golang-jwt"},
+	{"github.com/santhosh-tekuri/", "jsonschema"},
+	{"net/http.", "net/http"},
+	{"net.", "net/http"},
+}
+
+// Owner is whose code a sample is in: the innermost function that belongs to
+// somebody. frames are from the innermost to the outermost. What the standard
+// library does for somebody counts as his.
+func Owner(frames []string) string {
+	for i, frame := range frames {
+		if rest, ok := strings.CutPrefix(frame, module); ok {
+			pkg, _, _ := strings.Cut(rest, ".")
+			return pkg
+		}
+		for _, o := range owners {
+			if !strings.HasPrefix(frame, o.prefix) {
+				continue
+			}
+			if o.owner == "mcp-go" {
+				return "mcp-go" + purpose(frames[:i])
+			}
+			return o.owner
+		}
+	}
+	return "Go's scheduler and memory"
+}
+
+// purpose is what the standard library does for its caller.
+func purpose(frames []string) string {
+	for _, frame := range slices.Backward(frames) {
+		switch {
+		case strings.HasPrefix(frame, "encoding/json.Unmarshal"), strings.HasPrefix(frame, "encoding/json.(*Decoder)"):
+			return ", decoding JSON"
+		case strings.HasPrefix(frame, "encoding/json.Marshal"), strings.HasPrefix(frame, "encoding/json.(*Encoder)"):
+			return ", encoding JSON"
+		case strings.HasPrefix(frame, "runtime.newproc"), strings.HasPrefix(frame, "runtime.selectgo"), strings.HasPrefix(frame, "runtime.chan"):
+			return ", goroutines and channels"
+		}
+	}
+	return ""
+}
+
+// profileTable shows the largest owners of each server.
+func (r *Record) profileTable() string {
+	var b strings.Builder
+	b.WriteString("| server | revision | where the CPU time goes |\n|---|---|---|\n")
+	for _, p := range r.Profiles {
+		names := slices.SortedFunc(maps.Keys(p.Shares), func(a, b string) int {
+			if p.Shares[a] != p.Shares[b] {
+				return int(100 * (p.Shares[b] - p.Shares[a]))
+			}
+			return strings.Compare(a, b)
+		})
+		var words []string
+		for _, name := range names {
+			if p.Shares[name] >= 1.5 {
+				words = append(words, fmt.Sprintf("%s %.0f %%", name, p.Shares[name]))
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.Server, p.Wire, strings.Join(words, "; "))
+	}
+	return b.String()
+}

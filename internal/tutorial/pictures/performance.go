@@ -1,0 +1,95 @@
+package pictures
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"mcp-auth-step-by-step/internal/tutorial/performance"
+)
+
+var byConnections = description{
+	name: "by-connections", title: "Calls, latency and memory by connections",
+	says: "Three graphs over the number of connections, from one to hundreds, of step 10 and of go-sdk with a token cache: " +
+		"calls per second, the milliseconds that 99 of 100 calls don't exceed, and resident memory.",
+	draw: func(c *canvas, root string) error {
+		r, err := performance.Read(root)
+		if err == nil {
+			c.curves("connections", r.ByConnections)
+		}
+		return err
+	},
+}
+
+var byTokens = description{
+	name: "by-tokens", title: "Calls, latency and memory by tokens",
+	says: "Three graphs over the number of distinct tokens, from one to 100,000, of step 10: " +
+		"calls per second, the milliseconds that 99 of 100 calls don't exceed, and resident memory.",
+	draw: func(c *canvas, root string) error {
+		r, err := performance.Read(root)
+		if err == nil {
+			c.curves("tokens", r.ByTokens)
+		}
+		return err
+	},
+}
+
+// curves draws points over a number that grows by factors.
+func (c *canvas) curves(of string, points []performance.Point) {
+	var servers []string
+	most := 2
+	for _, p := range points {
+		if most = max(most, p.N); !slices.Contains(servers, p.Server) {
+			servers = append(servers, p.Server)
+		}
+	}
+	kinds := []string{"accent", "warn"}
+	y := 26.0
+	for i, name := range servers {
+		c.line(margin+50, y, "start", "small "+kinds[i%2], name)
+		y += leading
+	}
+	for _, graph := range []struct {
+		name string
+		of   func(performance.Point) float64
+	}{
+		{"calls per second", func(p performance.Point) float64 { return p.PerSecond }},
+		{"99 of 100 calls within, ms", func(p performance.Point) float64 { return p.P99 }},
+		{"memory, MB", func(p performance.Point) float64 { return p.Memory }},
+	} {
+		c.overFactors(y-10, graph.name, points, most, func(server string) string { return kinds[slices.Index(servers, server)%2] }, graph.of)
+		y += 130
+	}
+	c.line(margin+50, y-6, "start", "small muted", "1")
+	c.line(Width-margin, y-6, "end", "small muted", fmt.Sprintf("%d %s", most, of))
+	c.reach(y)
+}
+
+// overFactors draws one quantity of every server; equal factors of N are equally
+// wide.
+func (c *canvas) overFactors(top float64, name string, points []performance.Point, most int, kind func(string) string,
+	of func(performance.Point) float64,
+) {
+	highest, lines := 0.0, map[string][]string{}
+	for _, p := range points {
+		highest = max(highest, of(p))
+	}
+	left, right, bottom := margin+50, Width-margin, top+24+graphHeight
+	for _, p := range points {
+		x := left + (right-left)*math.Log(float64(p.N))/math.Log(float64(most))
+		lines[p.Server] = append(lines[p.Server], n(x)+","+n(bottom-graphHeight*of(p)/max(highest, 1e-9)))
+	}
+	c.line(left, top+14, "start", "small", name)
+	c.line(left-6, top+24+6, "end", "small muted", fmt.Sprintf("%.4g", math.Round(highest)))
+	c.line(left-6, bottom, "end", "small muted", "0")
+	c.rule(left, top+24, right, top+24)
+	c.rule(left, bottom, right, bottom)
+	for _, p := range points {
+		if line := lines[p.Server]; line != nil {
+			c.add(`<polyline points="%s" class="arrow %s"/>`, strings.Join(line, " "), kind(p.Server))
+			delete(lines, p.Server)
+		}
+	}
+	c.reach(bottom)
+}
