@@ -100,7 +100,7 @@ func (l load) calls(ctx context.Context, conn net.Conn, number int) (took []time
 	case len(l.tokens) > 0:
 		at = rand.IntN(len(l.tokens))
 	}
-	for n := 0; ctx.Err() == nil; n++ {
+	for n := 0; n == 0 || ctx.Err() == nil; n++ {
 		if at += step; l.pass && at >= len(l.tokens) || l.only > 0 && n == l.only {
 			break
 		}
@@ -112,7 +112,7 @@ func (l load) calls(ctx context.Context, conn net.Conn, number int) (took []time
 		}
 		status, answer, err := receive(reader)
 		if err != nil {
-			return took, err
+			return took, fmt.Errorf("call %d on connection %d of %d: %w", n, number, l.connections, err)
 		}
 		took = append(took, time.Since(sent))
 		if status != http.StatusOK || !bytes.Contains(answer, []byte(`"text":"`+message+`"`)) || !bytes.Contains(answer, []byte(`"result"`)) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/performance"
+	"mcp-auth-step-by-step/internal/web/serve"
 )
 
 // long is how long each point of a curve is loaded.
@@ -41,11 +42,11 @@ func (l load) point(n int, got result) performance.Point {
 func round(x float64) float64 { return float64(int(x*10+0.5)) / 10 }
 
 // byConnections loads a new server with more and more connections. A step closes
-// what is beyond its limit of 768, so that is where it ends.
+// what is beyond its limit, so the last point is below that.
 func byConnections(s *stage, r *performance.Record) error {
 	r.ByConnections = nil
 	for _, name := range []string{performance.Step(10), performance.GoSDKHeld} {
-		for _, n := range []int{1, 10, 100, 700} {
+		for _, n := range []int{1, 10, 100, serve.DefaultLimits.Connections / 100 * 100} {
 			p, err := onePoint(s, specOf(name), n, n, nil)
 			if err != nil {
 				return err
