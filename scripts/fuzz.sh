@@ -31,10 +31,12 @@ internal/oauth/issuerkeys FuzzDiscover 20000
 internal/oauth/issuerkeys FuzzLifetime 200000
 internal/mcpserver/mcpendpoint FuzzJ03_DecodeAndServerAgree 20000
 internal/web/cors FuzzRS01_Allowed 200000
+internal/mcpserver/mcpendpoint FuzzAsMCPGoTransport 15000
 internal/oauth/accesstoken FuzzDialect 20000
 internal/oauth/accesstoken FuzzVerify 8000
 internal/oauth/bearerauth FuzzJ03_Credentials 100000
 internal/oauth/jwks FuzzParse 50000
+internal/oauth/tokencache FuzzAsWithoutCache 1500
 internal/web/safefetch FuzzCheckURL 200000
 internal/web/strictjson FuzzObject 200000
 LIST

@@ -11,9 +11,6 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/performance"
 )
 
-// goBenchmark is a benchmark of a package.
-type goBenchmark struct{ pkg, name string }
-
 // benchmarks runs the benchmarks of the layers, each several times and in random
 // order, and records what they print, as benchstat reads it.
 func benchmarks(s *stage, _ *performance.Record) error {

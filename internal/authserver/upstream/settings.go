@@ -140,7 +140,7 @@ func (r *reader) readIssuer() error {
 	}
 	match := entraTenant.FindStringSubmatch(s.Issuer)
 	if match == nil {
-		return r.Wrong("UPSTREAM_ISSUER", errors.New("Entra's issuer ends with the tenant and /v2.0"))
+		return r.Wrong("UPSTREAM_ISSUER", errors.New("the issuer of Entra ends with the tenant and /v2.0"))
 	}
 	if match[2] == "consumers" {
 		return r.Wrong("UPSTREAM_ISSUER", errors.New("write the id of that tenant in place of consumers: "+personalAccounts))

@@ -256,7 +256,9 @@ func TestAnswersOfTheTokenEndpoint(t *testing.T) {
 		"no ID token":   {say(200, `{"access_token":"x"}`), ErrResponse},
 		"two ID tokens": {say(200, `{"id_token":"x","id_token":"y"}`), ErrResponse},
 		"without end":   {say(200, strings.Repeat(" ", maxAnswer+1)), ErrResponse},
-		"a redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }, ErrResponse},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, ErrResponse},
 	} {
 		r.stub.Answer(c.answer)
 		if _, err := r.login(); !errors.Is(err, c.want) {
