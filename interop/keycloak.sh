@@ -78,6 +78,8 @@ part "lesson 10" bash scripts/test_step10.sh --provider keycloak
 part "lesson 11" bash scripts/test_step11.sh --provider keycloak
 part "MCP Inspector finds its way" bash interop/login.sh --issuer "$issuer"
 part "clients that nobody here wrote" bash interop/clients.sh --issuer "$issuer" --authority "$work/authority"
+part "step 9 in front of it" bash interop/upstream.sh --issuer "$issuer" --login mcp-user:user123 \
+  --subject 6a1c3e5e-0b3d-4f0e-9a55-3f2d8c1b7a02 --jobs 1 --only 'Go SDK'
 part "Chromium, all of the flow" bash interop/browser.sh --issuer "$issuer" "${screenshots[@]}"
 
 # new_token prints a token of mcp-user, fresh from Keycloak, or nothing.

@@ -145,7 +145,9 @@ func (u *users) user(ctx context.Context, n int) *user {
 	dialer := &net.Dialer{LocalAddr: from}
 	return &user{
 		users: u, ctx: ctx, from: from, name: []string{"mcp-user", "mcp-admin"}[n%2],
-		http: &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}, Timeout: time.Minute},
+		// A server that is full may close a connection that is idle, just when it is used
+		// again; a POST isn't sent again then (RFC 9112, sections 9.3.1 and 9.5).
+		http: &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}, Timeout: time.Minute},
 	}
 }
 

@@ -31,8 +31,8 @@ type place struct {
 }
 
 // open builds all programs and starts the servers.
-func open(ctx context.Context, root string) (p *place, err error) {
-	p = &place{root: root, servers: map[string]string{}, versions: map[string]string{}}
+func open(ctx context.Context, root string) (_ *place, err error) {
+	p := &place{root: root, servers: map[string]string{}, versions: map[string]string{}}
 	if p.folder, err = os.MkdirTemp("", "clients"); err != nil {
 		return nil, err
 	}
