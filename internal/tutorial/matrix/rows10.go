@@ -1,7 +1,10 @@
 package matrix
 
 import (
+	"fmt"
 	"net/http"
+
+	"mcp-auth-step-by-step/internal/oauth/tokencache"
 )
 
 func rowsOfStep10() []Row {
@@ -22,7 +25,7 @@ func rowsOfStep10() []Row {
 	who := `"client_id":null,"azp":"some-client"`
 	hello := &Call{Method: "prompts/get", Name: "greeting"}
 	return inLayer(10, []Row{
-		healthy(10, "tokens", `"token_cache":10000`),
+		healthy(10, "tokens", fmt.Sprintf(`"token_cache":%d`, tokencache.Size)),
 		{
 			ID: "health-found", Refs: []string{"WA15"},
 			Title:   "the health report names metadata that exists, here a provider's that has OpenID's document alone",
