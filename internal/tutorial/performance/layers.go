@@ -72,10 +72,6 @@ func (f figures) cost() cost {
 	return cost{f["ns/op"].Median() / 1000, f["allocs/op"].Median(), f["B/op"].Median() / 1024}
 }
 
-func (c cost) minus(other cost) cost {
-	return cost{c.micro - other.micro, c.allocations - other.allocations, c.kilobytes - other.kilobytes}
-}
-
 // layer is a step, with the request that its benchmark sends.
 type layer struct {
 	step, before int    // before is the step that it is compared with; 0 for none
@@ -142,17 +138,18 @@ func serverCost(found map[string]map[string]figures, step int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		whole := fmt.Sprintf("%s takes %s and %s.", strings.ToUpper(l.request[:1])+l.request[1:], pair(now, cost.time), pair(now, cost.objects))
+		whole := fmt.Sprintf("%s takes %s and %s", strings.ToUpper(l.request[:1])+l.request[1:], now[0].time(), now[0].objects())
+		if now[0] != now[1] {
+			whole += fmt.Sprintf(" (in revision 2026-07-28: %s and %s)", now[1].time(), now[1].objects())
+		}
 		if l.before == 0 {
-			return whole, nil
+			return whole + ".", nil
 		}
 		before, err := of(found, l.before)
 		if err != nil {
 			return "", err
 		}
-		added := [2]cost{now[0].minus(before[0]), now[1].minus(before[1])}
-		return fmt.Sprintf("%s That is %s and %s than at step %d%s.", whole, pair(added, cost.moreTime), pair(added, cost.moreObjects),
-			l.before, share(added, now)), nil
+		return fmt.Sprintf("%s. That is %s than at step %d.", whole, now[0].moreObjects(before[0]), l.before), nil
 	}
 	return "", fmt.Errorf("step %d has no benchmark", step)
 }
@@ -174,21 +171,21 @@ func clientCost(found map[string]map[string]figures) (string, error) {
 	if len(with["ns/op"]) == 0 || len(without["ns/op"]) == 0 {
 		return "", fmt.Errorf("%s has no benchmark of %s: run make bench", BenchmarkFile, client)
 	}
-	added := with.cost().minus(without.cost())
-	return fmt.Sprintf("A request of a client that has a token takes %s and %s than without this layer.", added.moreTime(), added.moreObjects()), nil
+	now := with.cost()
+	return fmt.Sprintf("A request of a client that has a token takes %s and %s. That is %s than without this layer.",
+		now.time(), now.objects(), now.moreObjects(without.cost())), nil
 }
 
-func (c cost) time() string        { return fmt.Sprintf("%.1f µs", c.micro) }
-func (c cost) objects() string     { return fmt.Sprintf("%.0f allocations", c.allocations) }
-func (c cost) moreTime() string    { return difference(c.micro, "%.1f µs") }
-func (c cost) moreObjects() string { return difference(c.allocations, "%.0f allocations") }
+func (c cost) time() string    { return fmt.Sprintf("%.0f µs", c.micro) }
+func (c cost) objects() string { return fmt.Sprintf("%.0f allocations", c.allocations) }
 
-// difference is a figure with more or less behind it.
-func difference(x float64, format string) string {
-	if x < 0 {
-		return fmt.Sprintf(format, -x) + " less"
+// moreObjects compares allocations, which are the same in each run. Times aren't:
+// what else the machine does is more than most layers cost.
+func (c cost) moreObjects(before cost) string {
+	if more := c.allocations - before.allocations; more >= 0 {
+		return fmt.Sprintf("%.0f allocations more", more)
 	}
-	return fmt.Sprintf(format, x) + " more"
+	return fmt.Sprintf("%.0f allocations less", before.allocations-c.allocations)
 }
 
 // pair shows a figure of both revisions, that of the newer one in brackets where it
@@ -200,16 +197,6 @@ func pair(costs [2]cost, show func(cost) string) string {
 	return show(costs[0]) + " (" + show(costs[1]) + ")"
 }
 
-// share says which part of a whole something is, in both revisions; nothing where
-// it isn't a part.
-func share(part, whole [2]cost) string {
-	if part[0].micro < 0 || part[1].micro < 0 {
-		return ""
-	}
-	percent := func(i int) string { return fmt.Sprintf("%.0f %%", 100*part[i].micro/whole[i].micro) }
-	return fmt.Sprintf(", %s (%s) of the time", percent(0), percent(1))
-}
-
 // layerTable shows every step's cost in a row.
 func layerTable(root string) (string, error) {
 	found, err := readBenchmarks(root)
@@ -217,7 +204,7 @@ func layerTable(root string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("| step | request | time | allocations | memory | this layer's time | its allocations |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| step | request | time | allocations | memory | this layer's allocations |\n|---|---|---|---|---|---|\n")
 	for _, l := range layers {
 		now, err := of(found, l.step)
 		if err != nil {
@@ -227,16 +214,18 @@ func layerTable(root string) (string, error) {
 			pair(now, func(c cost) string { return fmt.Sprintf("%.0f", c.allocations) }),
 			pair(now, func(c cost) string { return fmt.Sprintf("%.0f kB", c.kilobytes) }))
 		if l.before == 0 {
-			b.WriteString(" | |\n")
+			b.WriteString(" |\n")
 			continue
 		}
 		before, err := of(found, l.before)
 		if err != nil {
 			return "", err
 		}
-		added := [2]cost{now[0].minus(before[0]), now[1].minus(before[1])}
-		fmt.Fprintf(&b, " %s | %s |\n", pair(added, func(c cost) string { return fmt.Sprintf("%+.1f µs", c.micro) }),
-			pair(added, func(c cost) string { return fmt.Sprintf("%+.0f", c.allocations) }))
+		added := [2]cost{}
+		for i := range added {
+			added[i].allocations = now[i].allocations - before[i].allocations
+		}
+		fmt.Fprintf(&b, " %s |\n", pair(added, func(c cost) string { return fmt.Sprintf("%+.0f", c.allocations) }))
 	}
 	return b.String(), nil
 }

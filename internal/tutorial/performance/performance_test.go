@@ -109,7 +109,7 @@ pkg: mcp-auth-step-by-step/cmd/step8
 BenchmarkEcho/2025-11-25 	 100	 120000 ns/op	 4096 B/op	 50 allocs/op
 BenchmarkEcho/2026-07-28 	 100	 40000 ns/op	 4096 B/op	 10 allocs/op
 pkg: mcp-auth-step-by-step/cmd/step10
-BenchmarkEcho/2025-11-25 	 100	 160000 ns/op	 4096 B/op	 50 allocs/op
+BenchmarkEcho/2025-11-25 	 100	 160000 ns/op	 4096 B/op	 45 allocs/op
 BenchmarkEcho/2026-07-28 	 100	 80000 ns/op	 4096 B/op	 20 allocs/op
 pkg: mcp-auth-step-by-step/internal/mcpclient/mcpauth
 BenchmarkRequest/without 	 100	 1000 ns/op	 1 B/op	 10 allocs/op
@@ -121,11 +121,11 @@ BenchmarkRequest/with 	 100	 3500 ns/op	 1 B/op	 15 allocs/op
 func TestCost(t *testing.T) {
 	root := folder(t, printed, nil)
 	for step, want := range map[int]string{
-		8: "A call of `echo` takes 120.0 µs (40.0 µs) and 50 allocations (10 allocations). " +
-			"That is 30.0 µs more (10.0 µs less) and 30 allocations more (10 allocations less) than at step 7.",
-		10: "A call of `echo` takes 160.0 µs (80.0 µs) and 50 allocations (20 allocations). " +
-			"That is 40.0 µs more and 0 allocations more (10 allocations more) than at step 8, 25 % (50 %) of the time.",
-		11: "A request of a client that has a token takes 1.5 µs more and 5 allocations more than without this layer.",
+		8: "A call of `echo` takes 120 µs and 50 allocations (in revision 2026-07-28: 40 µs and 10 allocations). " +
+			"That is 30 allocations more than at step 7.",
+		10: "A call of `echo` takes 160 µs and 45 allocations (in revision 2026-07-28: 80 µs and 20 allocations). " +
+			"That is 5 allocations less than at step 8.",
+		11: "A request of a client that has a token takes 4 µs and 15 allocations. That is 5 allocations more than without this layer.",
 	} {
 		got, err := Cost(root, step, "More.")
 		if want = "**What does this step cost?** " + want + " More.\n"; err != nil || got != want {
