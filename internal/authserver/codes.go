@@ -38,9 +38,9 @@ func (g *grants) issueCode(ask authorization, who session, remember bool) (strin
 }
 
 // exchangeCode exchanges a code for tokens (OAuth 2.1, section 4.1.3). Any
-// attempt uses the code up, also one that fails: then it had leaked, or somebody
-// guesses. If a code is used twice, one of the two is a thief, so all tokens
-// from it are revoked.
+// attempt with a verifier of the right form uses the code up, also one that
+// fails: then it had leaked, or somebody guesses. If a code is used twice, one of
+// the two is a thief, so all tokens from it are revoked.
 func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 	code, verifier, redirect := form.Get("code"), form.Get("code_verifier"), form.Get("redirect_uri")
 	switch {

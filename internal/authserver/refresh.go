@@ -49,8 +49,8 @@ func (g *grants) refresh(c *client, form url.Values) (*issue, error) {
 }
 
 // findFamily returns the family of a good refresh token. A refresh token
-// presented twice has leaked, and so has one that another client presents: then
-// the whole family goes (RFC 9700, section 4.14.2).
+// presented twice has leaked, and so has one that another client presents: with
+// any error, refresh deletes the whole family (RFC 9700, section 4.14.2).
 func (g *grants) findFamily(tx store.Tx, c *client, token string) (key string, found family, err error) {
 	key, now := familyOf(token), g.now()
 	found, ok := g.families.get(tx, key, now)

@@ -43,7 +43,7 @@ type Challenge struct {
 // their principal in the context. It reads nothing but the Authorization
 // header: a token in the query, the body or a cookie is not looked at.
 //
-// It answers 401 without an error code when no token was sent, 401
+// It answers 401 without an error code in the challenge when no token was sent, 401
 // invalid_token when one was and is no good, whatever the reason, and 400
 // invalid_request when two were sent (RFC 6750, section 3.1).
 func Require(verifier Verifier, challenge Challenge, next http.Handler) http.Handler {

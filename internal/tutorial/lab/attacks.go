@@ -92,7 +92,7 @@ var Attacks = []Attack{
 		Step: 6, Name: "flaw-key-url", Fault: "key-from-token", Era: matrix.Legacy,
 		Title: "A token that brings its own key",
 		Why: "The header of the token names a URL (jku), and the naive server fetches the key there. " +
-			"It is a site of the attacker, with the attacker's key.",
+			"It is a site of the attacker, with the attacker's key: `naive` serves it too, at port 9666.",
 		Stops: "The step finds keys by kid in the issuer's key set, and reads nothing else of the header (RFC 8725, section 3.10).",
 		Gets:  ran(),
 	},
@@ -115,7 +115,7 @@ var Attacks = []Attack{
 	{
 		Step: 8, Name: "scope-prefix", Fault: "scope-substring", Era: matrix.Legacy,
 		Title: "A scope that contains the right one",
-		Why:   "The naive server looks for the text mcp:tools in the scope claim, and finds it in not-mcp:tools.",
+		Why:   "The naive server would stop a client that has mcp:read alone. But it looks for the text mcp:tools, and finds it in not-mcp:tools, a scope of another service of this issuer.",
 		Stops: "The step splits the claim at blanks and compares whole scopes (RFC 6749, section 3.3).",
 		Gets:  ran(),
 	},
@@ -131,7 +131,7 @@ var Attacks = []Attack{
 		Step: 10, Name: "provider-id-token-typed", Fault: "no-token-type", Era: matrix.Legacy,
 		Title: "An ID token as an access token",
 		Why: "A provider signs several kinds of tokens with one key. The naive server checks the signature and takes each of them. " +
-			"Even the type in the header is at+jwt here, as step 6 wants it.",
+			"The header even says at+jwt here, as step 6 wants it, so that another check has to stop it.",
 		Stops: "The step also reads the provider's own claim for the kind of a token: typ, which says ID (RFC 8725, sections 3.11 and 3.12).",
 		Gets:  ran(),
 	},
@@ -160,12 +160,12 @@ var Attacks = []Attack{
 		"The user follows a link to the authorization server. It names an honest client, and the attacker's address for the answer.",
 		"Step 9 sends answers to registered addresses alone (RFC 9700, section 2.1)."),
 	hostile("impostor", "no-resource-check", "An MCP server that says it is another",
-		"The metadata of the attacker's server name the honest server. The naive client gets a token for that one, and sends it to the attacker.",
+		"The metadata of the attacker's server names the honest server. The naive client gets a token for that one, and sends it to the attacker.",
 		"Step 11 compares the resource in the metadata with the URL that it called (RFC 9728, section 3.3).",
 		"Now the attacker has a token of alice that is good at http://localhost:9001", "describes"),
 	hostile("mixup", "no-iss-check", "An answer of another authorization server (mix-up)",
 		"The attacker's authorization server sends the user to the honest one. The code is the honest one's, and the naive client sends it to the attacker.",
-		"Step 11 wants iss in the answer to be the issuer that it asked. That issuer promises iss, and the answer has none (RFC 9207, section 2.4).",
+		"Step 11 wants iss in the answer to be the issuer that it asked. The attacker's issuer had to promise iss, or the client would not have gone to another origin; the answer has none (RFC 9207, section 2.4).",
 		"The code goes to http://localhost:9666/mixup/token", "iss"),
 }
 

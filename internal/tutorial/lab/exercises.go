@@ -401,7 +401,7 @@ var Exercises = []Exercise{
 		Folder: "internal/mcpclient/mcpauth", Line: "fetcher.discoverResource: if err != nil #2",
 		Which: ", the one below `bind` in `discoverResource`",
 		Trials: []Trial{
-			{What: "a server whose metadata name another server", Server: "impostor", Says: "Now the attacker has a token of alice"},
+			{What: "a server whose metadata names another server", Server: "impostor", Says: "Now the attacker has a token of alice"},
 		},
 		Choices: []string{
 			"whether the metadata are about the server that was called", "whether the authorization server supports PKCE", "whether the user consented",

@@ -123,7 +123,7 @@ func NaivePlace(step int) string {
 	case step == 11:
 		return "Its attacker's servers listen on port 9666, and the honest ones that they abuse on 9001 and 8081."
 	}
-	return "It listens on port 9001 and takes the tokens of the step beside it; stop the one that runs with `-open`."
+	return "It listens on port 9001 and trusts the keys of the step beside it; stop the one that runs with `-open`."
 }
 
 // StepPrograms are the programs that the attacks of a step need beside it, each in a

@@ -83,7 +83,7 @@ var Questions = []Question{
 		"Each refresh token is good once. The second use shows that it has leaked, so the server revokes the whole family, and the user has to log in again."},
 
 	{10, "What does the MCP server of step 10 have to be told about its provider, and what does it find out by itself?",
-		"It is told the issuer's URL. It reads the provider's metadata, which must name exactly this issuer, and finds the keys there."},
+		"It is told the issuer's URL, and by the dialect how its tokens are written. It reads the provider's metadata, which must name exactly this issuer, and finds the keys there."},
 	{10, "A provider signs an ID token and an access token with the same key. How does the server tell them apart?",
 		"By the type in the header (`at+jwt`), or where the provider writes `JWT` everywhere, by what the claims say about the kind of token. " +
 			"Key and signature are the same in both."},
