@@ -19,7 +19,7 @@ import (
 // List registers the tools and prompts. Using one is answered with the error
 // notYet.
 func List(s *mcpendpoint.Server, notYet string) {
-	// Lists don't change while the server runs, and no stream could say so.
+	// Lists don't change while the server runs, so it promises no news of them.
 	server.WithToolCapabilities(false)(s.MCPServer)
 	server.WithPromptCapabilities(false)(s.MCPServer)
 	err := errors.New(notYet)

@@ -21,9 +21,12 @@ var Attacks = []Attack{
 		Step: 1, Name: "origin-prefix", Fault: "origin-prefix",
 		Title: "A page whose name begins like yours",
 		Why: "The naive server compares the beginning of the Origin with `http://localhost`, and anybody can register a name that begins so. " +
+			"It lets such a page in and says so in `Access-Control-Allow-Origin`, so the browser shows the page the answer. " +
 			"The health report is harmless. With a tool in its place, the page could use the tool and read the result.",
 		Stops: "The step parses the Origin and compares scheme, host and port (RFC 6454, section 4).",
-		Gets:  gets(`"status":"healthy"`, "the page gets its answer"),
+		Gets: matrix.Want{
+			Status: 200, Has: []string{`"status":"healthy"`, "Access-Control-Allow-Origin: http://localhost.evil.com"}, Note: "the page gets its answer",
+		},
 	},
 	{
 		Step: 1, Name: "host-rebound-same-origin", Fault: "no-host-check", Era: matrix.Legacy,
@@ -46,7 +49,7 @@ var Attacks = []Attack{
 		Step: 2, Name: "type-text", Fault: "any-content-type",
 		Title: "A body that any page may send",
 		Why: "Before a page sends application/json to another site, the browser asks that site for permission (a preflight). For text/plain it doesn't ask. " +
-			"The naive server doesn't look at the type, so any page can send it messages.",
+			"The naive server doesn't look at the type. So a page whose Origin it lets in, as in the first attack of step 1, can call its tools.",
 		Stops: "The step takes application/json alone, for which a browser asks first (Fetch, \"CORS-safelisted request-header\").",
 		Gets:  gets(`"result":{}`, "the message is read"),
 	},

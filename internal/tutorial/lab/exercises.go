@@ -14,6 +14,8 @@ type Exercise struct {
 	Folder, Line string
 	// Which is Markdown that says which line it is, where the file has several that read so.
 	Which string
+	// Ask is asked in place of "What gets in?", where nothing gets in.
+	Ask string
 	// Task is what to build, where there is no recipe.
 	Task string
 	// Trials are what gets in without the line; or what must be so once the task is
@@ -54,8 +56,8 @@ var Exercises = []Exercise{
 		ID: "1.1", Step: 1, Title: "The page next door",
 		Folder: "internal/mcpserver/originguard", Line: "Protect: if len(given) > 1 || len(given) == 1 && !cors.Allowed(origins, given[0])",
 		Trials: []Trial{
-			{What: "a page of http://localhost.evil.com reads the health report", Row: "origin-prefix", Want: gets("healthy", "")},
-			{What: "a page of http://evil.com reads it", Row: "origin-evil", Want: gets("healthy", "")},
+			{What: "a page of http://localhost.evil.com asks for the health report", Row: "origin-prefix", Want: gets("healthy", "")},
+			{What: "a page of http://evil.com asks for it", Row: "origin-evil", Want: gets("healthy", "")},
 		},
 		Choices: []string{"by which name the server was called", "from which page the request comes", "whether the caller has a token"}, Right: 1,
 		Explain: "The browser writes the page's scheme, host and port into Origin, and no page can change that. Without the check every page is let in.",
@@ -105,7 +107,7 @@ var Exercises = []Exercise{
 	},
 	{
 		ID: "2.3", Step: 2, Title: "A second address",
-		Task: "The endpoint also answers at `/v2/mcp`, with the same checks. GET is answered there as at `/mcp`.",
+		Task: "The endpoint also answers at `/v2/mcp`, with the same checks. `GET` is refused there with 405, as at `/mcp`.",
 		Trials: []Trial{
 			{What: "ping at /v2/mcp", Request: message("/v2/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping"}`), Want: gets(`"result":{}`, "")},
 			{
@@ -120,6 +122,7 @@ var Exercises = []Exercise{
 	{
 		ID: "3.1", Step: 3, Title: "A server that says nothing of its tools",
 		Folder: "internal/mcpserver/features", Line: "List: server.WithToolCapabilities(false)(s.MCPServer)",
+		Ask: "What does the server promise now?",
 		Trials: []Trial{
 			{
 				What: "the server introduces itself", Row: "told-capabilities", Era: matrix.Legacy,
@@ -182,6 +185,7 @@ var Exercises = []Exercise{
 	{
 		ID: "5.1", Step: 5, Title: "A key that nobody can read",
 		Folder: "cmd/step5", Line: `newHandler: mux.Handle("GET /.well-known/jwks.json", jwks.Handler(keySet))`,
+		Ask: "What can others no longer do?",
 		Trials: []Trial{
 			{What: "somebody asks for the public key", Row: "jwks", Want: matrix.Want{Status: 404}},
 		},

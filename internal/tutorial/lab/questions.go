@@ -29,7 +29,7 @@ var Questions = []Question{
 
 	{3, "Who reads the description of a tool, and what follows from that for who may write it?",
 		"Models read it, nearly as an instruction, and clients show it to users. Whoever writes descriptions can mislead the model. " +
-			"So they belong into reviewed code, and not where others can change them."},
+			"So they belong in reviewed code, and not where others can change them."},
 	{3, "A server says `readOnlyHint: true`. What may a client conclude?",
 		"That the server says so, and nothing else. It is a hint for the user. A server can lie, so no decision about safety may depend on it."},
 	{3, "At step 3, `tools/list` works and `tools/call` doesn't. What does a caller get, and is that a fault of the caller?",

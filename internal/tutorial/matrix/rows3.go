@@ -7,9 +7,9 @@ func rowsOfStep3() []Row {
 			ID: "told-capabilities", Title: "server information: capabilities",
 			Request: Request{Call: introduce, Token: alice},
 			Want: absentUntil(2,
-				Want{Status: 200, Has: []string{`"capabilities":{}`}},
+				Want{Status: 200, Has: []string{`"capabilities":{}`}, Note: "none"},
 				Want{
-					From: 3, Status: 200, Has: []string{`"capabilities":{"prompts":{},"tools":{}}`},
+					From: 3, Status: 200, Has: []string{`"capabilities":{"prompts":{},"tools":{}}`}, Note: "tools and prompts",
 				}),
 		},
 		{

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"html"
@@ -242,8 +243,8 @@ func (w *Writer) exercises(page string, step int) (string, error) {
 	for _, e := range lab.ExercisesOf(step) {
 		fmt.Fprintf(&b, "- **%s %s** ", e.ID, e.Title)
 		if line, ok := lines[e.ID]; ok {
-			fmt.Fprintf(&b, "Take out, in [%s](%s): <code>%s. What gets in? Try %s.\n",
-				path.Base(line.File), link(page, line.File), html.EscapeString(line.Text)+"</code>"+e.Which, triedBy(page, e))
+			fmt.Fprintf(&b, "Take out, in [%s](%s): <code>%s. %s Try %s.\n", path.Base(line.File), link(page, line.File),
+				html.EscapeString(line.Text)+"</code>"+e.Which, cmp.Or(e.Ask, "What gets in?"), triedBy(page, e))
 		} else {
 			fmt.Fprintf(&b, "Without a recipe: %s `go run ./cmd/exercise %s` says what is missing.\n", e.Task, e.ID)
 		}
