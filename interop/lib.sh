@@ -71,14 +71,14 @@ token() {
 # client ARGUMENT... runs Node.js with nothing of the caller's (login, settings,
 # proxy, browser) and nothing of an earlier run, such as metadata that it kept.
 # The variables here are for the runner to set.
-TOKEN='' BROWSER=true LOGIN='' MCP_AUTO_OPEN_ENABLED=false
+TOKEN='' BROWSER=true LOGIN='' MCP_AUTO_OPEN_ENABLED=false patience=300 # seconds
 client() {
   local home
   home=$(mktemp -d "$work/home.XXXXXX")
   env -i PATH="$PATH" HOME="$home" NO_COLOR=1 TOKEN="$TOKEN" \
     BROWSER="$BROWSER" LOGIN="$LOGIN" MCP_AUTO_OPEN_ENABLED="$MCP_AUTO_OPEN_ENABLED" \
     MCP_STORAGE_DIR="$home" MCP_INSPECTOR_SECRET_STORE=memory \
-    timeout --foreground 300 interop/node_modules/.bin/node "$@" </dev/null
+    timeout --foreground "$patience" interop/node_modules/.bin/node "$@" </dev/null
 }
 
 # summary ROLE REVISION SCENARIOS PASSED FAILED EMPTY EXCEPTED notes a line of the
