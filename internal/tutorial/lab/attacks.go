@@ -87,7 +87,9 @@ var Attacks = []Attack{
 	{
 		Step: 6, Name: "flaw-id-token", Fault: "no-token-type", Era: matrix.Legacy,
 		Title: "An ID token instead of an access token",
-		Why:   "An ID token has the same issuer, the same key and the same form. It tells a client who its user is, and allows nothing.",
+		Why: "An ID token has the same issuer and key. It tells a client who its user is, and allows nothing. " +
+			"Its aud is that client (OpenID Connect Core, section 2), so the audience check stops most of them. " +
+			"This one has this server in aud, so that only the type can stop it.",
 		Stops: "The step takes the type at+jwt alone (RFC 9068, section 4; RFC 8725, section 3.11).",
 		Gets:  ran(),
 	},
@@ -109,9 +111,9 @@ var Attacks = []Attack{
 	{
 		Step: 7, Name: "metadata-host", Fault: "metadata-from-host",
 		Title: "A foreign name in the metadata",
-		Why: "The naive server writes the Host header into its metadata. A cache that keeps this answer gives it to the next client. " +
-			"A client that compares resource with the URL that it called stops there, so nobody can use the server. " +
-			"A client that doesn't compare asks for a token for evil.com.",
+		Why: "The naive server writes the name that the request states into its metadata. " +
+			"A cache that looks at the path alone gives this answer to the next client. " +
+			"With X-Forwarded-Host in the place of Host, others do that, too.",
 		Stops: "At the step all stated URLs come from the configuration, and a foreign Host is refused (RFC 9728, sections 3.3 and 7.3).",
 		Gets:  gets("http://evil.com/mcp", "the attacker's name"),
 	},
@@ -126,7 +128,7 @@ var Attacks = []Attack{
 		Step: 8, Name: "audit-by-name", Fault: "admin-by-name", Era: matrix.Legacy,
 		Title: "A user with the right name",
 		Why: "The naive server takes whoever is called admin for an administrator. At many providers users choose their own names. " +
-			"The token of this command has that name, and the role user alone.",
+			"The token of this command has that name, and the role user alone. (The naive server keeps no log: its audit only lists this call.)",
 		Stops: "The step reads roles, which the issuer gives, and no names (RFC 9068, section 2.2.3.1).",
 		Gets:  gets(`"decisions"`, "the hidden tool runs"),
 	},
@@ -134,7 +136,7 @@ var Attacks = []Attack{
 		Step: 10, Name: "provider-id-token-typed", Fault: "no-token-type", Era: matrix.Legacy,
 		Title: "An ID token as an access token",
 		Why: "A provider signs several kinds of tokens with one key. The naive server checks the signature and takes each of them. " +
-			"The header even says at+jwt here, as step 6 wants it, so that another check has to stop it.",
+			"Header and aud are those of an access token here, so that another check has to stop it; real ID tokens have their client in aud.",
 		Stops: "The step also reads the provider's own claim for the kind of a token: typ, which says ID (RFC 8725, sections 3.11 and 3.12).",
 		Gets:  ran(),
 	},

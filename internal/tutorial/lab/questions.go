@@ -62,8 +62,8 @@ var Questions = []Question{
 	{7, "A client knows one URL, and gets a 401. By which two documents does it find out where to get a token?",
 		"The challenge names the server's own document (RFC 9728), which says who issues tokens for it. " +
 			"The issuer's document (RFC 8414) says how to get one there."},
-	{7, "Why may no URL in these documents come from the `Host` header?",
-		"The sender of a request chooses that header. If a cache keeps the answer, the next client reads the attacker's URLs. It stops, or it goes there."},
+	{7, "Why may no URL in these documents come from `Host` or `X-Forwarded-Host`?",
+		"The sender of a request chooses these headers. A cache whose key lacks the header gives the answer to the next client. It stops, or it goes there."},
 	{7, "A client reads metadata whose `resource` is not the URL that it called. What should it do, and why?",
 		"Stop. Otherwise it would get a token for one server and send it to another, and that other server would collect tokens."},
 
