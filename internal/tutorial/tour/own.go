@@ -100,11 +100,11 @@ func (s *Server) document(name string) (Content, error) {
 // languages are the files that the tour shows, with the language of each.
 var languages = map[string]string{
 	".go": "go", ".md": "markdown", ".sh": "bash", ".html": "html", ".mjs": "javascript", ".json": "json", ".css": "css", ".yaml": "yaml",
-	".txt": "", ".env": "", ".mod": "",
+	".txt": "", ".env": "", ".mod": "", ".cfg": "",
 }
 
 // folders are those whose files the tour shows. keys/ is not among them.
-var folders = regexp.MustCompile(`^(cmd|docs|internal|interop|scripts|examples|providers|keycloak|agentgateway)(/|$)`)
+var folders = regexp.MustCompile(`^(cmd|docs|internal|interop|scripts|examples|providers|keycloak|agentgateway|bench|container)(/|$)`)
 
 // shown tells whether the tour shows a file or folder of the repository.
 func shown(path string) bool {

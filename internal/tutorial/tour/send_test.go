@@ -3,9 +3,13 @@ package tour
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
@@ -138,6 +142,31 @@ func TestT12_SourcesThatAreShown(t *testing.T) {
 	} {
 		if shown(path) != want {
 			t.Errorf("%s: %v", path, shown(path))
+		}
+	}
+}
+
+// What the pages link to in the repository can be seen in the tour.
+func TestLinkedFilesAreShown(t *testing.T) {
+	t.Parallel()
+	root, err := manifest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := regexp.MustCompile(`\]\(\.\./([^)#]+)`)
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(pages) < 20 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range up.FindAllStringSubmatch(string(text), -1) {
+			if path := strings.TrimSuffix(link[1], "/"); !strings.HasPrefix(path, ".") && !shown(path) {
+				t.Errorf("%s links to %s, which the tour doesn't show", filepath.Base(page), path)
+			}
 		}
 	}
 }
