@@ -100,15 +100,15 @@ func (s *Server) document(name string) (Content, error) {
 // languages are the files that the tour shows, with the language of each.
 var languages = map[string]string{
 	".go": "go", ".md": "markdown", ".sh": "bash", ".html": "html", ".mjs": "javascript", ".json": "json", ".css": "css", ".yaml": "yaml",
-	".txt": "", ".env": "", ".mod": "", ".cfg": "",
+	".yml": "yaml", ".txt": "", ".env": "", ".mod": "", ".cfg": "",
 }
 
 // folders are those whose files the tour shows. keys/ is not among them.
-var folders = regexp.MustCompile(`^(cmd|docs|internal|interop|scripts|examples|providers|keycloak|agentgateway|bench|container)(/|$)`)
+var folders = regexp.MustCompile(`^(cmd|docs|internal|interop|scripts|examples|providers|keycloak|agentgateway|bench|container|\.github)(/|$)`)
 
 // shown tells whether the tour shows a file or folder of the repository.
 func shown(path string) bool {
-	if !fs.ValidPath(path) || strings.Contains(path, "/.") || strings.HasPrefix(path, ".") {
+	if !fs.ValidPath(path) || strings.Contains(path, "/.") || strings.HasPrefix(path, ".") && !strings.HasPrefix(path, ".github/") {
 		return false
 	}
 	_, known := languages[filepath.Ext(path)]
