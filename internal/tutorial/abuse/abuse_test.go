@@ -48,7 +48,7 @@ func build(t *testing.T, flags ...string) (root string, p Programs) {
 // Each flood, at full speed of one core. It fails where an honest request is
 // lost, where the flood gets what it must not get, and for memory; never for time.
 func TestFloods(t *testing.T) {
-	long, short := 8*time.Second, form(t)
+	long, short := 5*time.Second, form(t)
 	if short {
 		long = time.Second
 	}
