@@ -51,7 +51,7 @@ mutation:
 	MUTATION=$${MUTATION:-all} $(GO) test ./internal/tutorial/mutation -count=1 -v -timeout 3h
 
 ## abuse: every flood of docs/limits.md against real servers, recorded for the page; run make docs after it.
-##   It takes six minutes, and with ABUSE=short one
+##   It takes six minutes, and with ABUSE=short three
 abuse:
 	ABUSE=$${ABUSE:-all} $(GO) test ./internal/tutorial/abuse -count=1 -v -timeout 30m
 
