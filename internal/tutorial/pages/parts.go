@@ -339,5 +339,5 @@ func differenceTable() string {
 }
 
 func cell(text string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "@", "&#64;").Replace(text)
+	return strings.NewReplacer("|", `\|`, "\n", " ", "__", `\_\_`, "<", "&lt;", "@", "&#64;").Replace(text)
 }
