@@ -40,7 +40,7 @@ scripts: tools
 docs:
 	$(GO) test ./internal/tutorial/pictures ./internal/tutorial/pages -run 'AreUpToDate$$' -update
 
-## fuzz: every fuzz target, some ten seconds each
+## fuzz: every fuzz target, some ten seconds each, and with FUZZ=short a quarter of it
 fuzz:
 	bash scripts/fuzz.sh
 
