@@ -51,18 +51,12 @@ type session struct {
 
 func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("exercise", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // after a mistake, it would print all flags
 	path := flags.String("progress", "", "`file` that keeps what is solved (default in your configuration folder)")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(out, lesson.Of(source), "\nFlags:\n")
-		flags.SetOutput(out)
-		flags.PrintDefaults()
+	err := lesson.Parse(flags, args, source, out)
+	if err != nil {
 		return err
-	case err != nil:
-		return fmt.Errorf("%w; see exercise -h", err)
-	case flags.NArg() > 2:
+	}
+	if flags.NArg() > 2 {
 		return fmt.Errorf("unexpected argument %q; want the number of an exercise, and perhaps an answer", flags.Arg(2))
 	}
 	s := &session{in: bufio.NewReader(in), out: out}

@@ -41,22 +41,16 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o := naive.Options{Log: stderr}
 	flags := flag.NewFlagSet("naive", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // after a mistake, it would print all flags
 	flags.StringVar(&o.Server, "addr", naive.ServerAddr, "`address` of the MCP server, on loopback; port 0 takes a free one")
 	flags.StringVar(&o.AuthorizationServer, "auth-addr", naive.AuthorizationServerAddr, "`address` of the authorization server")
 	flags.StringVar(&o.Attacker, "attacker-addr", naive.AttackerAddr, "`address` of the attacker's site")
 	flags.StringVar(&o.KeySets, "key-sets", naive.KeySets, "`URLs` of key sets on loopback whose tokens are taken, with blanks between")
 	flags.BoolVar(&o.Open, "open", false, "ask for no token: everybody is a guest")
 	lifetime := flags.Duration("for", naive.Lifetime, "`time` after which it ends by itself, at most 1h")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stderr, lesson.Of(source), "\nFlags:\n")
-		flags.SetOutput(stderr)
-		flags.PrintDefaults()
+	if err := lesson.Parse(flags, args, source, stderr); err != nil {
 		return err
-	case err != nil:
-		return fmt.Errorf("%w; see naive -h", err)
+	}
+	switch {
 	case flags.NArg() == 2 && flags.Arg(0) == "client":
 		return naive.Call(ctx, flags.Arg(1), stdout)
 	case flags.NArg() > 0:

@@ -53,19 +53,12 @@ func main() {
 
 func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("tour", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // after a mistake, it would print all flags
 	addr := flags.String("addr", tour.DefaultAddr, "`address` to listen on, an IP address of loopback; port 0 takes a free one")
 	browser := flags.Bool("browser", true, "open the browser; -browser=false only prints the start link")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(out, lesson.Of(source), "\nFlags:\n")
-		flags.SetOutput(out)
-		flags.PrintDefaults()
+	if err := lesson.Parse(flags, args, source, out); err != nil {
 		return err
-	case err != nil:
-		return fmt.Errorf("%w; see tour -h", err)
-	case flags.NArg() > 0:
+	}
+	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q; want flags alone, see tour -h", flags.Arg(0))
 	}
 	root, err := manifest.Root()

@@ -61,7 +61,7 @@ func (h *handler) carryOut(r *http.Request) (tour.Content, error) {
 	if name := r.FormValue("attack"); name != "all" {
 		attack, err := Find(step, name)
 		if err != nil {
-			return tour.Content{}, &tour.Problem{Status: http.StatusNotFound, Text: "The form names an attack that isn't there: " + err.Error() + "."}
+			return tour.Content{}, tour.Problemf(http.StatusNotFound, "The form names an attack that isn't there: %s.", err)
 		}
 		chosen = []lab.Attack{attack}
 	}
