@@ -146,3 +146,17 @@ func TestCurlCanBePasted(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// A variable that is set twice has its own value again afterwards.
+func TestEnvironmentIsRestored(t *testing.T) {
+	t.Setenv("MATRIX_TEST", "own")
+	restore := setEnv([]string{"MATRIX_TEST=first", "MATRIX_TEST=second", "MATRIX_TEST_NEW=first", "MATRIX_TEST_NEW=second"})
+	if got := os.Getenv("MATRIX_TEST"); got != "second" {
+		t.Errorf("%q, want the last value", got)
+	}
+	restore()
+	_, left := os.LookupEnv("MATRIX_TEST_NEW")
+	if got := os.Getenv("MATRIX_TEST"); got != "own" || left {
+		t.Errorf("%q, and the new variable is left: %v", got, left)
+	}
+}

@@ -245,7 +245,8 @@ func setEnv(variables []string) (restore func()) {
 		})
 	}
 	return func() {
-		for _, u := range undo {
+		// The last first: a variable that is set twice has its first value again.
+		for _, u := range slices.Backward(undo) {
 			u()
 		}
 	}

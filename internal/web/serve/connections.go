@@ -23,6 +23,7 @@ import (
 // nothing, or slowly.
 type connections struct {
 	*net.TCPListener
+	limits Limits
 
 	mu     sync.Mutex
 	ledger *quota.Ledger
@@ -43,7 +44,7 @@ func limitConnections(l net.Listener, limits Limits) net.Listener {
 		return l
 	}
 	return &connections{
-		TCPListener: tcp, open: map[string]*connection{}, recent: map[string]int{},
+		TCPListener: tcp, limits: limits, open: map[string]*connection{}, recent: map[string]int{},
 		ledger: quota.New(limits.ConnectionsPerAddress, limits.Connections),
 		bodies: quota.New(limits.BodiesPerAddress/BodyBlock, limits.Bodies/BodyBlock),
 	}
@@ -80,9 +81,6 @@ func (c *connections) Accept() (net.Conn, error) {
 }
 
 const (
-	perSecond    = 500  // connections of one address that are accepted in a second
-	allPerSecond = 1000 // those of all addresses, beyond which only known ones may open more
-
 	knownFor       = 10 * time.Minute // at least
 	knownAddresses = 10_000
 )
@@ -95,11 +93,11 @@ func (c *connections) mayOpen(address string, now time.Time) bool {
 		c.second, c.all = now, 0
 		clear(c.recent)
 	}
-	if c.recent[address]++; c.recent[address] > perSecond {
+	if c.recent[address]++; c.limits.OpenedPerAddress > 0 && c.recent[address] > c.limits.OpenedPerAddress {
 		return false // and it doesn't count against the others
 	}
 	c.all++
-	return c.all <= allPerSecond || c.known[address] || c.knew[address]
+	return c.limits.Opened == 0 || c.all <= c.limits.Opened || c.known[address] || c.knew[address]
 }
 
 // remember makes an address known.

@@ -271,8 +271,8 @@ func TestWD7_NewConnectionsAreBoundedByAddress(t *testing.T) {
 	count := func(caller string) bool {
 		return c.count(&connection{TCPConn: &net.TCPConn{}, of: c, caller: caller, end: func() {}})
 	}
-	for i := range perSecond + 10 {
-		if got := count("flood"); got != (i < perSecond) {
+	for i := range DefaultLimits.OpenedPerAddress + 10 {
+		if got := count("flood"); got != (i < DefaultLimits.OpenedPerAddress) {
 			t.Fatalf("connection %d: %v", i, got)
 		}
 	}
@@ -287,8 +287,8 @@ func TestWD7_NewConnectionsAreBoundedByAddress(t *testing.T) {
 // WD7: what one address opens beyond its own limit takes nothing from the others.
 func TestWD7_OneAddressRefusesNoOther(t *testing.T) {
 	t.Parallel()
-	c, now := &connections{recent: map[string]int{}}, time.Now()
-	for range 3 * allPerSecond {
+	c, now := limitConnections(&net.TCPListener{}, DefaultLimits).(*connections), time.Now()
+	for range 3 * DefaultLimits.Opened {
 		c.mayOpen("flood", now)
 	}
 	if !c.mayOpen("new", now) {
@@ -302,8 +302,8 @@ func TestWD7_KnownAddressesOpenConnectionsFirst(t *testing.T) {
 	c := limitConnections(&net.TCPListener{}, DefaultLimits).(*connections)
 	now := time.Unix(1_800_000_000, 0)
 	c.remember("known", now)
-	for i := range 2 * allPerSecond {
-		if got := c.mayOpen(strconv.Itoa(i), now); got != (i < allPerSecond) {
+	for i := range 2 * DefaultLimits.Opened {
+		if got := c.mayOpen(strconv.Itoa(i), now); got != (i < DefaultLimits.Opened) {
 			t.Fatalf("connection %d: %v", i, got)
 		}
 	}

@@ -33,6 +33,10 @@ type Limits struct {
 
 	// Connections that are open at a time, and those of them from one address.
 	Connections, ConnectionsPerAddress int
+	// Connections that are opened in a second: beyond Opened only by addresses that
+	// had an answer lately, by none beyond OpenedPerAddress. They hold where
+	// Connections is set.
+	Opened, OpenedPerAddress int
 	// Bytes of bodies that are in memory at a time, and those of them from one
 	// address, without the first [BodyBlock] of each body. They hold where
 	// Connections is set.
@@ -50,6 +54,8 @@ var DefaultLimits = Limits{
 
 	Connections:           384,
 	ConnectionsPerAddress: 128,
+	Opened:                1000,
+	OpenedPerAddress:      500,
 	Bodies:                1536 << 10,
 	BodiesPerAddress:      1 << 20,
 }

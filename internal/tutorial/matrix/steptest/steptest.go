@@ -75,6 +75,8 @@ func start(t testing.TB, build serve.Builder, log slog.Handler) *matrix.Target {
 		}
 	}
 	options := matrix.Options{Keys: dir, Limits: serve.DefaultLimits, Log: slog.New(log)}
+	// Each request of the table opens a connection, as fast as the machine can.
+	options.Limits.Opened, options.Limits.OpenedPerAddress = 0, 0
 	if flag.Lookup("env") != nil {
 		// What the tester's own environment says is not meant for this.
 		for _, variable := range os.Environ() {
