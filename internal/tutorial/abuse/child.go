@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -54,7 +55,14 @@ type child struct {
 	stdout *bufio.Reader
 }
 
-const ready = "ready\n"
+// What a child says first.
+const (
+	ready   = "ready\n"
+	refused = "refused\n"
+)
+
+// errRefused says that the server refused with 429 what a flood needs to begin.
+var errRefused = errors.New("too many requests")
 
 // startChild starts a child on one core, and waits until it is ready.
 func startChild(words ...string) (*child, error) {
@@ -73,7 +81,12 @@ func startChild(words ...string) (*child, error) {
 		return nil, err
 	}
 	c := &child{command, stdin, bufio.NewReader(stdout)}
-	if said, _ := c.stdout.ReadString('\n'); said != ready {
+	switch said, _ := c.stdout.ReadString('\n'); said {
+	case ready:
+	case refused:
+		c.kill()
+		return nil, fmt.Errorf("%s: %w", words, errRefused)
+	default:
 		c.kill()
 		return nil, fmt.Errorf("%s did not start: %s", words, said)
 	}

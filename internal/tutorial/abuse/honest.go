@@ -265,13 +265,21 @@ func (u *user) send(where, kind, body string, header http.Header, into any) erro
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode/100 != 2 {
-		return fmt.Errorf("status %d: %.200s", response.StatusCode, text)
+		return &statusError{response.StatusCode, text}
 	}
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(text, into)
 }
+
+// statusError is an answer that is not a success.
+type statusError struct {
+	status int
+	text   []byte
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("status %d: %.200s", e.status, e.text) }
 
 // get reads a page, and keeps its cookies.
 func (u *user) get(where string, jar http.CookieJar) (string, error) {

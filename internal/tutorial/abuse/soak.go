@@ -3,6 +3,7 @@ package abuse
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -158,6 +159,11 @@ func (s *soaker) send(f *Flood, long time.Duration) error {
 		return nil
 	}
 	c, err := startChild("flood", f.ID, s.Issuer, s.MCP, s.bad.URL)
+	// The clients of an address that proved their keys stay, so at last it gets no more.
+	if errors.Is(err, errRefused) {
+		s.Bad++
+		return nil
+	}
 	if err != nil {
 		return err
 	}
