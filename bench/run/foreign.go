@@ -36,7 +36,8 @@ func foreign(s *stage, r *performance.Record) []spec {
 		known := 0
 		for _, w := range wires {
 			if err := s.answers(p, w); err != nil {
-				r.LeftOut = append(r.LeftOut, fmt.Sprintf("%s was left out for %s, because it didn't answer the load as the others do", p.name, w.revision))
+				r.LeftOut = append(r.LeftOut, fmt.Sprintf("%s was left out for %s, because it didn't answer the load as the others do",
+					p.name, w.revision))
 				fmt.Println(r.LeftOut[len(r.LeftOut)-1], err)
 				break
 			}

@@ -128,7 +128,8 @@ func (l load) request(message string, at int) string {
 	if len(l.tokens) > 0 {
 		authorization = "Authorization: Bearer " + l.tokens[at%len(l.tokens)] + "\r\n"
 	}
-	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"` + message + `"}` + l.wire.meta + `}}`
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"` +
+		message + `"}` + l.wire.meta + `}}`
 	return "POST /mcp HTTP/1.1\r\nHost: " + l.addr + "\r\nContent-Type: application/json\r\n" +
 		"Accept: application/json, text/event-stream\r\n" + l.wire.headers + authorization +
 		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body

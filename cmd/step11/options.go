@@ -120,7 +120,8 @@ func (o *options) defineUser(f *flag.FlagSet) {
 func (o *options) defineClient(f *flag.FlagSet) {
 	f.StringVar(&o.clientID, "client-id", "", "`id` of a client that the authorization server knows already")
 	f.StringVar(&o.clientSecret, "client-secret", "", "its `secret`; better in STEP11_CLIENT_SECRET, where other users can't read it")
-	f.BoolVar(&o.mountedKeys, "mounted-key", false, "accept a --client-key that its group can read, and a symbolic link to it: as container platforms mount secrets")
+	f.BoolVar(&o.mountedKeys, "mounted-key", false, "accept a --client-key that its group can read, and a symbolic link to it: "+
+		"as container platforms mount secrets")
 	f.StringVar(&o.clientKey, "client-key", "", "`file` with its private key in PEM, in place of a secret")
 	f.StringVar(&o.keyID, "client-key-id", "", "`kid` of that key, where the authorization server needs it")
 	f.StringVar(&o.issuer, "issuer", "", "the only `issuer` that these credentials are sent to")

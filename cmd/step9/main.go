@@ -37,8 +37,9 @@ var (
 
 	// of the embedded server
 	keyDir = flag.String("keys", "keys/authorization-server", "`folder` of the embedded server's key pair, created on first use")
-	access = flag.Bool("mounted-keys", false, "accept a private key that its group can read, and symbolic links: as container platforms mount secrets")
-	state  = flag.String("state", "", "`file` in which the embedded server keeps registrations, refresh tokens and consents (default memory)")
+	access = flag.Bool("mounted-keys", false, "accept a private key that its group can read, and symbolic links: "+
+		"as container platforms mount secrets")
+	state = flag.String("state", "", "`file` in which the embedded server keeps registrations, refresh tokens and consents (default memory)")
 
 	// of Keycloak
 	provider      = flag.String("provider", "embedded", "`who` issues tokens: embedded or keycloak")

@@ -115,7 +115,8 @@ func coloured(_, text string) []template.HTML { return markdown.Lines("go", text
 // welcome says where the tour is, and opens it.
 func welcome(server *tour.Server, browser bool, out io.Writer) {
 	link := server.StartURL()
-	fmt.Fprintf(out, "The tour is at %s. This link opens it, once:\n\n  %s\n\nStop it with Ctrl-C. Press Enter for another link.\n", server.URL(), link)
+	fmt.Fprintf(out, "The tour is at %s. This link opens it, once:\n\n  %s\n\nStop it with Ctrl-C. Press Enter for another link.\n",
+		server.URL(), link)
 	if !browser {
 		return
 	}

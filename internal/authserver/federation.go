@@ -36,18 +36,21 @@ func newFederation(r *realm.Realm, s *upstream.Settings, limits Limits) (*federa
 	for _, mapping := range s.Roles {
 		named := slices.DeleteFunc(slices.Clone(r.Roles), func(role realm.Role) bool { return role.Name != mapping.Role })
 		if len(named) != 1 {
-			return nil, fmt.Errorf("UPSTREAM_ROLES: %d clients of the realm have a role %q: name a role that one client has", len(named), mapping.Role)
+			return nil, fmt.Errorf("UPSTREAM_ROLES: %d clients of the realm have a role %q: name a role that one client has",
+				len(named), mapping.Role)
 		}
 		f.roles[mapping.Role] = named[0]
 	}
 	for _, user := range r.Users {
 		if strings.HasPrefix(user.ID, upstream.SubjectPrefix) {
-			return nil, fmt.Errorf("user %s has an id that begins with %s, as those of the provider's users do: change it", user.Username, upstream.SubjectPrefix)
+			return nil, fmt.Errorf("user %s has an id that begins with %s, as those of the provider's users do: change it",
+				user.Username, upstream.SubjectPrefix)
 		}
 	}
 	for _, client := range r.Clients {
 		if strings.HasPrefix(client.ID, upstream.SubjectPrefix) {
-			return nil, fmt.Errorf("client %s has an id that begins with %s, as those of the provider's users do: change it", client.ID, upstream.SubjectPrefix)
+			return nil, fmt.Errorf("client %s has an id that begins with %s, as those of the provider's users do: change it",
+				client.ID, upstream.SubjectPrefix)
 		}
 	}
 	return f, nil

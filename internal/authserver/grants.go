@@ -76,7 +76,10 @@ func (g *grants) start(tx store.Tx, c *client, who session, scopes []string) (*i
 		return nil, err
 	}
 	now, handle := g.now(), secret()
-	f := family{ClientID: c.id, Subject: who.Subject, Resource: g.resource, Scopes: scopes, AuthTime: who.AuthTime, Began: cmp.Or(who.Since, now.Unix())}
+	f := family{
+		ClientID: c.id, Subject: who.Subject, Resource: g.resource, Scopes: scopes,
+		AuthTime: who.AuthTime, Began: cmp.Or(who.Since, now.Unix()),
+	}
 	given := &issue{client: c, account: user, scopes: scopes, family: digest(handle), authTime: who.AuthTime}
 	if c.AllowsGrant(clientmetadata.GrantRefresh) {
 		given.refresh = handle + "." + secret()

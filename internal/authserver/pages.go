@@ -169,7 +169,9 @@ func (p pages) consent(w http.ResponseWriter, v interaction, c *client, user *ac
 
 // applications shows a user which applications may act for the user. remains is
 // how long an access token lives.
-func (p pages) applications(w http.ResponseWriter, user *account, list []applicationView, token string, done bool, remains time.Duration) error {
+func (p pages) applications(
+	w http.ResponseWriter, user *account, list []applicationView, token string, done bool, remains time.Duration,
+) error {
 	shown := p.view("Your applications")
 	shown.Action, shown.Request, shown.User = p.base+pathApplications, token, nameOf(user)
 	shown.Applications, shown.Done = list, done

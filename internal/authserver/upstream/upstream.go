@@ -67,7 +67,8 @@ type source interface {
 // the provider.
 func Start(ctx context.Context, s *Settings, redirect string, now func() time.Time) *Provider {
 	config := issuerkeys.Config{
-		Issuer: s.tokenIssuer(), Address: s.Issuer, Algorithms: s.Algorithms, MinInterval: issuerkeys.DefaultMinInterval, Setting: "UPSTREAM_ISSUER",
+		Issuer: s.tokenIssuer(), Address: s.Issuer, Algorithms: s.Algorithms, MinInterval: issuerkeys.DefaultMinInterval,
+		Setting: "UPSTREAM_ISSUER",
 	}
 	client := issuerkeys.NewClient()
 	return &Provider{

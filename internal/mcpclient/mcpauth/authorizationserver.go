@@ -39,7 +39,9 @@ type AuthorizationServer struct {
 
 // ReadAuthorizationServer reads the metadata of an issuer as the client does before
 // it sends a user there. client is one of [safefetch.NewClient] with the policy.
-func ReadAuthorizationServer(ctx context.Context, client *http.Client, policy safefetch.Policy, issuer string) (*AuthorizationServer, error) {
+func ReadAuthorizationServer(
+	ctx context.Context, client *http.Client, policy safefetch.Policy, issuer string,
+) (*AuthorizationServer, error) {
 	return (&fetcher{client, policy}).discoverAuthorizationServer(ctx, issuer)
 }
 

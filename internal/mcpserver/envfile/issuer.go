@@ -164,7 +164,8 @@ func (v *settings) readAudiences(rules *accesstoken.Verifier, own string) error 
 		level = slog.LevelInfo // as it must be with some providers
 	}
 	v.log.Log(context.Background(), level, "JWT_AUDIENCE is not this server's resource identifier: tokens that a client requests "+
-		"for this server (RFC 8707) are refused, unless the issuer also adds JWT_AUDIENCE to them; such tokens also open whatever else takes that audience",
+		"for this server (RFC 8707) are refused, unless the issuer also adds JWT_AUDIENCE to them; "+
+		"such tokens also open whatever else takes that audience",
 		"JWT_AUDIENCE", rules.Audience, "resource", own)
 	return nil
 }

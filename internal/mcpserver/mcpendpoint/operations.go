@@ -66,7 +66,8 @@ func textOrNull(raw json.RawMessage) bool {
 func admit(m *mcpmessage.Message) error {
 	op, known := operations[m.Method]
 	if !known || m.Modern && !op.modern || !m.Modern && !op.legacy {
-		return &mcpmessage.Error{Code: mcpmessage.CodeMethodNotFound, Message: "Method not found: this server doesn't offer it in this protocol version"}
+		return &mcpmessage.Error{Code: mcpmessage.CodeMethodNotFound,
+			Message: "Method not found: this server doesn't offer it in this protocol version"}
 	}
 	members := append([]string{"_meta"}, op.members...)
 	if err := mcpmessage.OnlyExactNames(m.Params, members...); err != nil {
@@ -83,7 +84,8 @@ func admit(m *mcpmessage.Message) error {
 		return err
 	}
 	if op.fits != nil && !op.fits(m) {
-		return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: a member has the wrong type; see the MCP schema of " + m.Method}
+		return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams,
+			Message: "Invalid params: a member has the wrong type; see the MCP schema of " + m.Method}
 	}
 	return nil
 }

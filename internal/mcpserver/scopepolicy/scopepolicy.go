@@ -69,7 +69,8 @@ func Require(policy Policy, challenge bearerauth.Challenge, log Recorder, next h
 			return
 		}
 		challenge.InsufficientScope(w, r, rules.askFor(d.needs, caller, message),
-			"This needs the scope "+strings.Join(caller.ScopeNames.AskAll(d.needs), " and ")+". Ask the user to grant it, and come back with the new token.")
+			"This needs the scope "+strings.Join(caller.ScopeNames.AskAll(d.needs), " and ")+
+				". Ask the user to grant it, and come back with the new token.")
 	})
 }
 

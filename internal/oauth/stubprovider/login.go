@@ -192,7 +192,8 @@ func (l *Login) unsupported(ask url.Values) string {
 }
 
 var loginForm = template.Must(template.New("").Parse(`<!DOCTYPE html><title>Provider</title><h1>Log in at the provider</h1>
-<form method="post" action="?{{.}}"><label>User <input name="username"></label><label>Password <input name="password" type="password"></label>
+<form method="post" action="?{{.}}"><label>User <input name="username"></label>
+<label>Password <input name="password" type="password"></label>
 <button>Log in</button></form>`))
 
 // authorize logs the user in, who then comes back with a code.

@@ -51,7 +51,8 @@ type source struct {
 // repository. Test files come along if they import nothing else of it but what
 // stands beside the layers for tests ([manifest.ForTests]).
 func gather(root, prefix string, layers []Layer) (*bundle, error) {
-	g := &gatherer{root: root, prefix: prefix, packages: map[string]bool{}, external: map[string]bool{}, bundle: bundle{files: map[string][]byte{}}}
+	g := &gatherer{root: root, prefix: prefix, packages: map[string]bool{}, external: map[string]bool{},
+		bundle: bundle{files: map[string][]byte{}}}
 	var names []string
 	for _, layer := range layers {
 		for _, name := range layer.Packages {

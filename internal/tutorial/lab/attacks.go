@@ -25,14 +25,15 @@ var Attacks = []Attack{
 			"The health report is harmless. With a tool in its place, the page could use the tool and read the result.",
 		Stops: "The step parses the Origin and compares scheme, host and port (RFC 6454, section 4).",
 		Gets: matrix.Want{
-			Status: 200, Has: []string{`"status":"healthy"`, "Access-Control-Allow-Origin: http://localhost.evil.com"}, Note: "the page gets its answer",
+			Status: 200, Has: []string{`"status":"healthy"`, "Access-Control-Allow-Origin: http://localhost.evil.com"},
+			Note: "the page gets its answer",
 		},
 	},
 	{
 		Step: 1, Name: "host-rebound-same-origin", Fault: "no-host-check", Era: matrix.Legacy,
 		Title: "A name that leads to this machine (DNS rebinding)",
-		Why: "The page's own name resolves to 127.0.0.1 by now. Origin and Host are equal, so the naive server takes the page for one of its own, " +
-			"and nobody asks whether it has that name. The port is that of the server which the page wants to reach.",
+		Why: "The page's own name resolves to 127.0.0.1 by now. Origin and Host are equal, so the naive server takes the page for one " +
+			"of its own, and nobody asks whether it has that name. The port is that of the server which the page wants to reach.",
 		Stops: "The step has a list of the names by which it may be called (MCP, Streamable HTTP, \"Security\").",
 		Also:  "To see it in your browser, open [lab/rebind.html](lab/rebind.html).",
 		Gets:  ran(),
@@ -48,8 +49,9 @@ var Attacks = []Attack{
 	{
 		Step: 2, Name: "type-text", Fault: "any-content-type",
 		Title: "A body that any page may send",
-		Why: "Before a page sends application/json to another site, the browser asks that site for permission (a preflight). For text/plain it doesn't ask. " +
-			"The naive server doesn't look at the type. So a page whose Origin it lets in, as in the first attack of step 1, can call its tools.",
+		Why: "Before a page sends application/json to another site, the browser asks that site for permission (a preflight). " +
+			"For text/plain it doesn't ask. The naive server doesn't look at the type. " +
+			"So a page whose Origin it lets in, as in the first attack of step 1, can call its tools.",
 		Stops: "The step takes application/json alone, for which a browser asks first (Fetch, \"CORS-safelisted request-header\").",
 		Gets:  gets(`"result":{}`, "the message is read"),
 	},
@@ -71,8 +73,8 @@ var Attacks = []Attack{
 	{
 		Step: 6, Name: "flaw-hs256-public-key", Fault: "alg-from-token", Era: matrix.Legacy,
 		Title: "The public key as a secret",
-		Why: "The token says HS256, a signature that one shared secret makes and verifies (an HMAC). The naive server takes the key that it has for this secret. That key is public: " +
-			"the attacker has it, too.",
+		Why: "The token says HS256, a signature that one shared secret makes and verifies (an HMAC). " +
+			"The naive server takes the key that it has for this secret. That key is public: the attacker has it, too.",
 		Stops: "At the step an algorithm belongs to the key, and the token doesn't choose (RFC 8725, section 3.1).",
 		Gets:  ran(),
 	},
@@ -120,7 +122,8 @@ var Attacks = []Attack{
 	{
 		Step: 8, Name: "scope-prefix", Fault: "scope-substring", Era: matrix.Legacy,
 		Title: "A scope that contains the right one",
-		Why:   "The naive server would stop a client that has mcp:read alone. But it looks for the text mcp:tools, and finds it in not-mcp:tools, a scope of another service of this issuer.",
+		Why: "The naive server would stop a client that has mcp:read alone. But it looks for the text mcp:tools, and finds it in " +
+			"not-mcp:tools, a scope of another service of this issuer.",
 		Stops: "The step splits the claim at blanks and compares whole scopes (RFC 6749, section 3.3).",
 		Gets:  ran(),
 	},
@@ -165,12 +168,15 @@ var Attacks = []Attack{
 		"The client has redeemed the code, and the attacker redeems it once more.",
 		"Step 9 refuses the second use, and revokes what the first one gave (RFC 6749, section 4.1.2)."),
 	hostile("impostor", "no-resource-check", "An MCP server that says it is another",
-		"The metadata of the attacker's server names the honest server. The naive client gets a token for that one, and sends it to the attacker.",
+		"The metadata of the attacker's server names the honest server. The naive client gets a token for that one, and sends it to "+
+			"the attacker.",
 		"Step 11 compares the resource in the metadata with the URL that it called (RFC 9728, section 3.3).",
 		"Now the attacker has a token of alice that is good at http://localhost:9001", "describes"),
 	hostile("mixup", "no-iss-check", "An answer of another authorization server (mix-up)",
-		"The attacker's authorization server sends the user to the honest one. The code is the honest one's, and the naive client sends it to the attacker.",
-		"Step 11 wants iss in the answer to be the issuer that it asked. The attacker's issuer had to promise iss, or the client would not have gone to another origin; the answer has none (RFC 9207, section 2.4).",
+		"The attacker's authorization server sends the user to the honest one. The code is the honest one's, and the naive client "+
+			"sends it to the attacker.",
+		"Step 11 wants iss in the answer to be the issuer that it asked. The attacker's issuer had to promise iss, or the client would "+
+			"not have gone to another origin; the answer has none (RFC 9207, section 2.4).",
 		"The code goes to http://localhost:9666/mixup/token", "iss"),
 }
 

@@ -82,7 +82,8 @@ func (b *Bench) build(ctx context.Context, changed map[string]string) error {
 		}
 	}
 	b.binary = filepath.Join(b.dir, "program.exe") // Windows wants the ending, others don't mind
-	build := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-overlay", overlay, "-o", b.binary, "./"+manifest.Steps[b.step-1].Folder())
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-overlay", overlay, "-o", b.binary,
+		"./"+manifest.Steps[b.step-1].Folder())
 	build.Dir = b.root
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building step %d: %w\n%s", b.step, err, output)

@@ -60,7 +60,8 @@ var Exercises = []Exercise{
 			{What: "a page of http://evil.com asks for it", Row: "origin-evil", Want: gets("healthy", "")},
 		},
 		Choices: []string{"by which name the server was called", "from which page the request comes", "whether the caller has a token"}, Right: 1,
-		Explain: "The browser writes the page's scheme, host and port into Origin, and no page can change that. Without the check every page is let in.",
+		Explain: "The browser writes the page's scheme, host and port into Origin, and no page can change that. " +
+			"Without the check every page is let in.",
 	},
 	{
 		ID: "1.2", Step: 1, Title: "A foreign name for this machine",
@@ -70,14 +71,17 @@ var Exercises = []Exercise{
 			{What: "a request for evil.com, whose name leads here", Row: "host-rebound", Want: gets("healthy", "")},
 		},
 		Choices: []string{"by which name the server was called", "from which page the request comes", "how long the header may be"}, Right: 0,
-		Explain: "After DNS rebinding the page's own name leads to this machine. Origin and name then agree, so only a list of the server's own names helps.",
+		Explain: "After DNS rebinding the page's own name leads to this machine. " +
+			"Origin and name then agree, so only a list of the server's own names helps.",
 	},
 	{
 		ID: "1.3", Step: 1, Title: "Let one page in",
-		Task: "Pages of https://app.example may call the server, without a flag at the start. All other foreign pages stay out. Change `cmd/step1/main.go` alone.",
+		Task: "Pages of https://app.example may call the server, without a flag at the start. All other foreign pages stay out. " +
+			"Change `cmd/step1/main.go` alone.",
 		Trials: []Trial{
 			{What: "a page of https://app.example gets in", Request: get("/health", "Origin: https://app.example"), Want: gets("healthy", "")},
-			{What: "a page of https://app.example.evil.com stays out", Request: get("/health", "Origin: https://app.example.evil.com"), Want: out403},
+			{What: "a page of https://app.example.evil.com stays out", Request: get("/health", "Origin: https://app.example.evil.com"),
+				Want: out403},
 			{What: "a page of http://app.example stays out", Request: get("/health", "Origin: http://app.example"), Want: out403},
 			{What: "a page of http://evil.com stays out", Row: "origin-evil", Want: out403},
 		},
@@ -92,7 +96,8 @@ var Exercises = []Exercise{
 				Want: gets(`"supportedVersions"`, ""),
 			},
 		},
-		Choices: []string{"whether the method exists", "whether a header that decides stands there once", "whether header and body agree"}, Right: 1,
+		Choices: []string{"whether the method exists", "whether a header that decides stands there once", "whether header and body agree"},
+		Right:   1,
 		Explain: "Of two values each reader picks its own. A proxy that decides by Mcp-Method would have seen tools/call.",
 	},
 	{
@@ -102,8 +107,8 @@ var Exercises = []Exercise{
 			{What: `a member "method\u0000" beside "method"`, Row: "name-nul", Want: gets(`"result":{}`, "")},
 		},
 		Choices: []string{"whether a name has a NUL in it", "whether a name stands there twice", "whether the text is UTF-8"}, Right: 0,
-		Explain: "The JSON library of MCP's Go SDK took such a name for the one without the NUL (GHSA-q382-vc8q-7jhj). This step reads ping alone; " +
-			"the next reader may see something else.",
+		Explain: "The JSON library of MCP's Go SDK took such a name for the one without the NUL (GHSA-q382-vc8q-7jhj). " +
+			"This step reads ping alone; the next reader may see something else.",
 	},
 	{
 		ID: "2.3", Step: 2, Title: "A second address",
@@ -112,7 +117,8 @@ var Exercises = []Exercise{
 			{What: "ping at /v2/mcp", Request: message("/v2/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping"}`), Want: gets(`"result":{}`, "")},
 			{
 				What:    "two readers at /v2/mcp are refused",
-				Request: message("/v2/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call"}`), Want: matrix.Want{Status: 400, RPC: -32600},
+				Request: message("/v2/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call"}`),
+				Want:    matrix.Want{Status: 400, RPC: -32600},
 			},
 			{What: "GET at /v2/mcp is refused", Request: get("/v2/mcp"), Want: matrix.Want{Status: 405, Has: []string{"Allow: POST"}}},
 			{What: "ping at /mcp works as before", Row: "ping", Era: matrix.Legacy, Want: gets(`"result":{}`, "")},
@@ -142,7 +148,8 @@ var Exercises = []Exercise{
 			{What: "reverse is in the list", Row: "tools-list", Era: matrix.Legacy, Want: gets(`"name":"reverse"`, "")},
 			{What: "echo still is", Row: "tools-list", Era: matrix.Legacy, Want: gets(`"name":"echo"`, "")},
 		},
-		Explain: "The list in `internal/mcpserver/features` is shared by all later steps. From step 8 on nobody may call a tool that no rule names.",
+		Explain: "The list in `internal/mcpserver/features` is shared by all later steps. " +
+			"From step 8 on nobody may call a tool that no rule names.",
 	},
 	{
 		ID: "4.1", Step: 4, Title: "Whatever arguments you like",
@@ -154,7 +161,8 @@ var Exercises = []Exercise{
 			},
 			{What: "echo with an unknown argument", Row: "echo-unknown-argument", Era: matrix.Legacy, Want: ran()},
 		},
-		Choices: []string{"whether the tool exists", "whether the caller may call it", "whether the arguments fit the tool's own schema"}, Right: 2,
+		Choices: []string{"whether the tool exists", "whether the caller may call it", "whether the arguments fit the tool's own schema"},
+		Right:   2,
 		Explain: "A schema that is published and not checked is a comment. The handler trusted it, and repeated eleven times.",
 	},
 	{
@@ -166,19 +174,23 @@ var Exercises = []Exercise{
 				Want: matrix.Want{Status: 200, Has: []string{`"messages":[`}},
 			},
 		},
-		Choices: []string{"whether a prompt has the arguments that it requires", "whether the prompt exists", "whether the argument is a string"}, Right: 0,
-		Explain: "The prompt runs with an empty text. A client should learn of its mistake from -32602 (invalid params), and not from a strange prompt.",
+		Choices: []string{"whether a prompt has the arguments that it requires", "whether the prompt exists", "whether the argument is a string"},
+		Right:   0,
+		Explain: "The prompt runs with an empty text. A client should learn of its mistake from -32602 (invalid params), and not from " +
+			"a strange prompt.",
 	},
 	{
 		ID: "4.3", Step: 4, Title: "Twenty times",
 		Task: "`echo` may repeat a message up to twenty times, and no more.",
 		Trials: []Trial{
-			{What: "twenty times work", Request: echoTimes("20"), Era: matrix.Legacy, Want: matrix.Want{Status: 200, Has: []string{`"structuredContent"`}}},
+			{What: "twenty times work", Request: echoTimes("20"), Era: matrix.Legacy,
+				Want: matrix.Want{Status: 200, Has: []string{`"structuredContent"`}}},
 			{
 				What: "twenty-one times are refused", Request: echoTimes("21"), Era: matrix.Legacy,
 				Want: matrix.Want{Status: 200, Has: []string{`"isError":true`, "maximum"}},
 			},
-			{What: "no times are refused", Request: echoTimes("0"), Era: matrix.Legacy, Want: matrix.Want{Status: 200, Has: []string{`"isError":true`, "minimum"}}},
+			{What: "no times are refused", Request: echoTimes("0"), Era: matrix.Legacy,
+				Want: matrix.Want{Status: 200, Has: []string{`"isError":true`, "minimum"}}},
 		},
 		Explain: "One number in the schema is the rule, the documentation and the check.",
 	},
@@ -222,8 +234,10 @@ var Exercises = []Exercise{
 		Trials: []Trial{
 			{What: "a token that is valid until 2099", Row: "flaw-for-decades", Era: matrix.Legacy, Want: ran()},
 		},
-		Choices: []string{"whether the token has expired", "when the token was issued", "how long the token is valid from its issue on"}, Right: 2,
-		Explain: "The token has not expired, and will not for decades. A token that lives that long is a password: once stolen, it works for good.",
+		Choices: []string{"whether the token has expired", "when the token was issued", "how long the token is valid from its issue on"},
+		Right:   2,
+		Explain: "The token has not expired, and will not for decades. A token that lives that long is a password: " +
+			"once stolen, it works for good.",
 	},
 	{
 		ID: "6.3", Step: 6, Title: "Does anybody look at the signature?",
@@ -242,9 +256,11 @@ var Exercises = []Exercise{
 		ID: "6.4", Step: 6, Title: "Let a second audience in",
 		Task: "The server also takes tokens whose audience is `https://mcp.example/mcp`, because it will move there. It takes no others.",
 		Trials: []Trial{
-			{What: "a token for https://mcp.example/mcp gets in", Request: echoWith(`{"aud":"https://mcp.example/mcp"}`, ""), Era: matrix.Legacy, Want: ran()},
+			{What: "a token for https://mcp.example/mcp gets in", Request: echoWith(`{"aud":"https://mcp.example/mcp"}`, ""),
+				Era: matrix.Legacy, Want: ran()},
 			{What: "a token for the old address gets in", Row: "token-good", Era: matrix.Legacy, Want: ran()},
-			{What: "a token for https://mcp.example stays out", Request: echoWith(`{"aud":"https://mcp.example"}`, ""), Era: matrix.Legacy, Want: out401},
+			{What: "a token for https://mcp.example stays out", Request: echoWith(`{"aud":"https://mcp.example"}`, ""),
+				Era: matrix.Legacy, Want: out401},
 			{What: "a token for another server stays out", Row: "flaw-wrong-audience", Era: matrix.Legacy, Want: out401},
 			{What: "a token without an audience stays out", Row: "flaw-no-audience", Era: matrix.Legacy, Want: out401},
 		},
@@ -261,7 +277,8 @@ var Exercises = []Exercise{
 			},
 		},
 		Choices: []string{
-			"the Host is checked a second time", "clients ignore the document", "the URLs in the document come from the configuration, and not from the request",
+			"the Host is checked a second time", "clients ignore the document",
+			"the URLs in the document come from the configuration, and not from the request",
 		},
 		Right:   2,
 		Explain: "The check is gone, and the document still names the right server. The Host check is the first defence, and this is the second.",
@@ -276,7 +293,8 @@ var Exercises = []Exercise{
 			},
 		},
 		Choices: []string{
-			"the server still answers, and the browser keeps the answer from the page", "the server refuses the page", "the page gets in without a token",
+			"the server still answers, and the browser keeps the answer from the page", "the server refuses the page",
+			"the page gets in without a token",
 		},
 		Right:   0,
 		Explain: "CORS lets a page read what the browser would otherwise hide from it. It protects users of browsers, not the server.",
@@ -316,7 +334,8 @@ var Exercises = []Exercise{
 		ID: "8.3", Step: 8, Title: "Add a scope for prompts",
 		Task: "To get a prompt, a client needs the scope `mcp:prompts`. So far `mcp:read` was enough. Listing prompts stays as it is.",
 		Trials: []Trial{
-			{What: "mcp:prompts gets a prompt", Row: "scope-prompts-for-get", Era: matrix.Legacy, Want: matrix.Want{Status: 200, Has: []string{`"messages"`}}},
+			{What: "mcp:prompts gets a prompt", Row: "scope-prompts-for-get", Era: matrix.Legacy,
+				Want: matrix.Want{Status: 200, Has: []string{`"messages"`}}},
 			{
 				What: "mcp:read is told to ask for mcp:prompts", Era: matrix.Legacy,
 				Request: matrix.Request{
@@ -324,17 +343,19 @@ var Exercises = []Exercise{
 				},
 				Want: matrix.Want{Status: 403, Error: "insufficient_scope", Has: []string{`scope="mcp:prompts`}},
 			},
-			{What: "mcp:read lists the prompts", Row: "scope-read-for-prompts", Era: matrix.Legacy, Want: matrix.Want{Status: 200, Has: []string{`"name":"help"`}}},
+			{What: "mcp:read lists the prompts", Row: "scope-read-for-prompts", Era: matrix.Legacy,
+				Want: matrix.Want{Status: 200, Has: []string{`"name":"help"`}}},
 		},
 		Explain: "The policy is a table. The challenge follows from it, so clients learn by themselves what to ask for.",
 	},
 	{
 		ID: "9.1", Step: 9, Title: "The code is enough",
-		Folder:  "internal/authserver",
-		Line:    "grants.checkBinding: case subtle.ConstantTimeCompare([]byte(pkce.Challenge(verifier)), []byte(ask.Challenge)) != 1",
-		Trials:  []Trial{{What: "a stolen code, without the client's secret", Flow: "stolen-code"}},
-		Choices: []string{"whether the code was used before", "whether the code goes to a registered address", "whether the sender of the code is who asked for it"},
-		Right:   2, Explain: "PKCE: the hash came with the request, and only who made up the secret can show it.",
+		Folder: "internal/authserver",
+		Line:   "grants.checkBinding: case subtle.ConstantTimeCompare([]byte(pkce.Challenge(verifier)), []byte(ask.Challenge)) != 1",
+		Trials: []Trial{{What: "a stolen code, without the client's secret", Flow: "stolen-code"}},
+		Choices: []string{"whether the code was used before", "whether the code goes to a registered address",
+			"whether the sender of the code is who asked for it"},
+		Right: 2, Explain: "PKCE: the hash came with the request, and only who made up the secret can show it.",
 	},
 	{
 		ID: "9.2", Step: 9, Title: "Once more, please",
@@ -408,7 +429,8 @@ var Exercises = []Exercise{
 			{What: "a server whose metadata names another server", Server: "impostor", Says: "Now the attacker has a token of alice"},
 		},
 		Choices: []string{
-			"whether the metadata are about the server that was called", "whether the authorization server supports PKCE", "whether the user consented",
+			"whether the metadata are about the server that was called", "whether the authorization server supports PKCE",
+			"whether the user consented",
 		},
 		Right:   0,
 		Explain: "The client found the mismatch and forgot to stop. The token was for the honest server, and the attacker has it now.",
@@ -419,12 +441,14 @@ var Exercises = []Exercise{
 		Trials: []Trial{
 			{What: "an answer of another authorization server", Server: "mixup", Says: "Now the attacker has a token of alice"},
 		},
-		Choices: []string{"to which request the answer belongs", "whether the code has expired", "which authorization server gave the answer"}, Right: 2,
+		Choices: []string{"to which request the answer belongs", "whether the code has expired", "which authorization server gave the answer"},
+		Right:   2,
 		Explain: "A code without iss could be anybody's. The client sent it to the attacker, who used it where it came from.",
 	},
 	{
 		ID: "11.3", Step: 11, Title: "Only servers that name themselves",
-		Task: "The client refuses each authorization server that doesn't promise `iss` in its answers, even where all its endpoints are at one origin.",
+		Task: "The client refuses each authorization server that doesn't promise `iss` in its answers, even where all its endpoints " +
+			"are at one origin.",
 		Trials: []Trial{
 			{What: "the server of the lab, which promises nothing, is refused", Server: honest, Says: "step11:"},
 			{What: "the error says why", Server: honest, Says: "iss"},

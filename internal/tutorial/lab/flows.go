@@ -145,7 +145,8 @@ func (r *attempt) code(verifier string) (string, error) {
 // redeem sends a code to the token endpoint and says how it ends.
 func (r *attempt) redeem(code, verifier string) (verdict string, worked bool, err error) {
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "client_id": {r.clientID}, "redirect_uri": {clientRedirect}, "code": {code}, "code_verifier": {verifier},
+		"grant_type": {"authorization_code"}, "client_id": {r.clientID}, "redirect_uri": {clientRedirect},
+		"code": {code}, "code_verifier": {verifier},
 	}
 	status, answer, err := r.send(r.token, "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
@@ -220,7 +221,8 @@ func (r *attempt) foreignRedirect() (string, error) {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode/100 != 3 {
-		return verdictOf(false, fmt.Sprintf("%d, a page of the authorization server, and nothing goes to the attacker.", response.StatusCode)), nil
+		says := fmt.Sprintf("%d, a page of the authorization server, and nothing goes to the attacker.", response.StatusCode)
+		return verdictOf(false, says), nil
 	}
 	if _, err := formlogin.Run(r.ctx, link, attackerRedirect, formlogin.User{Name: "mcp-user", Password: "user123"}); err != nil {
 		return "", err

@@ -5,8 +5,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // tracked are the files of the repository, relative to its root. Where there is
@@ -55,5 +57,45 @@ func TestWE6_NothingLiesBesideTheRepository(t *testing.T) {
 		if !outside.MatchString(bad) {
 			t.Errorf("%q is not found", bad)
 		}
+	}
+}
+
+// mostColumns is the length of a line of code, in characters; a tab counts as one.
+const mostColumns = 140
+
+// longLines are the numbers of the lines that have more than mostColumns.
+func longLines(source string) []int {
+	var found []int
+	for i, line := range strings.Split(source, "\n") {
+		if utf8.RuneCountInString(line) > mostColumns {
+			found = append(found, i+1)
+		}
+	}
+	return found
+}
+
+// Code reads without scrolling sideways. Tests may have longer lines: those of
+// their tables.
+func TestNoLineOfCodeIsTooLong(t *testing.T) {
+	dir, count := root(t), 0
+	for _, name := range tracked(t) {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			continue // deleted, and not yet committed
+		}
+		count++
+		for _, line := range longLines(string(source)) {
+			t.Errorf("%s:%d has more than %d columns: break it", name, line, mostColumns)
+		}
+	}
+	if count < 200 {
+		t.Errorf("only %d files were read", count)
+	}
+	full := strings.Repeat("é", mostColumns)
+	if got := longLines("x\n" + full + "\n" + full + "x\n"); !slices.Equal(got, []int{3}) {
+		t.Errorf("long lines %v, want that of %d characters alone", got, mostColumns+1)
 	}
 }

@@ -237,9 +237,9 @@ func (w *Writer) exercises(page string, step int) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Take a check out, and see what gets in. `go run ./cmd/exercise %d.1` does it in a copy: it builds the step without the line, "+
-		"starts it on a free port, sends the requests, and asks which check that was. By hand, delete the line (of an if or a case all of it), start the step, "+
-		"send the request, and put it back.\n\n", step)
+	fmt.Fprintf(&b, "Take a check out, and see what gets in. `go run ./cmd/exercise %d.1` does it in a copy: "+
+		"it builds the step without the line, starts it on a free port, sends the requests, and asks which check that was. "+
+		"By hand, delete the line (of an if or a case all of it), start the step, send the request, and put it back.\n\n", step)
 	for _, e := range lab.ExercisesOf(step) {
 		fmt.Fprintf(&b, "- **%s %s** ", e.ID, e.Title)
 		if line, ok := lines[e.ID]; ok {

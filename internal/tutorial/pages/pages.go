@@ -144,7 +144,8 @@ func (w *Writer) make(page string, words []string) (string, error) {
 	case words[0] == "soak" && len(arguments) == 0:
 		return abuse.SoakSummary(w.root)
 	case words[0] == "cost" && len(arguments) == 1 && isStep(numbers[0]):
-		return performance.Cost(w.root, numbers[0], fmt.Sprintf("[How this is measured](%s).", link(page, "docs/performance.md#what-each-step-costs")))
+		measured := link(page, "docs/performance.md#what-each-step-costs")
+		return performance.Cost(w.root, numbers[0], fmt.Sprintf("[How this is measured](%s).", measured))
 	case words[0] == "performance" && len(arguments) == 1:
 		return performance.Part(w.root, arguments[0])
 	case words[0] == "exercises" && len(arguments) == 1 && isStep(numbers[0]):

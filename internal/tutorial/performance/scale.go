@@ -55,7 +55,8 @@ func (r *Record) tokenTable() (string, error) {
 		return table, err
 	}
 	f := r.FirstCalls
-	return table + fmt.Sprintf("\nWhen each of the %s tokens came for the first time, there were %s calls per second, with a median of %s ms.\n",
+	return table + fmt.Sprintf("\nWhen each of the %s tokens came for the first time, "+
+		"there were %s calls per second, with a median of %s ms.\n",
 		thousands(float64(f.N)), thousands(f.PerSecond), significant(f.Median)), nil
 }
 
@@ -64,7 +65,8 @@ func (r *Record) startTable() (string, error) {
 		return "", errors.New("the record has no starts: run make bench")
 	}
 	var b strings.Builder
-	b.WriteString("| server | first answer after | memory idle | memory after a load | binary | build without a cache |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| server | first answer after | memory idle | memory after a load | binary | build without a cache |\n" +
+		"|---|---|---|---|---|---|\n")
 	for _, s := range r.Starts {
 		build := ""
 		if s.Build > 0 {

@@ -55,7 +55,8 @@ func (c *canvas) line(x, y float64, anchor, class, text string) {
 		left = x - w
 	}
 	c.texts = append(c.texts, placed{text, left, left + w, y - 11, y + 4})
-	c.add(`<text x="%s" y="%s"%s%s>%s</text>`, n(x), n(y), attribute("text-anchor", anchor, "start"), attribute("class", class, ""), spans(text))
+	c.add(`<text x="%s" y="%s"%s%s>%s</text>`, n(x), n(y), attribute("text-anchor", anchor, "start"),
+		attribute("class", class, ""), spans(text))
 	c.reach(y + 4)
 }
 
@@ -120,7 +121,8 @@ func (p placed) in(box placed) bool {
 // svg is the finished file.
 func (c *canvas) svg(title, says string, t theme) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %s" width="%d" height="%s" role="img" aria-labelledby="title desc">`+"\n",
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %s" `+
+		`width="%d" height="%s" role="img" aria-labelledby="title desc">`+"\n",
 		Width, n(c.height), Width, n(c.height))
 	fmt.Fprintf(&b, "<title id=\"title\">%s</title>\n<desc id=\"desc\">%s</desc>\n", html.EscapeString(title), html.EscapeString(says))
 	b.WriteString(t.style())

@@ -2,8 +2,9 @@ package pictures
 
 var actors = description{
 	name: "actors", title: "Who asks whom for what",
-	says: "Four parties. The user asks the client to do something. The user logs in at the authorization server and consents: this client may do that. " +
-		"The authorization server gives the client a token. The client shows the token to the MCP server with each request. " +
+	says: "Four parties. The user asks the client to do something. The user logs in at the authorization server and consents: " +
+		"this client may do that. The authorization server gives the client a token. " +
+		"The client shows the token to the MCP server with each request. " +
 		"The MCP server checks the token with the public keys of the authorization server.",
 	draw: func(c *canvas, _ string) error {
 		const wide, high = 164.0, 66.0

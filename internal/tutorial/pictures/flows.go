@@ -66,8 +66,9 @@ var refreshFamily = description{
 
 var upstream = description{
 	name: "upstream", title: "Step 9 in front of a provider",
-	says: "The client sends the browser to step 9. Step 9 asks the user about this client. Only after Allow does the browser go to the provider, " +
-		"where the user logs in. The provider's code and ID token come to step 9, which checks them. The client gets a code of step 9 and never sees the provider.",
+	says: "The client sends the browser to step 9. Step 9 asks the user about this client. " +
+		"Only after Allow does the browser go to the provider, where the user logs in. " +
+		"The provider's code and ID token come to step 9, which checks them. The client gets a code of step 9 and never sees the provider.",
 	draw: drawSequence(sequence{
 		parties: []string{"Client", "Step 9", "Provider"},
 		turns: []turn{

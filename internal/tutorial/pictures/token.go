@@ -56,7 +56,8 @@ var accessToken = description{
 		}
 		c.box(margin, y, Width-2*margin, 76, "accent")
 		c.line(margin+14, y+23, "start", "strong accent", "signature")
-		c.lines(margin+14, y+45, "start", "small", "over the two parts above, made with the issuer's private key:\neverybody can check it, and nobody else can make it")
+		c.lines(margin+14, y+45, "start", "small", "over the two parts above, made with the issuer's private key:\n"+
+			"everybody can check it, and nobody else can make it")
 		return nil
 	},
 }

@@ -104,7 +104,8 @@ var languages = map[string]string{
 }
 
 // folders are those whose files the tour shows. keys/ is not among them.
-var folders = regexp.MustCompile(`^(cmd|docs|internal|interop|scripts|examples|providers|keycloak|agentgateway|bench|container|\.github)(/|$)`)
+var folders = regexp.MustCompile(`^(cmd|docs|internal|interop|scripts|examples|providers|` +
+	`keycloak|agentgateway|bench|container|\.github)(/|$)`)
 
 // shown tells whether the tour shows a file or folder of the repository.
 func shown(path string) bool {

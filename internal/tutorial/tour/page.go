@@ -80,7 +80,8 @@ func (s *Server) navigate(p *page, r *http.Request) {
 	number, err := StepOf(r)
 	onStep := err == nil
 	for _, step := range manifest.Steps {
-		p.Steps = append(p.Steps, link{URL: stepURL(step.Number, ""), Label: step.Name, Number: step.Number, Here: onStep && step.Number == number})
+		p.Steps = append(p.Steps, link{URL: stepURL(step.Number, ""), Label: step.Name, Number: step.Number,
+			Here: onStep && step.Number == number})
 	}
 	if onStep {
 		p.Step = &manifest.Steps[number-1]

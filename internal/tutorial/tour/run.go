@@ -41,7 +41,8 @@ func (s *Server) runPage(r *http.Request, step int) (Content, error) {
 // runContent is the page of a step's program, perhaps with an answer.
 func (s *Server) runContent(r *http.Request, step int, sent *exchange) (Content, error) {
 	view := map[string]any{
-		"Step": manifest.Steps[step-1], "Server": programs.Server(step), "Program": s.Programs.Get(programs.StepName(step)), "Running": s.Programs.All(),
+		"Step": manifest.Steps[step-1], "Server": programs.Server(step), "Program": s.Programs.Get(programs.StepName(step)),
+		"Running": s.Programs.All(),
 	}
 	if last := s.Programs.Last(programs.StepName(step)); last != nil {
 		view["Lines"], view["Next"], _, _ = last.Log.From(0)
@@ -49,7 +50,8 @@ func (s *Server) runContent(r *http.Request, step int, sent *exchange) (Content,
 	if programs.Server(step) {
 		view["Send"] = s.sendView(r, step, sent)
 	}
-	return Content{Title: "Step " + strconv.Itoa(step) + " at work", Body: execute("run.html", view), Scripts: []string{"tour.js", "run.js"}, Wide: true}, nil
+	return Content{Title: "Step " + strconv.Itoa(step) + " at work", Body: execute("run.html", view),
+		Scripts: []string{"tour.js", "run.js"}, Wide: true}, nil
 }
 
 func (s *Server) startProgram(w http.ResponseWriter, r *http.Request) {

@@ -92,7 +92,8 @@ const (
 
 // issuerRows are requests for the authorization server.
 var issuerRows = []matrix.Row{
-	{ID: "issuer-metadata", Title: "its metadata (RFC 8414)", Request: matrix.Request{Method: "GET", Target: "/.well-known/oauth-authorization-server" + realmPath}},
+	{ID: "issuer-metadata", Title: "its metadata (RFC 8414)",
+		Request: matrix.Request{Method: "GET", Target: "/.well-known/oauth-authorization-server" + realmPath}},
 	{ID: "issuer-keys", Title: "its keys", Request: matrix.Request{Method: "GET", Target: realmPath + "/protocol/openid-connect/certs"}},
 	{
 		ID: "issuer-password", Title: "a token for the demo user, by password",
@@ -105,7 +106,8 @@ var issuerRows = []matrix.Row{
 		ID: "issuer-code", Title: "an invented code", Attack: true,
 		Request: matrix.Request{
 			Target: realmPath + "/protocol/openid-connect/token", Headers: []string{formType},
-			Body: "grant_type=authorization_code&client_id=mcp-test-client&code=invented&redirect_uri=http%3A%2F%2Flocalhost%2Fcallback&code_verifier=x",
+			Body: "grant_type=authorization_code&client_id=mcp-test-client&code=invented&" +
+				"redirect_uri=http%3A%2F%2Flocalhost%2Fcallback&code_verifier=x",
 		},
 	},
 	{

@@ -179,13 +179,14 @@ func Start(opts Options, build Builder) (*Running, error) {
 		_ = listener.Close()
 		return nil, err
 	}
+	logged := logRequests(opts.Limits.Write, proveConnections(handler))
 	r := &Running{
 		Site: site,
 		Addr: listener.Addr(),
 		server: &http.Server{
 			// Outermost, so that net/http itself learns of a body that is too
 			// large, and closes the connection.
-			Handler:           http.MaxBytesHandler(endConnections(answerProbes(site, logRequests(opts.Limits.Write, proveConnections(handler)))), opts.Limits.Body),
+			Handler:           http.MaxBytesHandler(endConnections(answerProbes(site, logged)), opts.Limits.Body),
 			ConnContext:       rememberConnection,
 			ReadHeaderTimeout: opts.Limits.ReadHeader,
 			ReadTimeout:       opts.Limits.Read,

@@ -50,7 +50,8 @@ func open(ctx context.Context, root string) (_ *place, err error) {
 	if *upstream != "" { // whose pages are its own
 		p.login = filepath.Join(p.folder, "browser")
 	}
-	if err := p.build(ctx, root, "./interop/login", "./interop/servers/browser", "./cmd/step8", "./cmd/step9", "./cmd/step10", "./cmd/gentoken"); err != nil {
+	if err := p.build(ctx, root, "./interop/login", "./interop/servers/browser", "./cmd/step8", "./cmd/step9",
+		"./cmd/step10", "./cmd/gentoken"); err != nil {
 		return nil, err
 	}
 	if err := p.build(ctx, filepath.Join(root, "interop/clients/go"), "./gosdk", "./mcpgo"); err != nil {

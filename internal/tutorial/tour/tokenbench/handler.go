@@ -63,7 +63,8 @@ func (h *handler) first(r *http.Request) (tour.Content, error) {
 func (h *handler) changed(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		h.site.Render(w, r, tour.Content{}, tour.Problemf(http.StatusBadRequest, "The form could not be read. It may have %d bytes at most.", maxForm))
+		problem := tour.Problemf(http.StatusBadRequest, "The form could not be read. It may have %d bytes at most.", maxForm)
+		h.site.Render(w, r, tour.Content{}, problem)
 		return
 	}
 	content, err := h.content(r, func(s *state) error { return h.choose(s, r) })
@@ -157,7 +158,8 @@ type signer struct {
 type shape struct{ Name, Says string }
 
 var signers = []signer{
-	{Kept, "Keep the signature and check"}, {ByIssuer, "Sign with the issuer's key"}, {ByOther, "Sign with an unknown key"}, {ByNobody, "Take the signature away"},
+	{Kept, "Keep the signature and check"}, {ByIssuer, "Sign with the issuer's key"}, {ByOther, "Sign with an unknown key"},
+	{ByNobody, "Take the signature away"},
 }
 
 // content is the page about a token, or the reason why there is none, above a good one.
