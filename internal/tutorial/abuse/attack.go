@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -44,9 +43,6 @@ func flood(ctx context.Context, id, issuer, mcp, documents string) error {
 	}
 	a := &attacker{Flood: f, issuer: issuer, mcp: mcp, documents: documents, answers: map[string]int{}}
 	next, err := f.prepare(a)
-	if answer := (*statusError)(nil); errors.As(err, &answer) && answer.status == http.StatusTooManyRequests {
-		fmt.Print(refused)
-	}
 	if err != nil {
 		return err
 	}

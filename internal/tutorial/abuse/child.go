@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -55,14 +54,7 @@ type child struct {
 	stdout *bufio.Reader
 }
 
-// What a child says first.
-const (
-	ready   = "ready\n"
-	refused = "refused\n"
-)
-
-// errRefused says that the server refused with 429 what a flood needs to begin.
-var errRefused = errors.New("too many requests")
+const ready = "ready\n"
 
 // startChild starts a child on one core, and waits until it is ready.
 func startChild(words ...string) (*child, error) {
@@ -81,12 +73,7 @@ func startChild(words ...string) (*child, error) {
 		return nil, err
 	}
 	c := &child{command, stdin, bufio.NewReader(stdout)}
-	switch said, _ := c.stdout.ReadString('\n'); said {
-	case ready:
-	case refused:
-		c.kill()
-		return nil, fmt.Errorf("%s: %w", words, errRefused)
-	default:
+	if said, _ := c.stdout.ReadString('\n'); said != ready {
 		c.kill()
 		return nil, fmt.Errorf("%s did not start: %s", words, said)
 	}

@@ -41,8 +41,8 @@ type users struct {
 	*World
 	from  net.Addr // all of them; nil: each has an address of its own
 	pause time.Duration
-	// rarely lets few of them register a client: the server keeps as many for each
-	// address as people have logged in for.
+	// rarely lets few of them register a client: the demo realm has room for 200, and
+	// keeps those for which people have logged in.
 	rarely bool
 
 	mu     sync.Mutex
@@ -116,12 +116,13 @@ func (u *users) visit(n int) {
 		{register, v.register}, {login, v.logIn}, {callTool, v.call}, {callTool, v.call}, {refresh, v.refresh},
 		{callTool, v.call}, {introspect, v.introspect},
 	}
-	every := 2
+	turn := n / homes
+	registers := turn%2 == 0
 	if u.rarely {
-		every = 8
+		registers = turn%16 == 0 && turn/16 < 8
 	}
 	switch {
-	case (n/homes)%every == 0: // with the client that it registered
+	case registers: // with the client that it registered
 	case n/atATime%2 == 0:
 		v.id, steps = u.honest.URL+"/app", steps[1:]
 	default:
@@ -265,21 +266,13 @@ func (u *user) send(where, kind, body string, header http.Header, into any) erro
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode/100 != 2 {
-		return &statusError{response.StatusCode, text}
+		return fmt.Errorf("status %d: %.200s", response.StatusCode, text)
 	}
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(text, into)
 }
-
-// statusError is an answer that is not a success.
-type statusError struct {
-	status int
-	text   []byte
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("status %d: %.200s", e.status, e.text) }
 
 // get reads a page, and keeps its cookies.
 func (u *user) get(where string, jar http.CookieJar) (string, error) {

@@ -3,7 +3,6 @@ package abuse
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -159,11 +158,6 @@ func (s *soaker) send(f *Flood, long time.Duration) error {
 		return nil
 	}
 	c, err := startChild("flood", f.ID, s.Issuer, s.MCP, s.bad.URL)
-	// The clients of an address that proved their keys stay, so at last it gets no more.
-	if errors.Is(err, errRefused) {
-		s.Bad++
-		return nil
-	}
 	if err != nil {
 		return err
 	}
