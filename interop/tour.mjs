@@ -17,6 +17,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { launch, loopback } from "./chromium.mjs";
+import { follow, stepByStep } from "./flow.mjs";
 
 const settings = JSON.parse(process.argv[2]);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -256,6 +257,20 @@ async function attacksAndExercises(browser, tour, state) {
   await context.close();
 }
 
+// ---- What a visitor follows ------------------------------------------------------
+
+// The whole flow with login at each width, looked at in both schemes; and step by step.
+async function theFlow(browser, tour, state) {
+  for (const width of settings.quick ? [360] : [360, 768, 1440]) {
+    const context = await browser.newContext({ storageState: state, viewport: { width, height: 900 }, reducedMotion: "reduce" });
+    listenTo(context);
+    await follow(context, tour, `${width}`, { look, shoot });
+    if (width === 1440) await stepByStep(context, tour, { look, shoot });
+    await context.close();
+    done(`the flow with login, ${width} pixels wide`);
+  }
+}
+
 // ---- What is left of it --------------------------------------------------------------
 
 const listens = (url) =>
@@ -312,6 +327,7 @@ try {
   done("every page, in every view");
   await visit(browser, tour, state);
   done("a visit");
+  await theFlow(browser, tour, state);
   await attacksAndExercises(browser, tour, state);
   assert.deepEqual(strayed, [], "requests to other machines");
   assert.deepEqual(complaints, [], "complaints");

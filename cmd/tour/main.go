@@ -30,6 +30,7 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/tour"
 	"mcp-auth-step-by-step/internal/tutorial/tour/attacks"
 	"mcp-auth-step-by-step/internal/tutorial/tour/breakit"
+	"mcp-auth-step-by-step/internal/tutorial/tour/flow"
 	"mcp-auth-step-by-step/internal/tutorial/tour/markdown"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
@@ -72,7 +73,9 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	defer all.Close()
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	server := tour.New(tour.Options{Root: root, Programs: all, Log: log})
-	live, err := parts(server)
+	following := flow.New(all)
+	defer following.Close()
+	live, err := parts(server, following)
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 }
 
 // parts are what the tour has beside its own pages, in the order of their tabs.
-func parts(server *tour.Server) ([]tour.Part, error) {
+func parts(server *tour.Server, following *flow.Work) ([]tour.Part, error) {
 	site := part.Site{Root: server.Root, Render: server.Render, Colour: coloured}
 	bench, err := tokenbench.New(server.Root, time.Now)
 	if err != nil {
@@ -103,6 +106,7 @@ func parts(server *tour.Server) ([]tour.Part, error) {
 	return []tour.Part{
 		attacks.Part(attacks.Runner{Servers: attacks.NewStarted(server.Programs)}, site),
 		breakit.Part(work, site),
+		flow.Part(server, following),
 		tokenbench.Part(bench, site),
 		switcher.Part(bench),
 		part.Shared(),

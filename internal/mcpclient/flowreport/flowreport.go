@@ -27,14 +27,17 @@ var source string
 
 var page = template.Must(template.New("page").Parse(source))
 
-// Report is a flow that has ended. Its events hold no secrets: mcpauth has
-// redacted them.
+// Report is a flow that has ended, or one that goes on. Its events hold no secrets:
+// mcpauth has redacted them.
 type Report struct {
 	Server   string // URL of the MCP server
 	Outcome  string // what came of it, in a sentence
 	Failed   bool
 	Lessons  string // the folder of the lessons, as a URL relative to the page; empty: they are named and not linked
 	Chapters []Chapter
+	// Live draws a flow that goes on: what was drawn stays as it is while events are
+	// added. Nil: the flow has ended.
+	Live *Live
 }
 
 // Chapter is a part of a flow, with a heading of its own.
@@ -46,67 +49,32 @@ type Chapter struct {
 
 // Write writes the page.
 func (r Report) Write(w io.Writer) error {
-	var events []mcpauth.Event
-	for _, c := range r.Chapters {
-		events = append(events, c.Events...)
-	}
-	p := &printer{cast: newCast(events), lessons: r.Lessons, first: First{}, keys: keysOf(events)}
-	v := view{Server: r.Server, Outcome: r.Outcome, Failed: r.Failed, Participants: p.cast.list, Lines: p.cast.lines()}
+	events := r.events()
+	v := view{Drawing: r.Draw(), Server: r.Server, Outcome: r.Outcome, Failed: r.Failed}
 	if len(events) > 0 {
 		v.When = events[0].At.UTC().Format("2006-01-02 15:04 UTC")
 	}
-	turn := 1
-	for i, c := range r.Chapters {
-		turns := Turns(c.Events, turn)
-		turn += len(turns)
-		v.Chapters = append(v.Chapters, chapter{
-			Number: i + 1, Title: c.Title, About: c.About, Lessons: p.lessonsOf(c.Events), Blocks: p.blocks(turns),
-		})
-	}
-	v.Exchanges, v.Unseen = p.exchanges, p.believed && !p.keys.seen
 	return page.Execute(w, v)
 }
 
 type view struct {
+	Drawing
 	Server, Outcome, When string
 	Failed                bool
-	Unseen                bool // an arrow shows what the client doesn't see
-	Exchanges             int
-	Participants          []participant
-	Lines                 []float64 // where the lifelines are, in percent of the width
-	Chapters              []chapter
 }
 
-type chapter struct {
-	Number       int
-	Title, About string
-	Lessons      []lesson
-	Blocks       []block
-}
-
-// block is a turn, or several that repeat earlier ones and are folded.
-type block struct {
-	Numbers string // of the folded turns
-	Summary string // empty: nothing is folded
-	Turns   []turn
-}
-
-type turn struct {
-	Number int
-	Title  string
-	Items  []item
-}
-
-// item is one of: what the client concludes, what the user does, an arrow.
-type item struct {
-	Note, User string
-	Arrow      *arrow
+func (r Report) events() (events []mcpauth.Event) {
+	for _, c := range r.Chapters {
+		events = append(events, c.Events...)
+	}
+	return events
 }
 
 // printer makes of the turns what the page shows.
 type printer struct {
 	cast      *cast
-	lessons   string
+	link      func(step int) string // to a lesson
+	unfolded  bool
 	first     First
 	keys      keys
 	exchanges int
@@ -114,13 +82,13 @@ type printer struct {
 }
 
 // blocks folds turns in a row that repeat earlier ones.
-func (p *printer) blocks(turns []Turn) (blocks []block) {
+func (p *printer) blocks(turns []Turn) (blocks []Block) {
 	for len(turns) > 0 {
 		n := 0
-		for n < len(turns) && p.repeats(turns[n]) {
+		for n < len(turns) && !p.unfolded && p.repeats(turns[n]) {
 			n++
 		}
-		b := block{}
+		b := Block{}
 		if n > 1 {
 			b.Summary = p.first.Summary(turns[:n])
 			b.Numbers = fmt.Sprintf("%d–%d", turns[0].Number, turns[n-1].Number)
@@ -138,14 +106,14 @@ func (p *printer) repeats(t Turn) bool {
 	return !slices.ContainsFunc(t.Events, func(e mcpauth.Event) bool { return !p.first.Repeats(t.Number, e) })
 }
 
-func (p *printer) turn(t Turn) turn {
-	shown := turn{Number: t.Number, Title: sentence(t.Stage.String())}
+func (p *printer) turn(t Turn) ShownTurn {
+	shown := ShownTurn{Number: t.Number, Title: sentence(t.Stage.String())}
 	for _, event := range t.Events {
 		if event.User != "" {
-			shown.Items = append(shown.Items, item{User: event.User})
+			shown.Items = append(shown.Items, Item{User: event.User})
 		}
 		if event.Note != "" {
-			shown.Items = append(shown.Items, item{Note: event.Note})
+			shown.Items = append(shown.Items, Item{Note: event.Note})
 		}
 		if event.Exchange == nil {
 			continue
@@ -153,7 +121,7 @@ func (p *printer) turn(t Turn) turn {
 		p.exchanges++
 		a := p.cast.arrow(event)
 		a.Lesson = p.lesson(lessonOf(event))
-		shown.Items = append(shown.Items, item{Arrow: a})
+		shown.Items = append(shown.Items, Item{Arrow: a})
 		if !p.believed && letInByJWT(event) {
 			p.believed = true
 			shown.Items = append(shown.Items, p.why()...)
@@ -193,29 +161,25 @@ func keysOf(events []mcpauth.Event) (k keys) {
 }
 
 // why answers the question why the MCP server believes the token.
-func (p *printer) why() []item {
+func (p *printer) why() []Item {
 	const because = "Why does the MCP server believe the token? Only the authorization server has the private key that made its signature. " +
 		"The MCP server checks the signature with the public key"
 	switch {
 	case p.keys.seen:
-		return []item{{Note: because + ", which it fetched at the start. It doesn't ask anybody about the token."}}
+		return []Item{{Note: because + ", which it fetched at the start. It doesn't ask anybody about the token."}}
 	case p.keys.at != "":
 		note := because + ", which it fetches from the authorization server. The client doesn't see that."
-		return []item{{Arrow: p.cast.unseen(p.keys.at)}, {Note: note}}
+		return []Item{{Arrow: p.cast.unseen(p.keys.at)}, {Note: note}}
 	}
 	return nil
 }
 
-func (p *printer) lesson(step int) lesson {
-	l := lesson{Step: step, About: lessons[step]}
-	if p.lessons != "" {
-		l.Link = fmt.Sprintf("%s/step%d.md", strings.TrimSuffix(p.lessons, "/"), step)
-	}
-	return l
+func (p *printer) lesson(step int) Lesson {
+	return Lesson{Step: step, About: lessons[step], Link: p.link(step)}
 }
 
 // lessonsOf are the lessons of a chapter's arrows, the first first.
-func (p *printer) lessonsOf(events []mcpauth.Event) (found []lesson) {
+func (p *printer) lessonsOf(events []mcpauth.Event) (found []Lesson) {
 	for _, event := range events {
 		if event.Exchange == nil {
 			continue
@@ -224,38 +188,13 @@ func (p *printer) lessonsOf(events []mcpauth.Event) (found []lesson) {
 			found = append(found, l)
 		}
 	}
-	slices.SortFunc(found, func(a, b lesson) int { return a.Step - b.Step })
+	slices.SortFunc(found, func(a, b Lesson) int { return a.Step - b.Step })
 	return found
-}
-
-type participant struct{ Name, Short, Where string }
-
-// arrow is an exchange between two columns of the diagram.
-type arrow struct {
-	From, To           string // names of participants
-	Left, Width, Right float64
-	Backwards          bool // the request goes to the left
-	Late               bool // it begins in the right half, so its label ends where it ends
-	Unseen             bool // the client knows of it, but doesn't see it
-	Gist               string
-	Label, Answer      string
-	Bad                bool
-	Took               string
-	Request, Reply     string
-	Parameters         []row // of the request
-	Members            []row // of the answer
-	Decoded            []decoded
-	Lesson             lesson
-}
-
-type decoded struct {
-	Name            string
-	Header, Payload []row
 }
 
 // cast is who takes part, from left to right.
 type cast struct {
-	list []participant
+	list []Participant
 	// authorization is the host of the authorization server: what is asked
 	// for a token elsewhere is an identity provider.
 	authorization string
@@ -270,9 +209,13 @@ const (
 	attacker = "Attacker"
 )
 
-func newCast(events []mcpauth.Event) *cast {
+func newCast(events []mcpauth.Event, live *Live) *cast {
 	c := &cast{}
 	where := map[string]string{client: "this program"}
+	if live != nil {
+		c.authorization = live.Issuer
+		where = map[string]string{browser: "yours", client: live.Client, resource: live.Resource, issuer: live.Issuer}
+	}
 	for _, event := range events {
 		if event.Exchange != nil && event.Stage == mcpauth.StageServer {
 			c.authorization = event.Exchange.Receiver
@@ -283,7 +226,7 @@ func newCast(events []mcpauth.Event) *cast {
 			continue
 		}
 		from, to := c.ends(event)
-		if from == browser || to == browser {
+		if live == nil && (from == browser || to == browser) {
 			where[browser] = "of the user"
 		}
 		if to != client {
@@ -293,7 +236,7 @@ func newCast(events []mcpauth.Event) *cast {
 			where[from] = ""
 		}
 	}
-	for _, p := range []participant{
+	for _, p := range []Participant{
 		{browser, "Browser", ""}, {client, "Client", ""}, {resource, "MCP server", ""},
 		{issuer, "Auth. server", ""}, {provider, "Identity prov.", ""}, {attacker, "Attacker", ""},
 	} {
@@ -332,7 +275,7 @@ func (c *cast) ends(event mcpauth.Event) (from, to string) {
 }
 
 func (c *cast) column(name string) int {
-	return slices.IndexFunc(c.list, func(p participant) bool { return p.Name == name })
+	return slices.IndexFunc(c.list, func(p Participant) bool { return p.Name == name })
 }
 
 // lines are the middles of the columns, which are equally wide, in percent.
@@ -344,24 +287,25 @@ func (c *cast) lines() (lines []float64) {
 }
 
 // between lays an arrow out, from the middle of one column to that of another.
-func (c *cast) between(from, to string) *arrow {
+func (c *cast) between(from, to string) *Arrow {
 	i, j, n := c.column(from), c.column(to), float64(len(c.list))
-	a := &arrow{From: from, To: to, Backwards: j < i}
+	a := &Arrow{From: from, To: to, Backwards: j < i}
 	a.Left, a.Width = 100*(float64(min(i, j))+0.5)/n, 100*float64(max(i, j)-min(i, j))/n
 	a.Right = 100 - a.Left - a.Width
 	a.Late = a.Left >= 50
+	a.First, a.Last = min(i, j)+1, max(i, j)+1
 	return a
 }
 
 // unseen is the arrow by which the MCP server gets the keys, where the flow
 // doesn't show it.
-func (c *cast) unseen(keys string) *arrow {
+func (c *cast) unseen(keys string) *Arrow {
 	a := c.between(resource, issuer)
 	a.Unseen, a.Gist, a.Label = true, "With which public keys can I check the tokens of this issuer?", "GET "+short(keys)
 	return a
 }
 
-func (c *cast) arrow(event mcpauth.Event) *arrow {
+func (c *cast) arrow(event mcpauth.Event) *Arrow {
 	e := event.Exchange
 	from, to := c.ends(event)
 	a := c.between(from, to)
@@ -377,7 +321,7 @@ func (c *cast) arrow(event mcpauth.Event) *arrow {
 	}
 	a.Members = answerRows(e.Reply)
 	for _, d := range e.Decoded {
-		a.Decoded = append(a.Decoded, decoded{d.Name, claimRows(d.Header, headerMeanings), claimRows(d.Payload, claimMeanings)})
+		a.Decoded = append(a.Decoded, DecodedToken{d.Name, claimRows(d.Header, headerMeanings), claimRows(d.Payload, claimMeanings)})
 	}
 	return a
 }

@@ -225,6 +225,45 @@ func TestTheUser(t *testing.T) {
 	}
 }
 
+// What was drawn of a flow that goes on stays as it is while events are added.
+func TestLiveDrawingGrows(t *testing.T) {
+	live := &Live{
+		Client: "here", Resource: "localhost:1", Issuer: "localhost:2", Lesson: func(step int) string { return fmt.Sprintf("/step/%d", step) },
+	}
+	events := append(flow(), exchange(mcpauth.StageRequest, "client", "POST", "http://localhost:1/mcp", "localhost:1", 200))
+	events = append(events, events...)
+	var before string
+	for n := range len(events) + 1 {
+		drawing := Report{Live: live, Chapters: []Chapter{{Events: events[:n]}}}.Draw()
+		if len(drawing.Participants) != 4 || drawing.Participants[0].Name != "Browser" {
+			t.Fatalf("after %d events: %v", n, drawing.Participants)
+		}
+		var items []Item
+		for _, block := range drawing.Chapters[0].Blocks {
+			if block.Summary != "" {
+				t.Errorf("after %d events something is folded", n)
+			}
+			for _, turn := range block.Turns {
+				items = append(items, turn.Items...)
+			}
+		}
+		text, err := json.Marshal(items)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := strings.TrimSuffix(string(text), "]")
+		if !strings.HasPrefix(now, before) || n > 0 && now == before {
+			t.Errorf("event %d changes what was drawn", n)
+		}
+		before = now
+		for _, each := range items {
+			if a := each.Arrow; a != nil && (a.First < 1 || a.First >= a.Last || a.Last > 4 || !a.Unseen && a.Lesson.Link == "") {
+				t.Errorf("arrow %+v", a)
+			}
+		}
+	}
+}
+
 // Every lesson that a report names has a page.
 func TestLessonsExist(t *testing.T) {
 	for step := range lessons {

@@ -15,9 +15,9 @@ import (
 	"mcp-auth-step-by-step/internal/web/plaintext"
 )
 
-// row is a claim or a parameter, with one line on what it means. What the
+// Row is a claim or a parameter, with one line on what it means. What the
 // report doesn't know has no meaning beside it.
-type row struct{ Name, Value, Meaning string }
+type Row struct{ Name, Value, Meaning string }
 
 // headerMeanings are those of a token's header (RFC 7515; RFC 9068).
 var headerMeanings = map[string]string{
@@ -118,14 +118,14 @@ var answerMeanings = map[string]string{
 }
 
 // rows of a query or a form, in the order in which they were sent.
-func parameterRows(encoded string) (rows []row) {
+func parameterRows(encoded string) (rows []Row) {
 	for part := range strings.SplitSeq(encoded, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		if name == "" {
 			continue
 		}
 		name, value = unescape(name), unescape(value)
-		rows = append(rows, row{name, value, parameterMeanings[name]})
+		rows = append(rows, Row{name, value, parameterMeanings[name]})
 	}
 	return rows
 }
@@ -138,24 +138,24 @@ func unescape(s string) string {
 }
 
 // answerRows are the members of an answer whose meaning is known.
-func answerRows(reply string) (rows []row) {
+func answerRows(reply string) (rows []Row) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(reply), &members) != nil {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if meaning, known := answerMeanings[name]; known && members["jsonrpc"] == nil {
-			rows = append(rows, row{name, value(members[name]), meaning})
+			rows = append(rows, Row{name, value(members[name]), meaning})
 		}
 	}
 	return rows
 }
 
 // claimRows are the members of a token's header or payload.
-func claimRows(raw json.RawMessage, meanings map[string]string) (rows []row) {
+func claimRows(raw json.RawMessage, meanings map[string]string) (rows []Row) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(raw, &members) != nil {
-		return []row{{Value: plaintext.Line(string(raw))}}
+		return []Row{{Value: plaintext.Line(string(raw))}}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		meaning := meanings[name]
@@ -163,7 +163,7 @@ func claimRows(raw json.RawMessage, meanings map[string]string) (rows []row) {
 		if err == nil && slices.Contains([]string{"exp", "nbf", "iat", "auth_time"}, name) {
 			meaning += ": " + time.Unix(at, 0).UTC().Format("2006-01-02 15:04:05 UTC")
 		}
-		rows = append(rows, row{plaintext.Line(name), value(members[name]), meaning})
+		rows = append(rows, Row{plaintext.Line(name), value(members[name]), meaning})
 	}
 	return rows
 }
@@ -181,8 +181,8 @@ func value(raw json.RawMessage) string {
 	return plaintext.Line(b.String())
 }
 
-// lesson is a page of the tutorial.
-type lesson struct {
+// Lesson is a page of the tutorial.
+type Lesson struct {
 	Step  int
 	About string
 	Link  string // empty where the report doesn't know where the pages are

@@ -1,6 +1,7 @@
 package mcpauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -132,6 +133,7 @@ func (t *Transport) askUser(
 		return "", err
 	}
 	disbelieved := t.disbelieved(request)
+	listener.home = cmp.Or(t.config.Home, defaultHome)
 	answers := listener.serve(request, disbelieved)
 	pasted := make(chan outcome)
 	go t.awaitPasted(ctx, request, pasted, disbelieved)

@@ -23,12 +23,16 @@ type outcome struct {
 	err   error
 }
 
+// defaultHome is where a program's user usually is.
+const defaultHome = "the terminal"
+
 // listener waits for one authorization response, on a loopback port of its own
 // (RFC 8252, section 7.3).
 type listener struct {
 	redirectURI string
 	path        string
 	host        string
+	home        string // where the user goes back to
 	socket      net.Listener
 	server      *http.Server
 }
@@ -65,7 +69,7 @@ func listen(redirectURI string) (*listener, error) {
 	}
 	u.Host = net.JoinHostPort(u.Hostname(), port)
 	u.Path = cmp.Or(u.Path, "/")
-	return &listener{redirectURI: u.String(), path: u.Path, host: u.Host, socket: socket}, nil
+	return &listener{redirectURI: u.String(), path: u.Path, host: u.Host, home: defaultHome, socket: socket}, nil
 }
 
 func (l *listener) close() {
@@ -100,7 +104,7 @@ func (l *listener) serve(request *authorizationRequest, disbelieved func(url.Val
 		if errors.Is(err, ErrState) {
 			disbelieved(query)
 			page(w, http.StatusBadRequest, "Not our answer",
-				"This is not the answer to the request of the client. The client waits for the right one. Look at the terminal.")
+				"This is not the answer to the request of the client. The client waits for the right one. Look at "+l.home+".")
 			return
 		}
 		select {
@@ -110,10 +114,10 @@ func (l *listener) serve(request *authorizationRequest, disbelieved func(url.Val
 			return
 		}
 		if err != nil {
-			page(w, http.StatusBadRequest, "No access", "The client did not get access. The terminal says why. You can close this tab.")
+			page(w, http.StatusBadRequest, "No access", "The client did not get access. Look at "+l.home+" to see why. You can close this tab.")
 			return
 		}
-		page(w, http.StatusOK, "Back to the terminal", "You can close this tab and go back to the terminal.")
+		page(w, http.StatusOK, "Back to "+l.home, "You can close this tab and go back to "+l.home+".")
 	})
 	l.server = &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,

@@ -161,6 +161,9 @@ type Config struct {
 	// free one. Empty is any free port of 127.0.0.1, with a path for each issuer
 	// where the client registers itself.
 	Callback string
+	// Home is where the user goes back to after the login, as the page at the
+	// callback says it. Empty is "the terminal".
+	Home string
 	// Scope is added to what the server asks for at first.
 	Scope string
 	// OfflineAccess asks for the scope offline_access where the authorization
