@@ -238,7 +238,7 @@ func TestLiveDrawingGrows(t *testing.T) {
 		if len(drawing.Participants) != 4 || drawing.Participants[0].Name != "Browser" {
 			t.Fatalf("after %d events: %v", n, drawing.Participants)
 		}
-		var items []Item
+		items := []Item{}
 		for _, block := range drawing.Chapters[0].Blocks {
 			if block.Summary != "" {
 				t.Errorf("after %d events something is folded", n)
