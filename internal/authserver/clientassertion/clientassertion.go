@@ -221,11 +221,9 @@ func readClaims(payload []byte) (*claims, error) {
 	}
 	for name, target := range map[string]*time.Time{"exp": &c.expires, "nbf": &c.notBefore, "iat": &c.issued} {
 		if raw, present := members[name]; present {
-			date := jws.Date(raw)
-			if date == nil {
+			if *target, present = jws.Date(raw); !present {
 				return nil, fmt.Errorf("%w: %s is not a date", jws.ErrMalformed, name)
 			}
-			*target = date.Time
 		}
 	}
 	// One audience, as a string: not an array, even of one (rfc7523bis, section

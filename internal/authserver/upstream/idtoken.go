@@ -95,9 +95,10 @@ func (p *Provider) checkAudience(c claims, _ Attempt) error {
 // for this login: one that is older was not.
 func (p *Provider) checkDates(c claims, attempt Attempt) error {
 	now := p.now()
-	expires, issued := jws.Date(c["exp"]), jws.Date(c["iat"])
+	expires, hasExpiry := jws.Date(c["exp"])
+	issued, hasIssue := jws.Date(c["iat"])
 	switch {
-	case expires == nil || issued == nil:
+	case !hasExpiry || !hasIssue:
 		return errors.New("it has no exp or no iat")
 	case !now.Before(expires.Add(leeway)):
 		return fmt.Errorf("it has expired: exp is %s", expires.UTC().Format(time.RFC3339))
@@ -107,7 +108,7 @@ func (p *Provider) checkDates(c claims, attempt Attempt) error {
 		return fmt.Errorf("it is older than this login: iat is %s", issued.UTC().Format(time.RFC3339))
 	}
 	if raw, has := c["nbf"]; has {
-		if from := jws.Date(raw); from == nil || from.After(now.Add(leeway)) {
+		if from, ok := jws.Date(raw); !ok || from.After(now.Add(leeway)) {
 			return errors.New("it is not valid yet, or nbf is not a date")
 		}
 	}
@@ -124,7 +125,7 @@ func (p *Provider) checkAttempt(c claims, attempt Attempt) error {
 		return errors.New("it has events, so it is another kind of token")
 	}
 	raw, has := c["auth_time"]
-	if at := jws.Date(raw); has && at == nil {
+	if at, ok := jws.Date(raw); has && !ok {
 		return errors.New("auth_time is not a date")
 	} else if has && attempt.Fresh && at.Before(time.Unix(attempt.Began, 0).Add(-leeway)) {
 		return errors.New("the user did not log in again, as was asked for")

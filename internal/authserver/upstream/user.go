@@ -44,9 +44,7 @@ func (s *Settings) userOf(c claims) (*User, error) {
 		u.FirstName = c.text("name")
 	}
 	u.Email, u.EmailVerified = c.text("email"), string(c["email_verified"]) == "true"
-	if at := jws.Date(c["auth_time"]); at != nil {
-		u.AuthTime = at.Time
-	}
+	u.AuthTime, _ = jws.Date(c["auth_time"])
 	for _, value := range c.values(s.RolesClaim) {
 		for _, m := range s.Roles {
 			if m.Value == value && !slices.Contains(u.Roles, m.Role) {

@@ -65,11 +65,11 @@ func start(ctx context.Context, issuer Issuer) *started {
 	return s
 }
 
-func (s *started) decide(ctx context.Context, token string) (*accesstoken.Decision, error) {
-	if rules, ok := s.verifier.(tokencache.Source); ok {
-		return rules.Decide(ctx, token)
+func (s *started) decide(ctx context.Context, token *accesstoken.Unverified) (*accesstoken.Decision, error) {
+	if rules, ok := s.verifier.(*accesstoken.Verifier); ok {
+		return rules.DecideRead(ctx, token)
 	}
-	who, err := s.verifier.Verify(ctx, token)
+	who, err := s.verifier.Verify(ctx, token.Text)
 	if err != nil {
 		return nil, err
 	}
@@ -102,12 +102,13 @@ func (i *Issuers) Verify(ctx context.Context, token string) (*principal.Principa
 // about each token, the decision can't be kept: its verifier keeps its own, for a
 // shorter time.
 func (i *Issuers) Decide(ctx context.Context, token string) (*accesstoken.Decision, error) {
+	read := &accesstoken.Unverified{Text: token}
 	if len(i.all) == 1 {
-		return i.all[0].decide(ctx, token)
+		return i.all[0].decide(ctx, read)
 	}
-	name, err := accesstoken.ClaimedIssuer(token)
+	name, err := read.Issuer()
 	if asked := i.forOpaque(); err != nil && asked != nil && strings.Count(token, ".") < 2 {
-		return asked.decide(ctx, token)
+		return asked.decide(ctx, read)
 	}
 	if err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func (i *Issuers) Decide(ctx context.Context, token string) (*accesstoken.Decisi
 		if !issuer.keys.Ready() {
 			return nil, &accesstoken.UndecidedError{Err: fmt.Errorf("%s: %w", name, issuerkeys.ErrNoKeys), Retry: retry}
 		}
-		return issuer.decide(ctx, token)
+		return issuer.decide(ctx, read)
 	}
 	return nil, &accesstoken.Refusal{
 		Err: accesstoken.ErrIssuer, Has: fmt.Sprintf("the token says %.64q", name), Want: fmt.Sprintf("one of %.200q", i.Names()),

@@ -63,19 +63,26 @@ type examination struct {
 	ctx     context.Context
 	dialect dialect.Dialect // filled in
 	now     time.Time
-	token   string
-	signed  *jws.Token // once the form is right
-	payload []byte
-	key     *jwks.Key // once it is found
-	members map[string]json.RawMessage
-	detail  string              // of the last check, for the report
-	who     principal.Principal // what is known so far
+	token   *Unverified
+	key     *jwks.Key                  // once it is found
+	claims  map[string]json.RawMessage // once they were read, and are unambiguous for the dialect
+	who     principal.Principal        // what is known so far
+
+	reports bool   // somebody reads detail
+	detail  string // of the last check
 
 	expires, notBefore, issuedAt time.Time // zero: the token doesn't say, or not yet
 }
 
-func (v *Verifier) examine(ctx context.Context, token string) *examination {
+func (v *Verifier) examine(ctx context.Context, token *Unverified) *examination {
 	return &examination{v: v, ctx: ctx, token: token, dialect: v.Dialect.Filled(), now: v.now()}
+}
+
+// quote makes an excerpt of what the token has the detail of the report.
+func (e *examination) quote(values ...string) {
+	if e.reports {
+		e.detail = printable(strings.Join(values, " "))
+	}
 }
 
 // principal is a copy, so that it doesn't keep the token in memory.
@@ -85,13 +92,16 @@ func (e *examination) principal() *principal.Principal {
 }
 
 func (e *examination) form() error {
-	signed, err := jws.Parse(e.token)
+	if e.token.signed != nil {
+		return nil
+	}
+	signed, err := jws.Parse(e.token.Text)
 	if err == nil {
-		e.signed, e.payload = signed, signed.Payload
+		e.token.signed = signed
 		return nil
 	}
 	refusal := &Refusal{Err: err}
-	switch dots := strings.Count(e.token, "."); {
+	switch dots := strings.Count(e.token.Text, "."); {
 	case dots == 4:
 		refusal.Do = "it is encrypted (JWE), so have the issuer only sign its access tokens"
 	case dots < 2:
@@ -101,29 +111,29 @@ func (e *examination) form() error {
 }
 
 func (e *examination) algorithm() error {
-	name, _ := e.signed.Text("alg")
+	name, _ := e.token.signed.Text("alg")
 	if len(e.v.Algorithms) == 0 && e.v.Keys == nil {
 		return notChecked("no algorithms are configured; the token says " + printable(name))
 	}
 	e.detail = name
-	if err := e.signed.CheckAlgorithm(e.v.Algorithms); err != nil {
+	if err := e.token.signed.CheckAlgorithm(e.v.Algorithms); err != nil {
 		return &Refusal{Err: err, Do: "JWT_ALGORITHMS lists those that are allowed", Setting: "JWT_ALGORITHMS"}
 	}
 	return nil
 }
 
-func (e *examination) header() error { return e.signed.CheckHeader() }
+func (e *examination) header() error { return e.token.signed.CheckHeader() }
 
 func (e *examination) findKey() error {
-	id, err := e.signed.KeyID()
+	id, err := e.token.signed.KeyID()
 	if err != nil {
 		return err
 	}
-	e.detail = printable(id)
+	e.quote(id)
 	if e.v.Keys == nil {
-		return notChecked("the issuer's keys are not at hand; the token names " + e.detail)
+		return notChecked("the issuer's keys are not at hand; the token names " + printable(id))
 	}
-	key, err := e.signed.FindKey(e.ctx, e.v.Keys)
+	key, err := e.token.signed.FindKey(e.ctx, e.v.Keys)
 	if err != nil {
 		return e.undecided(err)
 	}
@@ -135,7 +145,7 @@ func (e *examination) signature() error {
 	if e.key == nil {
 		return notChecked("there is no key to check it with")
 	}
-	return e.signed.CheckSignature(*e.key)
+	return e.token.signed.CheckSignature(*e.key)
 }
 
 // orgType is the header typ of tokens of Okta's org server.
@@ -144,12 +154,12 @@ const orgType = "application/okta-internal-at+jwt"
 // headerType looks at the header typ: an ID token or a logout token of the same
 // issuer is no access token (RFC 9068, section 4; RFC 8725, section 3.11).
 func (e *examination) headerType() error {
-	typ, present := e.signed.Text("typ")
+	typ, present := e.token.signed.Text("typ")
 	// A typ that is not a string is there, and is not one that is wanted.
-	if e.dialect.Allows(typ, e.signed.Has("typ")) {
+	if e.dialect.Allows(typ, e.token.signed.Has("typ")) {
 		e.detail = "there is none"
 		if present {
-			e.detail = printable(typ)
+			e.quote(typ)
 		}
 		return nil
 	}
@@ -157,7 +167,7 @@ func (e *examination) headerType() error {
 		Err: ErrType, Has: fmt.Sprintf("the header typ is %.32q", typ), Want: strings.Join(e.dialect.Types, " or "),
 		Do: "some issuers, such as Keycloak, write another: see JWT_DIALECT, and JWT_TYPES", Setting: "JWT_DIALECT",
 	}
-	if !e.signed.Has("typ") {
+	if !e.token.signed.Has("typ") {
 		refusal.Has = "the header has no typ"
 	}
 	if strings.EqualFold(typ, orgType) {
@@ -175,9 +185,10 @@ func (e *examination) issuer() error {
 	if issuer == "" {
 		return &Refusal{Err: ErrMissingClaim, Has: "it has no iss", Want: "one"}
 	}
-	e.who.Issuer, e.detail = issuer, printable(issuer)
+	e.who.Issuer = issuer
+	e.quote(issuer)
 	if e.v.Issuer == "" && present {
-		return notChecked("no issuer is configured; the token says " + e.detail)
+		return notChecked("no issuer is configured; the token says " + printable(issuer))
 	}
 	if issuer != e.v.Issuer {
 		return &Refusal{
@@ -215,9 +226,9 @@ func (e *examination) audience() error {
 			Do: "have the issuer add it; what the client must ask for is in the provider's documentation",
 		}
 	}
-	e.detail = printable(said)
+	e.quote(said)
 	if e.v.Audience == "" {
-		return notChecked("no audience is configured; the token says " + e.detail)
+		return notChecked("no audience is configured; the token says " + printable(said))
 	}
 	for _, audience := range audiences {
 		if audience == e.v.Audience || slices.Contains(e.v.Audiences, audience) {
@@ -240,7 +251,9 @@ func (e *examination) expiry() error {
 		return &Refusal{Err: ErrExpired, Has: "it has no exp", Want: "one"}
 	}
 	e.expires, e.who.Expires = expires, expires.UTC()
-	e.detail = "until " + date(expires)
+	if e.reports {
+		e.detail = "until " + date(expires)
+	}
 	if hasExpired(expires, e.now) {
 		return &Refusal{Err: ErrExpired, Has: "exp " + date(expires) + ", clock " + date(e.now), Do: "get a new token, or set the clocks"}
 	}
@@ -250,7 +263,7 @@ func (e *examination) expiry() error {
 func (e *examination) valid() error { return e.begun("nbf", &e.notBefore) }
 
 func (e *examination) issued() error {
-	if _, present := e.members["iat"]; !present && !e.dialect.Lacks("iat") {
+	if _, present := e.claims["iat"]; !present && !e.dialect.Lacks("iat") {
 		return e.missing("iat")
 	}
 	return e.begun("iat", &e.issuedAt)
@@ -263,9 +276,11 @@ func (e *examination) begun(name string, at *time.Time) error {
 		return err
 	}
 	*at = from
-	e.detail = name + " " + date(from)
+	if e.reports {
+		e.detail = name + " " + date(from)
+	}
 	if isEarly(from, e.now) {
-		return &Refusal{Err: ErrNotYetValid, Has: e.detail + ", clock " + date(e.now), Do: "set the clocks"}
+		return &Refusal{Err: ErrNotYetValid, Has: name + " " + date(from) + ", clock " + date(e.now), Do: "set the clocks"}
 	}
 	return nil
 }
@@ -281,7 +296,9 @@ func (e *examination) lifetime() error {
 		from = e.now
 	}
 	lifetime := e.expires.Sub(from)
-	e.detail = lifetime.Round(time.Second).String()
+	if e.reports {
+		e.detail = lifetime.Round(time.Second).String()
+	}
 	if lifetime > e.dialect.MaxLifetime {
 		return &Refusal{
 			Err: ErrLifetime, Has: lifetime.String(), Want: "at most " + e.dialect.MaxLifetime.String(),
@@ -295,7 +312,7 @@ func (e *examination) lifetime() error {
 // section 7.1; RFC 8705, section 3), which nobody checks here: taken as a bearer
 // token, a stolen one would work.
 func (e *examination) unbound() error {
-	if _, bound := e.members["cnf"]; bound {
+	if _, bound := e.claims["cnf"]; bound {
 		return &Refusal{Err: ErrBound, Has: "it has the claim cnf", Do: "have the issuer make bearer tokens for this server"}
 	}
 	return nil
@@ -315,7 +332,7 @@ func (e *examination) client() error {
 			e.who.ClientID = client
 		}
 	}
-	e.detail = printable(e.who.ClientID)
+	e.quote(e.who.ClientID)
 	if e.who.ClientID == "" {
 		return &Refusal{
 			Err: ErrMissingClaim, Has: "it has no " + strings.Join(e.dialect.Client, " or "),
@@ -344,7 +361,8 @@ func (e *examination) subject() error {
 	case lacks && strings.HasPrefix(subject, principal.ClientSubject):
 		return fmt.Errorf("%w: %s begins with %q, like a client that acts for itself", ErrMalformed, name, principal.ClientSubject)
 	}
-	e.who.Subject, e.detail = subject, printable(subject)
+	e.who.Subject = subject
+	e.quote(subject)
 	return nil
 }
 
@@ -353,7 +371,7 @@ func (e *examination) tokenID() error {
 	if err != nil {
 		return err
 	}
-	e.detail = printable(id)
+	e.quote(id)
 	if id == "" && (present || !e.dialect.Lacks("jti")) {
 		return e.missing(e.dialect.ID)
 	}

@@ -22,19 +22,28 @@ var alwaysRead = []string{
 // readClaims reads the payload (RFC 7519, section 7.2). golang-jwt's own claims take
 // a name in any case for another; here, a name that is read must not stand in two
 // cases. Each check reads its own claims, with the types that the RFCs give.
-func (e *examination) readClaims() error {
-	names := append(e.dialect.Names(), alwaysRead...)
-	members, err := strictjson.Members(e.payload, names...)
+func (e *examination) readClaims() (err error) {
+	if e.token.claims == nil {
+		e.token.claims, err = strictjson.Members(e.token.signed.Payload)
+	}
+	if err == nil {
+		err = strictjson.Unambiguous(e.token.claims, e.reads)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: payload: %w", ErrMalformed, err)
 	}
-	e.members = members
+	e.claims = e.token.claims
 	return nil
+}
+
+// reads tells whether a claim can be one that is read.
+func (e *examination) reads(name string) bool {
+	return slices.Contains(alwaysRead, name) || slices.Contains(e.dialect.Names(), name)
 }
 
 // text reads a claim that must be a string if it is there.
 func (e *examination) text(name string) (value string, present bool, err error) {
-	raw, present := e.members[name]
+	raw, present := e.claims[name]
 	if !present {
 		return "", false, nil
 	}
@@ -47,25 +56,25 @@ func (e *examination) text(name string) (value string, present bool, err error) 
 
 // date reads a claim that must be a date if it is there.
 func (e *examination) date(name string) (value time.Time, present bool, err error) {
-	raw, present := e.members[name]
+	raw, present := e.claims[name]
 	if !present {
 		return time.Time{}, false, nil
 	}
-	read := jws.Date(raw)
-	if read == nil {
+	value, ok := jws.Date(raw)
+	if !ok {
 		return time.Time{}, true, fmt.Errorf("%w: %s is not a date", ErrMalformed, name)
 	}
-	return read.Time, true, nil
+	return value, true, nil
 }
 
 // audiences reads whom the token is for. A single audience may stand without its
 // array (RFC 7519, section 4.1.3).
 func (e *examination) audiences() ([]string, error) {
 	name := e.dialect.Audience
-	if single, ok := strictjson.String(e.members[name]); ok {
+	if single, ok := strictjson.String(e.claims[name]); ok {
 		return []string{single}, nil
 	}
-	list, ok := strictjson.Strings(e.members[name])
+	list, ok := strictjson.Strings(e.claims[name])
 	if !ok {
 		return nil, &Refusal{Err: ErrAudience, Has: name + " is missing, or is neither a string nor an array of strings"}
 	}
@@ -82,15 +91,15 @@ var otherTokens = []string{"at_hash", "c_hash", "s_hash", "events"}
 // header says (RFC 8725, section 3.12).
 func (e *examination) kind() error {
 	for _, name := range otherTokens {
-		if _, has := e.members[name]; has {
+		if _, has := e.claims[name]; has {
 			return &Refusal{Err: ErrType, Has: "it has the claim " + name}
 		}
 	}
-	typ, _ := e.signed.Text("typ")
+	typ, _ := e.token.signed.Text("typ")
 	typed := dialect.IsAccessTokenType(typ)
 	var shown []string
 	for _, condition := range e.dialect.Proof {
-		if typed && (condition.Kind != dialect.IsValue || e.members[condition.Claims[0]] == nil) {
+		if typed && (condition.Kind != dialect.IsValue || e.claims[condition.Claims[0]] == nil) {
 			continue // the header has said so, and nothing contradicts
 		}
 		if !e.holds(condition) {
@@ -114,7 +123,7 @@ func (e *examination) notShown(c dialect.Condition) error {
 		Err: ErrType, Want: c.String() + " or the header typ at+jwt",
 		Do: "other tokens of the issuer, such as ID tokens, are refused", Setting: "JWT_DIALECT",
 	}
-	switch raw := e.members[first(c.Claims)]; {
+	switch raw := e.claims[first(c.Claims)]; {
 	case c.Kind == dialect.NotClient:
 		refusal.Has = "it is for the client that got it, like an ID token"
 	case c.Kind == dialect.IsMissing:
@@ -137,14 +146,14 @@ func first(list []string) string {
 
 // holds tells whether a condition holds.
 func (e *examination) holds(c dialect.Condition) bool {
-	there := func(name string) bool { return e.members[name] != nil && string(e.members[name]) != "null" }
+	there := func(name string) bool { return e.claims[name] != nil && string(e.claims[name]) != "null" }
 	switch c.Kind {
 	case dialect.IsValue:
-		raw := e.members[c.Claims[0]]
+		raw := e.claims[c.Claims[0]]
 		word, isString := strictjson.String(raw)
 		return raw != nil && (isString && word == c.Value || string(raw) == c.Value)
 	case dialect.IsMissing:
-		return e.members[c.Claims[0]] == nil
+		return e.claims[c.Claims[0]] == nil
 	case dialect.NotClient:
 		return e.isNotForClient()
 	case dialect.HasOne:
@@ -161,7 +170,7 @@ func (e *examination) isNotForClient() bool {
 	}
 	named := false
 	for _, claim := range e.dialect.Client {
-		client, ok := strictjson.String(e.members[claim])
+		client, ok := strictjson.String(e.claims[claim])
 		if ok && slices.Contains(audiences, client) {
 			return false
 		}
@@ -180,7 +189,7 @@ func (e *examination) scopes() error {
 	e.who.ScopeNames = e.v.ScopeNames
 	for _, claim := range e.dialect.Scopes {
 		name, isArray := strings.CutSuffix(claim, "[]")
-		raw, present := e.members[name]
+		raw, present := e.claims[name]
 		if !present {
 			continue
 		}
@@ -188,11 +197,11 @@ func (e *examination) scopes() error {
 		if e.who.Scopes, ok = readScopes(raw, isArray); !ok {
 			return unreadable(name+" is not "+form(isArray), e.dialect.Scopes)
 		}
-		e.detail = printable(strings.Join(e.who.Scopes, " "))
+		e.quote(e.who.Scopes...)
 		return nil
 	}
 	for _, name := range scopeClaims {
-		if _, has := e.members[name]; has && !slices.Contains(e.dialect.Roles[:1], name) {
+		if _, has := e.claims[name]; has && !slices.Contains(e.dialect.Roles[:1], name) {
 			return unreadable("it has "+name+", and no "+strings.Join(e.dialect.Scopes, " or "), e.dialect.Scopes)
 		}
 	}
@@ -231,7 +240,7 @@ func readScopes(raw json.RawMessage, isArray bool) ([]string, bool) {
 func (e *examination) roles() error {
 	path := e.dialect.Roles
 	e.who.Roles, e.detail = []string{}, "it has none"
-	raw, present := e.members[path[0]]
+	raw, present := e.claims[path[0]]
 	for i, name := range path[1:] {
 		if !present {
 			return nil
@@ -256,6 +265,7 @@ func (e *examination) roles() error {
 			Do: "JWT_ROLES_CLAIM says where the roles are", Setting: "JWT_ROLES_CLAIM",
 		}
 	}
-	e.who.Roles, e.detail = roles, printable(strings.Join(roles, " "))
+	e.who.Roles = roles
+	e.quote(roles...)
 	return nil
 }

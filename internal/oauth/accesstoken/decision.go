@@ -23,6 +23,12 @@ type Decision struct {
 
 // Decide is [Verifier.Verify] for those who keep decisions.
 func (v *Verifier) Decide(ctx context.Context, token string) (*Decision, error) {
+	return v.DecideRead(ctx, &Unverified{Text: token})
+}
+
+// DecideRead is [Verifier.Decide] for a token whose issuer was asked for: it isn't
+// taken apart again.
+func (v *Verifier) DecideRead(ctx context.Context, token *Unverified) (*Decision, error) {
 	if v.Issuer == "" || v.Audience == "" || v.Keys == nil {
 		return nil, ErrUnconfigured
 	}
@@ -36,8 +42,8 @@ func (v *Verifier) Decide(ctx context.Context, token string) (*Decision, error) 
 		Principal: e.principal(), Made: e.now, Ends: e.expires.Add(Leeway),
 		verifier: v, key: *e.key, expires: e.expires, notBefore: e.notBefore, issued: e.issuedAt,
 	}
-	d.keyID, _ = e.signed.Text("kid")
-	d.algorithm, _ = e.signed.Text("alg")
+	d.keyID, _ = e.token.signed.Text("kid")
+	d.algorithm, _ = e.token.signed.Text("alg")
 	return d, nil
 }
 

@@ -2,8 +2,11 @@ package accesstoken
 
 import (
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -336,6 +339,38 @@ func TestClaimedIssuer(t *testing.T) {
 	} {
 		if name, err := ClaimedIssuer(text); !errors.Is(err, want) || name != "" {
 			t.Errorf("%q, %v, want %v", name, err, want)
+		}
+	}
+}
+
+// A token whose issuer was asked for is read once, and decided as if it had not been:
+// also where only the issuer's dialect reads a claim that stands in two cases.
+func TestUnverifiedIsReadOnce(t *testing.T) {
+	t.Parallel()
+	okta := provider(must(dialect.Named("okta")))
+	for name, c := range map[string]struct {
+		v     *Verifier
+		spoil change
+		want  error
+	}{
+		"good":                      {verifier(), all(), nil},
+		"expired":                   {verifier(), claim("exp", 1), ErrExpired},
+		"two cases, not read":       {verifier(), all(claim("cid", "a"), claim("CID", "b")), nil},
+		"two cases, read":           {okta, all(noHeader("typ"), claim("cid", "a"), claim("CID", "b")), ErrMalformed},
+		"two cases, read by all":    {verifier(), claim("EXP", 1), ErrMalformed},
+		"forged after it was read":  {verifier(), func(d *mint.Draft) { d.Sign = byRSA(weak(), crypto.SHA256) }, ErrSignature},
+		"payload that is no object": {verifier(), payload("[]"), ErrMalformed},
+	} {
+		text := token(with(draft(), c.spoil))
+		read := &Unverified{Text: text}
+		_, _ = read.Issuer()
+		signed, claims := read.signed, read.claims
+		_, err := c.v.DecideRead(t.Context(), read)
+		if _, other := c.v.Decide(t.Context(), text); !errors.Is(err, c.want) || fmt.Sprint(err) != fmt.Sprint(other) {
+			t.Errorf("%s: %v, and in one go %v, want %v", name, err, other, c.want)
+		}
+		if signed == nil || signed != read.signed || claims != nil && reflect.ValueOf(claims).Pointer() != reflect.ValueOf(read.claims).Pointer() {
+			t.Errorf("%s: it was read twice", name)
 		}
 	}
 }

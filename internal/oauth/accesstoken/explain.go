@@ -67,7 +67,8 @@ func (n notChecked) Error() string { return string(n) }
 // NotChecked too, and so is all that can't be read since an earlier check failed. A
 // token is good only if all checks have [Passed].
 func (v *Verifier) Explain(ctx context.Context, token string) []Check {
-	e := v.examine(ctx, token)
+	e := v.examine(ctx, &Unverified{Text: token})
+	e.reports = true
 	report := make([]Check, 0, len(checks))
 	for _, check := range checks {
 		report = append(report, check.explain(e))
@@ -78,10 +79,10 @@ func (v *Verifier) Explain(ctx context.Context, token string) []Check {
 func (c check) explain(e *examination) Check {
 	report := Check{Name: c.name, Rule: c.rule, Outcome: NotChecked}
 	switch {
-	case (c.reads == theHeader || c.reads == theBoth) && e.signed == nil:
+	case (c.reads == theHeader || c.reads == theBoth) && e.token.signed == nil:
 		report.Detail = "the token could not be taken apart"
 		return report
-	case (c.reads == theClaims || c.reads == theBoth) && e.members == nil:
+	case (c.reads == theClaims || c.reads == theBoth) && e.claims == nil:
 		report.Detail = "the claims could not be read"
 		return report
 	}

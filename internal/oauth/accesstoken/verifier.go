@@ -8,6 +8,7 @@ package accesstoken
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -78,8 +79,7 @@ func (v *Verifier) VerifyClaims(payload []byte) (*principal.Principal, error) {
 	if v.Issuer == "" || v.Audience == "" {
 		return nil, ErrUnconfigured
 	}
-	e := v.examine(context.Background(), "")
-	e.payload = payload
+	e := v.examine(context.Background(), &Unverified{signed: &jws.Token{Payload: payload}})
 	if err := e.readClaims(); err != nil {
 		return nil, err
 	}
@@ -129,19 +129,28 @@ func (e *examination) undecided(err error) error {
 	if !errors.As(err, &stale) || e.readClaims() != nil {
 		return err
 	}
-	issued := jws.Date(e.members["iat"])
-	if issued == nil || issued.After(e.now.Add(Leeway)) ||
+	issued, ok := jws.Date(e.claims["iat"])
+	if !ok || issued.After(e.now.Add(Leeway)) ||
 		issued.Before(stale.KeysAsOf().Truncate(time.Second)) { // iat has whole seconds
 		return err
 	}
 	return &UndecidedError{err, stale.NextFetch()}
 }
 
-// ClaimedIssuer is the issuer that a token names, unverified: it decides only by
-// whose rules the token is checked. The error says why a token names none, as an
-// opaque one does.
-func ClaimedIssuer(token string) (string, error) {
-	e := (&Verifier{}).examine(context.Background(), token)
+// Unverified is a token of which nothing is checked yet. It is taken apart once,
+// whoever asks: for the issuer that it names, and then the [Verifier] of that issuer.
+// It is for one goroutine.
+type Unverified struct {
+	Text string // as it was sent
+
+	signed *jws.Token                 // once the form is right
+	claims map[string]json.RawMessage // once they are read
+}
+
+// Issuer is the issuer that the token names: it decides only by whose rules the token
+// is checked. The error says why it names none, as an opaque token does.
+func (u *Unverified) Issuer() (string, error) {
+	e := (&Verifier{}).examine(context.Background(), u)
 	if err := e.form(); err != nil {
 		return "", err
 	}
@@ -154,3 +163,6 @@ func ClaimedIssuer(token string) (string, error) {
 	}
 	return issuer, err
 }
+
+// ClaimedIssuer is [Unverified.Issuer] of a token.
+func ClaimedIssuer(token string) (string, error) { return (&Unverified{Text: token}).Issuer() }

@@ -8,14 +8,15 @@
 package jws
 
 import (
+	"bytes"
 	"context"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,13 +51,18 @@ const MaxSize = 16 << 10
 type Token struct {
 	Payload   []byte
 	header    map[string]json.RawMessage
-	input     string // what was signed: header and payload as they arrived
+	texts     map[string]string // what of the header is a string
+	input     string            // what was signed: header and payload as they arrived
 	signature []byte
 }
 
 // headerMembers are those that are read (RFC 7515, section 4.1; RFC 7516, section
 // 4.1; RFC 7797, section 3).
 var headerMembers = []string{"alg", "kid", "typ", "crit", "b64", "zip", "cty", "enc"}
+
+// encoding is that of each part (RFC 7515, section 2). Strict checks the unused bits;
+// it still skips line breaks.
+var encoding = base64.RawURLEncoding.Strict()
 
 // Parse takes a token apart. Each part must be base64url to the letter: with
 // no padding and no stray bits, so that one token has one spelling.
@@ -68,8 +74,7 @@ func Parse(token string) (*Token, error) {
 	var decoded [3][]byte
 	for i, part := range parts {
 		var err error
-		// Strict checks the unused bits; it still skips line breaks.
-		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil || strings.ContainsAny(part, "\r\n") {
+		if decoded[i], err = encoding.DecodeString(part); err != nil || strings.ContainsAny(part, "\r\n") {
 			return nil, fmt.Errorf("%w: part %d is not base64url", ErrMalformed, i+1)
 		}
 	}
@@ -77,11 +82,26 @@ func Parse(token string) (*Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrMalformed, err)
 	}
-	return &Token{Payload: decoded[1], header: header, input: parts[0] + "." + parts[1], signature: decoded[2]}, nil
+	input := token[:len(token)-len("."+parts[2])]
+	return &Token{Payload: decoded[1], header: header, texts: texts(header), input: input, signature: decoded[2]}, nil
 }
 
-// Text reads a member of the header that must be a string.
-func (t *Token) Text(name string) (string, bool) { return strictjson.String(t.header[name]) }
+// texts are the members that are strings.
+func texts(members map[string]json.RawMessage) map[string]string {
+	found := make(map[string]string, len(members))
+	for name, raw := range members {
+		if text, ok := strictjson.String(raw); ok {
+			found[name] = text
+		}
+	}
+	return found
+}
+
+// Text is a member of the header that must be a string.
+func (t *Token) Text(name string) (text string, ok bool) {
+	text, ok = t.texts[name]
+	return text, ok
+}
 
 // Has tells whether the header has a member.
 func (t *Token) Has(name string) bool {
@@ -191,12 +211,15 @@ func method(algorithm string) jwt.SigningMethod {
 const lastSecond = 253402300799
 
 // Date reads a NumericDate (RFC 7519, section 2): a number of seconds since 1970,
-// which may be 0. Anything else is nil.
-func Date(raw json.RawMessage) *jwt.NumericDate {
-	var seconds float64
-	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || json.Unmarshal(raw, &seconds) != nil || seconds < 0 || seconds > lastSecond {
-		return nil
+// which may be 0. Parts of a second are dropped. Nothing else is ok.
+func Date(raw json.RawMessage) (at time.Time, ok bool) {
+	// ParseFloat also reads what is not JSON: signs, Inf, and hexadecimal digits behind 0x.
+	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || bytes.ContainsAny(raw, "xX") {
+		return time.Time{}, false
 	}
-	whole, fraction := math.Modf(seconds)
-	return jwt.NewNumericDate(time.Unix(int64(whole), int64(fraction*1e9)))
+	seconds, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || seconds > lastSecond {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(seconds), 0), true
 }

@@ -77,8 +77,8 @@ func TestC04_KeyOfAnotherAlgorithm(t *testing.T) {
 
 // C16: what is not a number of seconds within the calendar is not a date.
 func TestC16_WC4_Dates(t *testing.T) {
-	for _, text := range []string{"", "null", `"1"`, "-1", "+1", " 1", "1x", "253402300800", "1e300", "true", "[1]"} {
-		if got := Date([]byte(text)); got != nil {
+	for _, text := range []string{"", "null", `"1"`, "-1", "+1", " 1", "1x", "0x1p4", "Inf", "NaN", "1e999", "253402300800", "1e300", "true", "[1]"} {
+		if got, ok := Date([]byte(text)); ok {
 			t.Errorf("%q is %v", text, got)
 		}
 	}
@@ -87,9 +87,10 @@ func TestC16_WC4_Dates(t *testing.T) {
 		"1":            time.Unix(1, 0),
 		"1.5":          time.Unix(1, 0),
 		"1e3":          time.Unix(1000, 0),
+		"1E+3":         time.Unix(1000, 0),
 		"253402300799": time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 	} {
-		if got := Date([]byte(text)); got == nil || !got.Equal(want) {
+		if got, ok := Date([]byte(text)); !ok || !got.Equal(want) {
 			t.Errorf("%s is %v, want %v", text, got, want)
 		}
 	}

@@ -49,10 +49,8 @@ func (c *claims) list(name string) []string {
 
 // date is a claim that is a date, or the zero time.
 func (c *claims) date(name string) time.Time {
-	if d := jws.Date(c.members[name]); d != nil {
-		return d.UTC()
-	}
-	return time.Time{}
+	at, _ := jws.Date(c.members[name])
+	return at.UTC()
 }
 
 // clients are the claims that name the client.

@@ -120,10 +120,29 @@ func FuzzObject(f *testing.F) {
 		if parts, err := split(bytes.TrimLeft(data, " \t\r\n")); wantErr == nil && (err != nil || !maps.EqualFunc(parts, want, same)) {
 			t.Fatalf("%q is split into %q (%v)", data, parts, err)
 		}
+		for _, raw := range got {
+			sameStrings(t, raw)
+		}
 		if !maps.EqualFunc(got, want, same) {
 			t.Fatalf("%q: %q, and by encoding/json %q", data, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 		}
 	})
+}
+
+// sameStrings compares what is read of a value that was read strictly with what
+// encoding/json reads.
+func sameStrings(t *testing.T, raw json.RawMessage) {
+	var text string
+	isText := raw[0] == '"' && json.Unmarshal(raw, &text) == nil
+	if got, ok := String(raw); ok != isText || got != text {
+		t.Fatalf("%s is %q (%t), and by encoding/json %q (%t)", raw, got, ok, text, isText)
+	}
+	var list []*string
+	isList := raw[0] == '[' && json.Unmarshal(raw, &list) == nil && !slices.Contains(list, nil)
+	got, ok := Strings(raw)
+	if ok != isList || isList && !slices.EqualFunc(got, list, func(a string, b *string) bool { return a == *b }) {
+		t.Fatalf("%s is %q (%t), and by encoding/json %t", raw, got, ok, isList)
+	}
 }
 
 func foldedTwice(members map[string]json.RawMessage) bool {

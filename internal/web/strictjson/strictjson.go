@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -53,9 +54,20 @@ func Inner(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	return unambiguous(members, all)
 }
 
+// decoders are used again: most of what a new one allocates are its tables of names.
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
+// decode returns a decoder of data. Give it back to decoders.
+func decode(data []byte, options ...jsontext.Options) *jsontext.Decoder {
+	decoder := decoders.Get().(*jsontext.Decoder)
+	decoder.Reset(bytes.NewBuffer(data), options...)
+	return decoder
+}
+
 // split reads the members of an object, without a look into them.
 func split(raw json.RawMessage) (map[string]json.RawMessage, error) {
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	decoder := decode(raw, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	defer decoders.Put(decoder)
 	if _, err := decoder.ReadToken(); err != nil {
 		return nil, err
 	}
@@ -93,6 +105,13 @@ func Members(data []byte, read ...string) (map[string]json.RawMessage, error) {
 	return unambiguous(members, func(name string) bool { return slices.Contains(read, name) })
 }
 
+// Unambiguous is what [Members] says of names in other cases, for members that were
+// read before it was known which of them count.
+func Unambiguous(members map[string]json.RawMessage, read func(name string) bool) error {
+	_, err := unambiguous(members, read)
+	return err
+}
+
 // unambiguous refuses members of which one is read, and another differs from it
 // only in case.
 func unambiguous(members map[string]json.RawMessage, read func(name string) bool) (map[string]json.RawMessage, error) {
@@ -121,7 +140,8 @@ func object(data []byte) (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("%w: broken UTF-8", ErrSyntax)
 	}
 	// The unpaired surrogates that this leaves are found below.
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowInvalidUTF8(true))
+	decoder := decode(data, jsontext.AllowInvalidUTF8(true))
+	defer decoders.Put(decoder)
 	var members map[string]json.RawMessage
 	var name string
 	var start int64 // of the member that is being read: behind its name
@@ -203,26 +223,32 @@ func check(token jsontext.Token, raw []byte, depth int, isName bool) error {
 
 // String reads a JSON string; encoding/json would take null for one.
 func String(raw json.RawMessage) (string, bool) {
-	var s string
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+	var short [64]byte // holds most strings until the copy below
+	text, err := jsontext.AppendUnquote(short[:0], raw)
+	if err != nil {
 		return "", false
 	}
-	return s, true
+	return string(text), true
 }
 
 // Strings reads a JSON array of strings; encoding/json would take null for an
 // empty one.
 func Strings(raw json.RawMessage) ([]string, bool) {
-	var elements []json.RawMessage
-	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
+	decoder := decode(raw)
+	defer decoders.Put(decoder)
+	if token, err := decoder.ReadToken(); err != nil || token.Kind() != '[' {
 		return nil, false
 	}
-	list := make([]string, len(elements))
-	for i, element := range elements {
-		var ok bool
-		if list[i], ok = String(element); !ok {
+	list := []string{}
+	for decoder.PeekKind() == '"' {
+		token, err := decoder.ReadToken()
+		if err != nil {
 			return nil, false
 		}
+		list = append(list, token.String())
+	}
+	if token, err := decoder.ReadToken(); err != nil || token.Kind() != ']' || decoder.InputOffset() != int64(len(raw)) {
+		return nil, false
 	}
 	return list, true
 }

@@ -73,9 +73,24 @@ func TestWC5_Members(t *testing.T) {
 	}
 }
 
+func TestStringTakesStringsAlone(t *testing.T) {
+	long := strings.Repeat("a", 1000)
+	for raw, want := range map[string]string{`"a"`: "a", `"\u00e9\n\/"`: "é\n/", `"` + long + `"`: long, `"\ud83d\ude00"`: "😀"} {
+		if got, ok := String(json.RawMessage(raw)); got != want || !ok {
+			t.Errorf("%s: %q, %t", raw, got, ok)
+		}
+	}
+	for _, raw := range []string{``, `null`, `1`, `"a`, `"a"x`, ` "a"`, `"\x"`, `"\ud83d"`, "\"\xff\"", "\"\n\"", `["a"]`} {
+		if got, ok := String(json.RawMessage(raw)); got != "" || ok {
+			t.Errorf("%s: %q, %t", raw, got, ok)
+		}
+	}
+}
+
 func TestStringsTakesStringsAlone(t *testing.T) {
 	for raw, want := range map[string][]string{
 		`["a","b"]`: {"a", "b"}, `[]`: {}, `null`: nil, ``: nil, `"a"`: nil, `["a",null]`: nil, `["a",1]`: nil, `[["a"]]`: nil, `{"0":"a"}`: nil,
+		`["\u00e9\n"]`: {"é\n"}, `["a"]x`: nil, `["a",]`: nil, `["a"`: nil, `["\ud83d"]`: nil,
 	} {
 		got, ok := Strings(json.RawMessage(raw))
 		if ok != (want != nil) || !slices.Equal(got, want) {
