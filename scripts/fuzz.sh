@@ -6,6 +6,9 @@
 #   bash scripts/fuzz.sh            all targets; with FUZZ=short a quarter of the executions
 #   bash scripts/fuzz.sh FuzzRoute  those of that name
 #   bash scripts/fuzz.sh --check    none: see that the table has every target
+#   FUZZ=million bash scripts/fuzz.sh
+#                                   those that compare the fast way with the plain one (JSON read in
+#                                   one pass, our POST handler, the token cache): a million executions
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -51,9 +54,19 @@ if [[ $written != "$listed" ]]; then
 	exit 1
 fi
 
+# What FUZZ=million runs. The other way is encoding/json, mcp-go's own transport, and
+# the verifier without the cache.
+side_by_side() {
+	cat <<'LIST'
+internal/web/strictjson FuzzObject 900000
+internal/mcpserver/mcpendpoint FuzzAsMCPGoTransport 80000
+internal/oauth/tokencache FuzzAsWithoutCache 20000
+LIST
+}
+
 while read -r package target executions; do
 	[[ ${FUZZ:-} != short ]] || executions=$((executions / 4))
 	if [[ -z ${1:-} || $1 == "$target" ]]; then
 		go test "./$package" -run '^$' -fuzz "^$target\$" -fuzztime "${executions}x"
 	fi
-done < <(targets)
+done < <(if [[ ${FUZZ:-} == million ]]; then side_by_side; else targets; fi)

@@ -90,8 +90,9 @@ func (s *stage) buildProfiled(p *spec) error {
 func (s *stage) profile(p spec, w wire) (found performance.Profile, err error) {
 	file := s.path("cpu.pprof")
 	_ = os.Remove(file + ".done")
-	l := load{wire: w, connections: connections, long: long() + time.Second/2}
-	c, err := s.start(p, "BENCH_PROFILE="+file, "BENCH_PROFILE_FOR="+long().String())
+	seconds := 4 * long() // in a virtual machine, samples can be few
+	l := load{wire: w, connections: connections, long: seconds + time.Second/2}
+	c, err := s.start(p, "BENCH_PROFILE="+file, "BENCH_PROFILE_FOR="+seconds.String())
 	if err != nil {
 		return found, err
 	}

@@ -68,6 +68,40 @@ func purpose(frames []string) string {
 	return ""
 }
 
+// groups are owners put together, for a sentence. What none of them names is ours, or
+// that of a library that we chose.
+var groups = []struct{ beginsWith, name string }{
+	{"RSA verification", "RSA"}, {"golang-jwt", "RSA"}, {"mcp-go", "mcp-go"},
+	{"net/http", "net/http and Go"}, {"Go's scheduler", "net/http and Go"}, {"", "ours"},
+}
+
+// sharesOf says in a sentence whose the CPU time of a server is; nothing where it has
+// no profile.
+func (r *Record) sharesOf(server string) string {
+	var wires []string
+	for _, p := range r.Profiles {
+		if p.Server != server {
+			continue
+		}
+		sums := map[string]float64{}
+		for owner, share := range p.Shares {
+			i := slices.IndexFunc(groups, func(g struct{ beginsWith, name string }) bool { return strings.HasPrefix(owner, g.beginsWith) })
+			sums[groups[i].name] += share
+		}
+		var words []string
+		for _, name := range []string{"net/http and Go", "RSA", "mcp-go", "ours"} {
+			if sums[name] > 0 {
+				words = append(words, fmt.Sprintf("%s %.0f %%", name, sums[name]))
+			}
+		}
+		wires = append(wires, p.Wire+": "+strings.Join(words, ", "))
+	}
+	if len(wires) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Of the CPU time of %s, in %s.", server, strings.Join(wires, "; in "))
+}
+
 // profileTable shows the largest owners of each server.
 func (r *Record) profileTable() string {
 	var b strings.Builder

@@ -85,6 +85,33 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 	}
 }
 
+// Each goal is met, or the table says what holds it and whose that is, with the profile.
+func TestEachGoalIsMetOrSaysWhatHoldsIt(t *testing.T) {
+	r := record(Step(8))
+	r.Profiles = []Profile{{Server: Step(10), Wire: Wires[0], Shares: map[string]float64{
+		"RSA verification": 20, "golang-jwt": 1, "mcp-go": 10, "mcp-go, decoding JSON": 15, "net/http": 30, "Go's scheduler and memory": 4, "web/quota": 12, "jsonschema": 8,
+	}}}
+	table, err := r.ratioTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range Goals {
+		if len(strings.Fields(g.Holds)) < 5 || !strings.HasSuffix(g.Holds, ".") {
+			t.Errorf("%s / %s: nothing says what holds it: %q", g.Server, g.Peer, g.Holds)
+		}
+		said := strings.Contains(table, "- **"+g.Server+" / "+g.Peer+"**: "+g.Holds)
+		if met := g.Server == Step(8) || g.Peer == Step(4); said == met || met != r.meets(g) {
+			t.Errorf("%s / %s: met %t, and what holds it is said %t", g.Server, g.Peer, met, said)
+		}
+	}
+	if want := "Of the CPU time of step 10, in 2025-11-25: net/http and Go 34 %, RSA 21 %, mcp-go 25 %, ours 20 %.\n"; !strings.Contains(table, want) {
+		t.Errorf("%s\nlacks %s", table, want)
+	}
+	if r.Profiles = nil; strings.Contains(r.held(), "CPU time") {
+		t.Error("shares without a profile")
+	}
+}
+
 func TestARecordWithoutAServerIsRefused(t *testing.T) {
 	r := record("")
 	r.Servers = r.Servers[1:]
