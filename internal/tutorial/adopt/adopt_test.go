@@ -155,7 +155,7 @@ func TestCopiesCompile(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, dir, "go.sum", string(sums))
-	for _, some := range []string{"origin", "provider", "token", "token metadata", "scopes", strings.Join(Default(), " ")} {
+	for _, some := range []string{"origin", "provider", "token", "token metadata", "cache", "scopes", strings.Join(Default(), " ")} {
 		layers, err := choose(strings.Fields(some), "mcp-go")
 		if err != nil {
 			t.Fatal(err)
@@ -171,6 +171,28 @@ func TestCopiesCompile(t *testing.T) {
 	vet.Dir, vet.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 	if output, err := vet.CombinedOutput(); err != nil {
 		t.Errorf("go vet: %v\n%s", err, output)
+	}
+}
+
+// The cache is taken along only by its name, with its tests, and the lines then use it.
+func TestCache(t *testing.T) {
+	t.Parallel()
+	for _, named := range []bool{false, true} {
+		layers := Default()
+		if named {
+			layers = append(layers, "cache")
+		}
+		dir := newModule(t)
+		out := mustRun(t, dir, "http", layers...)
+		files := all(t, dir)
+		for _, name := range []string{"internal/oauth/tokencache/tokencache.go", "internal/oauth/tokencache/tokencache_test.go"} {
+			if (files[name] != "") != named {
+				t.Errorf("%s is copied: %t, named: %t", name, !named, named)
+			}
+		}
+		if strings.Contains(out, "verifier = tokencache.New(") != named || !strings.Contains(out, "bearerauth.Require(verifier, ") {
+			t.Errorf("the lines, with the cache named %t:\n%s", named, out)
+		}
 	}
 }
 
@@ -345,6 +367,7 @@ func TestChoice(t *testing.T) {
 	for _, c := range []struct{ layers, library, want, says string }{
 		{"origin", "http", "origin", ""},
 		{"scopes,origin", "go-sdk", "provider token scopes origin", ""},
+		{"cache", "http", "provider token cache", ""},
 		{"audit", "mcp-go", "provider token scopes endpoint audit", ""},
 		{"audit", "go-sdk", "", "needs -for mcp-go"},
 		{"orign", "http", "", `"orign" is not a layer`},

@@ -22,6 +22,8 @@ var Layers = []Layer{
 		Packages: []string{"mcpserver/health", "oauth/issuerkeys"}},
 	{Name: "token", About: "an access token for every request, from one issuer and for this server alone", Needs: []string{"provider"},
 		Packages: []string{"oauth/accesstoken", "oauth/bearerauth", "oauth/principal"}},
+	{Name: "cache", About: "the tokens that were accepted, so that each signature is computed once", Optional: true, Needs: []string{"token"},
+		Packages: []string{"oauth/tokencache"}},
 	{Name: "metadata", About: "the document by which clients find the authorization server", Needs: []string{"token"},
 		Packages: []string{"oauth/oauthmetadata"}},
 	{Name: "scopes", About: "what each tool and resource needs of the client and its user", Needs: []string{"token"},

@@ -17,6 +17,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/dialect"
 	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
+	"mcp-auth-step-by-step/internal/oauth/tokencache"
 	"mcp-auth-step-by-step/internal/web/cors"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
@@ -55,8 +56,12 @@ func protect(ctx context.Context, self *url.URL, issuer string, mcp http.Handler
 		panic(err) // at the start: there is no such dialect
 	}
 	resource := self.JoinPath("mcp").String()
-	verifier := &accesstoken.Verifier{Issuer: issuer, Audience: resource, Keys: keys, Algorithms: algorithms, Dialect: tokens}
+	rules := &accesstoken.Verifier{Issuer: issuer, Audience: resource, Keys: keys, Algorithms: algorithms, Dialect: tokens}
+	var verifier bearerauth.Verifier = rules
 	challenge := bearerauth.Challenge{Realm: "mcp", Scope: "mcp:read"}
+
+	// cache: compute the signature of each token once; docs/token-cache.md says why this is safe
+	verifier = tokencache.New(tokencache.Size, rules)
 
 	// metadata: say who issues tokens for this server
 	challenge.ResourceMetadata = oauthmetadata.ResourceURL(resource)
