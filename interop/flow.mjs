@@ -82,3 +82,22 @@ export async function stepByStep(context, tour, { look, shoot }) {
   await page.getByText("The server lists 3 tools").waitFor();
   await page.close();
 }
+
+// takeAway takes each of the checks away, and reads what the attacker gets.
+export async function takeAway(context, tour, { look, shoot }) {
+  const page = await context.newPage();
+  await page.goto(`${tour.url}/flow/`);
+  const cards = page.locator('section[id^="check-"]');
+  assert.equal(await cards.count(), 3);
+  for (const id of await cards.evaluateAll((all) => all.map((each) => each.id))) {
+    const card = page.locator(`#${id}`);
+    await card.getByRole("button", { name: "Take it out, and attack" }).click();
+    await card.getByRole("button", { name: "Attack again" }).waitFor();
+    const outcomes = await card.locator(".place").evaluateAll((all) => all.map((each) => each.className.replace("place ", "")));
+    assert.ok(outcomes.length >= 2, id);
+    outcomes.forEach((outcome, i) => assert.equal(outcome, i % 2 ? "in" : "out", `${id}: ${outcomes}`));
+  }
+  await look(page, "flow-checks");
+  await shoot(page, "flow-checks");
+  await page.close();
+}

@@ -17,7 +17,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { launch, loopback } from "./chromium.mjs";
-import { follow, stepByStep } from "./flow.mjs";
+import { follow, stepByStep, takeAway } from "./flow.mjs";
 
 const settings = JSON.parse(process.argv[2]);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -265,7 +265,10 @@ async function theFlow(browser, tour, state) {
     const context = await browser.newContext({ storageState: state, viewport: { width, height: 900 }, reducedMotion: "reduce" });
     listenTo(context);
     await follow(context, tour, `${width}`, { look, shoot });
-    if (width === 1440) await stepByStep(context, tour, { look, shoot });
+    if (width === 1440) {
+      await stepByStep(context, tour, { look, shoot });
+      await takeAway(context, tour, { look, shoot });
+    }
     await context.close();
     done(`the flow with login, ${width} pixels wide`);
   }

@@ -106,7 +106,7 @@ func parts(server *tour.Server, following *flow.Work) ([]tour.Part, error) {
 	return []tour.Part{
 		attacks.Part(attacks.Runner{Servers: attacks.NewStarted(server.Programs)}, site),
 		breakit.Part(work, site),
-		flow.Part(server, following),
+		flow.Part(server, following, work, site),
 		tokenbench.Part(bench, site),
 		switcher.Part(bench),
 		part.Shared(),

@@ -202,6 +202,7 @@ func Environment() []string {
 type Outcome struct {
 	Says string // in a few words
 	Got  bool   // what the trial wants
+	Text string // all that was printed or answered
 }
 
 // Try carries a trial out.
@@ -224,7 +225,16 @@ func (r *Running) Try(ctx context.Context, t Trial) (Outcome, error) {
 	if code := errorOf(answer.Body); code != "" {
 		says += ", " + code
 	}
-	return Outcome{says, t.Want.Check(answer) == nil}, nil
+	return Outcome{says, t.Want.Check(answer) == nil, textOf(answer)}, nil
+}
+
+// textOf is what an answer says: its status, its challenge and its body.
+func textOf(answer *matrix.Answer) string {
+	text := fmt.Sprintf("%d %s\n", answer.Status, http.StatusText(answer.Status))
+	for _, challenge := range answer.Header.Values("WWW-Authenticate") {
+		text += "WWW-Authenticate: " + challenge + "\n"
+	}
+	return text + "\n" + answer.Body
 }
 
 // errNoRow says that a trial names a row that isn't there.
@@ -259,9 +269,9 @@ func (r *Running) flow(ctx context.Context, t Trial) (Outcome, error) {
 	if err := Attacking(ctx, t.Flow, r.program.URL+"/realms/mcp-realm", &out); err != nil {
 		return Outcome{}, err
 	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	last := lines[len(lines)-1]
-	return Outcome{last, strings.HasPrefix(last, Worked)}, nil
+	text := strings.TrimSpace(out.String())
+	last := text[strings.LastIndexByte(text, '\n')+1:]
+	return Outcome{last, strings.HasPrefix(last, Worked), text}, nil
 }
 
 // client lets step 11 call a server of the lab.
@@ -281,7 +291,7 @@ func (r *Running) client(ctx context.Context, t Trial) (Outcome, error) {
 		return Outcome{}, err
 	}
 	says := strings.TrimSpace(string(output))
-	return Outcome{says, strings.Contains(says, t.Says)}, nil
+	return Outcome{says, strings.Contains(says, t.Says), says}, nil
 }
 
 // Run is what an exercise shows: each of its trials with the line and without it.

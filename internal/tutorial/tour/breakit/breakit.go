@@ -74,11 +74,7 @@ func (w *Work) Close() {
 func (w *Work) TakeOut(ctx context.Context, e lab.Exercise) (*State, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bench, err := w.bench(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	run, err := bench.Exercise(ctx, e)
+	run, err := w.exercise(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +85,22 @@ func (w *Work) TakeOut(ctx context.Context, e lab.Exercise) (*State, error) {
 		return s, w.solve(e)
 	}
 	return s, nil
+}
+
+// Run runs a step with the line of a recipe and without it, and keeps nothing of it.
+func (w *Work) Run(ctx context.Context, e lab.Exercise) (lab.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.exercise(ctx, e)
+}
+
+// exercise is Run, for who holds w.mu.
+func (w *Work) exercise(ctx context.Context, e lab.Exercise) (lab.Run, error) {
+	bench, err := w.bench(ctx, e)
+	if err != nil {
+		return lab.Run{}, err
+	}
+	return bench.Exercise(ctx, e)
 }
 
 // errNotOut says that nothing was tried yet.

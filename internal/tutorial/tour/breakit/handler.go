@@ -149,6 +149,15 @@ type trial struct {
 // anchor is an id of HTML that needs no escaping in a selector.
 func anchor(e lab.Exercise) string { return "e" + strings.ReplaceAll(e.ID, ".", "-") }
 
+// Link is the URL of an exercise; empty where there is none of this id.
+func Link(id string) string {
+	e, ok := lab.FindExercise(id)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("/step/%d/break#%s", e.Step, anchor(e))
+}
+
 func (h *handler) content(step int) (tour.Content, error) {
 	states, err := h.work.States()
 	if err != nil {
@@ -165,7 +174,7 @@ func (h *handler) content(step int) (tour.Content, error) {
 			v.Solved++
 		}
 		if line, ok := lines[e.ID]; ok {
-			if c.Excerpt, err = h.excerpt(line, c.Out); err != nil {
+			if c.Excerpt, err = Excerpt(h.site, line, c.Out); err != nil {
 				return tour.Content{}, err
 			}
 		}
@@ -189,14 +198,15 @@ func at(outcomes []lab.Outcome, i int) *lab.Outcome {
 	return &outcomes[i]
 }
 
-// excerpt shows the line of an exercise, with what is taken out together with it.
-func (h *handler) excerpt(line lab.Line, out bool) (*part.Excerpt, error) {
+// Excerpt shows the line of an exercise, with what is taken out together with it. out:
+// it is taken out.
+func Excerpt(site part.Site, line lab.Line, out bool) (*part.Excerpt, error) {
 	const around = 4
-	last, err := Extent(h.site.Root, line.File, line.Number)
+	last, err := Extent(site.Root, line.File, line.Number)
 	if err != nil {
 		return nil, err
 	}
-	e, err := h.site.Excerpt(line.File, line.Number-around, last+around, line.Number)
+	e, err := site.Excerpt(line.File, line.Number-around, last+around, line.Number)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/tour"
+	"mcp-auth-step-by-step/internal/tutorial/tour/breakit"
+	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
 
@@ -82,7 +85,9 @@ func visit(t *testing.T) *visitor {
 	v.work.store = func() mcpauth.Store { return v.saved }
 	t.Cleanup(v.work.Close)
 	v.server = tour.New(tour.Options{Root: all.Root(), Programs: all, Log: slog.New(slog.NewTextHandler(v.log, nil))})
-	v.server.Add(Part(v.server, v.work))
+	bench := breakit.New(all.Root(), all.Dir(), filepath.Join(t.TempDir(), "exercises.json"), all.CommandContext)
+	t.Cleanup(bench.Close)
+	v.server.Add(Part(v.server, v.work, bench, part.Site{Root: all.Root(), Render: v.server.Render}))
 	if err := v.server.Start("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -108,9 +113,11 @@ func (v *visitor) get(path string) string {
 }
 
 // press presses a button of the page, and returns the answer.
-func (v *visitor) press(form url.Values) (status int, page string) {
+func (v *visitor) press(form url.Values) (status int, page string) { return v.post("/flow/do", form) }
+
+func (v *visitor) post(path string, form url.Values) (status int, page string) {
 	v.t.Helper()
-	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.server.URL()+"/flow/do", strings.NewReader(form.Encode()))
+	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.server.URL()+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -313,6 +320,43 @@ func TestStepByStep(t *testing.T) {
 	v.logIn(v.awaitState(Login).LoginURL)
 	if now := v.awaitState(Idle); now.Held {
 		t.Error("it is held again")
+	}
+}
+
+// Each check is there and refuses, and without it the attacker gets in. One of them
+// always, all where LAB is set.
+func TestChecksAreTakenAway(t *testing.T) {
+	v := visit(t)
+	card := func(page, id string) string {
+		_, card, _ := strings.Cut(page, `id="check-`+id+`"`)
+		card, _, _ = strings.Cut(card, "</section>")
+		return card
+	}
+	page := v.get("/flow/")
+	gets := map[string]string{"pkce": "The attack works: ", "iss": "Now the attacker has a token of alice", "audience": "200 OK"}
+	for _, c := range checks {
+		if before := card(page, c.ID); !strings.Contains(before, `class="line mark"`) || strings.Contains(before, "gets in") {
+			t.Errorf("%s before it is taken away:\n%s", c.ID, before)
+		}
+		if c.ID != "pkce" && os.Getenv("LAB") == "" {
+			continue
+		}
+		status, after := v.post("/flow/check", url.Values{"check": {c.ID}})
+		after = card(after, c.ID)
+		e, err := c.exercise()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := len(e.Trials)
+		if strings.Count(after, ">gets in<") != n || strings.Count(after, ">refused<") != n || !strings.Contains(after, gets[c.ID]) {
+			t.Errorf("%s: %d\n%s", c.ID, status, after)
+		}
+		if !strings.Contains(after, `class="line out"`) || !strings.Contains(card(v.get("/step/10/flow"), c.ID), "gets in") {
+			t.Errorf("%s: the line isn't out, or what was seen is gone after a reload", c.ID)
+		}
+	}
+	if status, _ := v.post("/flow/check", url.Values{"check": {"none"}}); status != http.StatusNotFound {
+		t.Errorf("a check that isn't there: %d", status)
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/tutorial/lab"
 	"mcp-auth-step-by-step/internal/tutorial/tour"
+	"mcp-auth-step-by-step/internal/tutorial/tour/breakit"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 )
 
@@ -28,9 +30,10 @@ var steps = []int{9, 10, 11}
 
 const title = "Follow the flow"
 
-// Part is the page /flow/, and the tab of steps 9 to 11 that shows the same.
-func Part(server *tour.Server, work *Work) tour.Part {
-	h := &handler{server, work}
+// Part is the page /flow/, and the tab of steps 9 to 11 that shows the same. bench takes
+// checks away.
+func Part(server *tour.Server, work *Work, bench *breakit.Work, site part.Site) tour.Part {
+	h := &handler{server, work, &taken{work: bench, site: site, runs: map[string]lab.Run{}}}
 	assets, err := fs.Sub(files, "assets")
 	if err != nil {
 		panic(err) // the folder is embedded
@@ -47,6 +50,7 @@ func Part(server *tour.Server, work *Work) tour.Part {
 		Routes: func(mux *http.ServeMux) {
 			mux.HandleFunc("POST /flow/do", h.do)
 			mux.HandleFunc("GET /flow/stream", h.stream)
+			mux.HandleFunc("POST /flow/check", h.takeAway)
 		},
 		Assets: assets,
 	}
@@ -55,11 +59,16 @@ func Part(server *tour.Server, work *Work) tour.Part {
 type handler struct {
 	server *tour.Server
 	work   *Work
+	taken  *taken
 }
 
 func (h *handler) content() (tour.Content, error) {
+	cards, err := h.taken.cards()
+	if err != nil {
+		return tour.Content{}, err
+	}
 	now, _ := h.work.Now()
-	return part.Content(title, templates, "page", map[string]any{"Now": now}, "flow.js")
+	return part.Content(title, templates, "page", map[string]any{"Now": now, "Checks": cards}, "flow.js")
 }
 
 // do is what a button asks for. The page then shows what came of it.
