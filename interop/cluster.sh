@@ -18,7 +18,7 @@ die() {
 }
 PATH=$PATH:/usr/sbin
 postgres=$(printf '%s\n' /usr/lib/postgresql/*/bin | tail -n 1)
-absent=$(missing go curl jq haproxy envsubst "$postgres/initdb")
+absent=$(missing go curl jq ps haproxy envsubst "$postgres/initdb")
 [[ -z $absent ]] || die "not installed, but needed:$absent"
 
 work=$(mktemp -d)
@@ -53,10 +53,15 @@ within() {
   done
 }
 
-# kill_nine NAME kills a part as a crash does.
+# kill_nine NAME URL kills a part as a crash does, and sees that it is gone: nobody answers
+# at its URL. kc.sh is a shell whose child is Keycloak, so the children go first.
 kill_nine() {
-  kill -9 "${pids[$1]}"
+  local children
+  children=$(ps -o pid= --ppid "${pids[$1]}") || true
+  # shellcheck disable=SC2086 # one word each
+  kill -9 $children "${pids[$1]}"
   wait "${pids[$1]}" 2>/dev/null || true
+  ! curl -s --max-time 5 -o "$work/within" "$2" || die "$1 was killed, and still answers at $2"
 }
 
 declare -A port=()
@@ -135,14 +140,14 @@ phase() {
 phase "all run"
 sleep 15
 phase "one of three step 10's is killed, and away"
-kill_nine two
+kill_nine two "http://localhost:${port[two]}/livez"
 sleep 10
 phase "it comes back"
 instance two
 instance_ready two
 sleep 10
 phase "one of two Keycloak nodes is killed, and away"
-kill_nine node1
+kill_nine node1 "http://127.0.0.1:${port[health1]}/health/live"
 sleep 20
 phase "it comes back"
 node 1
