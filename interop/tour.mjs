@@ -253,7 +253,36 @@ async function attacksAndExercises(browser, tour, state) {
     await card.getByRole("button", { name: "Take it out, and attack" }).waitFor();
     assert.equal(await card.getByText("solved", { exact: true }).count(), 1, id);
   }
-  done("exercises");
+  await progressIsShared(browser, tour, state, page);
+  done("exercises, remembered by the browser and by the exercise file");
+  await context.close();
+}
+
+// What is solved is in the browser and in the exercise file: what either knows comes to
+// the other, nothing else is kept, and both forget.
+async function progressIsShared(browser, tour, state, page) {
+  const file = join(settings.work, "config", "mcp-auth-step-by-step", "exercises.json");
+  const inFile = () => JSON.parse(readFileSync(file, "utf8")).solved.sort();
+  const stored = (page) => page.evaluate(() => ({ ...localStorage }));
+  const inBrowser = async (page) => JSON.parse((await stored(page))["solved exercises"] ?? "[]").sort();
+  assert.deepEqual(await inBrowser(page), ["1.1", "6.1"]);
+  assert.deepEqual(Object.keys(await stored(page)), ["solved exercises"]);
+
+  const context = await browser.newContext({ storageState: { cookies: state.cookies, origins: [] } });
+  listenTo(context);
+  const other = await context.newPage();
+  await other.goto(`${tour.url}/step/7`);
+  await other.evaluate(() => localStorage.setItem("solved exercises", JSON.stringify(["7.1", "99.9", "<b>"])));
+  await other.goto(`${tour.url}/break/`);
+  for (const id of ["1.1", "6.1", "7.1"]) await other.locator(`[data-exercise="${id}"][data-solved]`).waitFor();
+  assert.deepEqual(inFile(), ["1.1", "6.1", "7.1"]);
+  for (const id of inFile()) assert.ok((await inBrowser(other)).includes(id), id);
+  await look(other, "solved exercises");
+  await shoot(other, "solved-exercises");
+  await other.getByRole("button", { name: "Begin anew" }).click();
+  await other.getByText(/^0 of \d+ solved$/).waitFor();
+  assert.deepEqual(await stored(other), {});
+  await assert.rejects(async () => readFileSync(file), /ENOENT/);
   await context.close();
 }
 

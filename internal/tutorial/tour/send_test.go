@@ -2,11 +2,13 @@ package tour
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
@@ -63,6 +65,7 @@ func TestRunAndSend(t *testing.T) {
 		change func(*draft)
 		want   string
 	}{
+		"T09 a port in the Host changes nothing":                 {func(d *draft) { d.Host = "localhost:9" }, "host_not_allowed"},
 		"T10 an absolute URL goes to the step, which refuses it": {func(d *draft) { d.Target = "http://evil.com/mcp" }, "host_not_allowed"},
 		"T10 a host goes to the step, which refuses it":          {func(d *draft) { d.Host = "127.0.0.1:1" }, "host_not_allowed"},
 		"T11 a second request in the method":                     {func(d *draft) { d.Method = "GET / HTTP/1.1\r\n\r\nGET" }, "The method"},
@@ -92,14 +95,18 @@ func TestT10_RedirectsAreNotFollowed(t *testing.T) {
 	if _, err := s.Programs.StartStep(t.Context(), issuing); err != nil {
 		t.Fatal(err)
 	}
+	var followed atomic.Int32
+	client := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
+	defer client.Close()
+	callback := strings.Replace(client.URL, "127.0.0.1", "localhost", 1) + "/callback"
 	d := draftOf(findRow(issuing, "issuer-redirect"), issuing, matrix.Legacy)
-	d.Target = strings.ReplaceAll(d.Target, "redirect_uri=https%3A%2F%2Fevil.com%2F", "redirect_uri=http%3A%2F%2Flocalhost%2Fcallback")
+	d.Target = strings.ReplaceAll(d.Target, "redirect_uri=https%3A%2F%2Fevil.com%2F", "redirect_uri="+url.QueryEscape(callback))
 	e, err := s.exchange(t.Context(), issuing, matrix.Legacy, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Now.Status >= 200 && e.Now.Status < 300 && e.Now.byName()["Location"] == "" {
-		t.Errorf("status %d, headers %v", e.Now.Status, e.Now.Headers)
+	if location := e.Now.byName()["Location"]; e.Now.Status/100 != 3 || !strings.HasPrefix(location, callback+"?") || followed.Load() > 0 {
+		t.Errorf("status %d, Location %q, followed %d times", e.Now.Status, location, followed.Load())
 	}
 }
 

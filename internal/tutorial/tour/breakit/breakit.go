@@ -16,6 +16,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -170,6 +172,34 @@ func (w *Work) solve(e lab.Exercise) error {
 		return err
 	}
 	return progress.Solve(e.ID)
+}
+
+// Merge keeps exercises that were solved elsewhere, by their ids. Others are left out:
+// a browser may remember those of another version.
+func (w *Work) Merge(ids []string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		e, ok := lab.FindExercise(id)
+		if !ok {
+			continue
+		}
+		if err := w.solve(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget begins anew: nothing is solved, here and in the file.
+func (w *Work) Forget() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.states)
+	if err := os.Remove(w.progress); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the exercises can't be forgotten: %w", err)
+	}
+	return nil
 }
 
 // bench is the built step of an exercise. A task is built anew: the visitor changes the

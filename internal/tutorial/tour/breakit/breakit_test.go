@@ -3,6 +3,7 @@ package breakit
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -148,6 +149,45 @@ func TestForms(t *testing.T) {
 		if slices.ContainsFunc(lab.ExercisesOf(step.Number), missing) || p.Tab(step.Number) == "" {
 			t.Errorf("step %d:\n%s", step.Number, content.Body)
 		}
+	}
+}
+
+// What the browser knows to be solved and what the file knows come together. An id that
+// is no exercise's is left out, and both forget.
+func TestSolvedElsewhere(t *testing.T) {
+	t.Parallel()
+	server, p, progress := serve(t)
+	post := func(path string, ids ...string) *http.Response {
+		t.Helper()
+		answer, err := http.PostForm(server.URL+path, url.Values{"exercise": ids})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer
+	}
+	kept, err := lab.LoadProgress(progress)
+	if err != nil || kept.Solve("7.1") != nil {
+		t.Fatal(err)
+	}
+	if answer := post("/break/solved", "6.1", "6.1", "none", "<b>"); answer.StatusCode != http.StatusOK {
+		t.Errorf("status %d", answer.StatusCode)
+	}
+	kept, err = lab.LoadProgress(progress)
+	if err != nil || !slices.Equal(kept.Solved, []string{"7.1", "6.1"}) {
+		t.Errorf("%+v, %v", kept, err)
+	}
+	content, err := p.Main(nil)
+	if err != nil || strings.Count(string(content.Body), " data-solved>") != 2 || !slices.Contains(content.Scripts, remembers) {
+		t.Errorf("the page: %v\n%s", err, content.Body)
+	}
+	if _, err := fs.Stat(p.Assets, remembers); err != nil {
+		t.Error(err)
+	}
+	post("/break/forget")
+	post("/break/forget")
+	if kept, err := lab.LoadProgress(progress); err != nil || len(kept.Solved) > 0 {
+		t.Errorf("after it was forgotten: %+v, %v", kept, err)
 	}
 }
 

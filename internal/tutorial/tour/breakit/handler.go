@@ -2,9 +2,10 @@ package breakit
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,19 +22,32 @@ var text string
 
 var templates = part.Templates(text)
 
+//go:embed assets
+var files embed.FS
+
+// remembers is the module that keeps what is solved in the browser.
+const remembers = "progress.js"
+
 // patience is how long an exercise may take, the building of the step included.
 const patience = 5 * time.Minute
 
 // Part is the exercises in the tour. Each is linked by its number: /step/6/break#e6-1.
 func Part(work *Work, site part.Site) tour.Part {
 	h := &handler{work, site}
+	assets, err := fs.Sub(files, "assets")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
 	return tour.Part{
 		Name: "break", Menu: "Exercises", Main: h.all,
 		Tab:  tab,
 		Step: func(_ *http.Request, step int) (tour.Content, error) { return h.content(step) },
 		Routes: func(mux *http.ServeMux) {
 			mux.HandleFunc("POST /step/{step}/break", h.act)
+			mux.HandleFunc("POST /break/solved", h.solved)
+			mux.HandleFunc("POST /break/forget", h.forget)
 		},
+		Assets: assets,
 	}
 }
 
@@ -94,6 +108,24 @@ func (h *handler) do(ctx context.Context, r *http.Request, e lab.Exercise) (err 
 	return err
 }
 
+// solved keeps what the browser knows to be solved.
+func (h *handler) solved(w http.ResponseWriter, r *http.Request) {
+	err := r.ParseForm()
+	if err == nil {
+		err = h.work.Merge(r.PostForm["exercise"])
+	}
+	tour.Reply(w, r, struct{}{}, err)
+}
+
+// forget begins anew.
+func (h *handler) forget(w http.ResponseWriter, r *http.Request) {
+	if err := h.work.Forget(); err != nil {
+		h.site.Render(w, r, tour.Content{}, err)
+		return
+	}
+	http.Redirect(w, r, "/break/", http.StatusSeeOther)
+}
+
 // list is the page of all exercises.
 type list struct {
 	Solved, All int
@@ -122,7 +154,7 @@ func (h *handler) all(*http.Request) (tour.Content, error) {
 		}
 		v.Steps = append(v.Steps, l)
 	}
-	return part.Content("Break it, and see what gets in", templates, "all", v)
+	return part.Content("Break it, and see what gets in", templates, "all", v, remembers)
 }
 
 // view is the page of a step's exercises.
@@ -188,7 +220,7 @@ func (h *handler) content(step int) (tour.Content, error) {
 		}
 		v.Cards = append(v.Cards, c)
 	}
-	return part.Content(fmt.Sprintf("Exercises of step %d", step), templates, "exercises", v)
+	return part.Content(fmt.Sprintf("Exercises of step %d", step), templates, "exercises", v, remembers)
 }
 
 func at(outcomes []lab.Outcome, i int) *lab.Outcome {

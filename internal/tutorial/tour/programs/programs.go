@@ -29,9 +29,10 @@ import (
 
 // Programs are the programs that the tour has built and started.
 type Programs struct {
-	root, dir string
-	ctx       context.Context
-	end       context.CancelFunc
+	root   string
+	folder *folder
+	ctx    context.Context
+	end    context.CancelFunc
 
 	started  sync.WaitGroup // one for each program that hasn't ended
 	mu       sync.Mutex
@@ -46,15 +47,15 @@ type named struct {
 	binary       string
 }
 
-// New makes a temporary folder for the programs of the repository at root. main must
-// call [program.Guard] first.
+// New makes a temporary folder for the programs of the repository at root, and removes
+// those that killed tours left. main must call [program.Guard] first.
 func New(root string) (*Programs, error) {
-	dir, err := os.MkdirTemp("", "tour-")
+	folder, err := newFolder(os.TempDir())
 	if err != nil {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	return &Programs{root: root, dir: dir, ctx: ctx, end: end, named: map[string]*named{}, running: map[string]*Running{}}, nil
+	return &Programs{root: root, folder: folder, ctx: ctx, end: end, named: map[string]*named{}, running: map[string]*Running{}}, nil
 }
 
 // Close ends all programs and removes what they wrote.
@@ -66,18 +67,18 @@ func (p *Programs) Close() {
 	if p.provider != nil {
 		p.provider.Close()
 	}
-	_ = os.RemoveAll(p.dir)
+	p.folder.remove()
 }
 
 // Root is the folder of the repository.
 func (p *Programs) Root() string { return p.root }
 
 // Dir is a folder of the tour's own, which is removed at its end.
-func (p *Programs) Dir() string { return p.dir }
+func (p *Programs) Dir() string { return p.folder.path }
 
 // Keys is the folder of the key pair of steps 5 to 8, which gentoken's tokens are
 // signed with.
-func (p *Programs) Keys() string { return filepath.Join(p.dir, "keys") }
+func (p *Programs) Keys() string { return filepath.Join(p.folder.path, "keys") }
 
 // Build compiles a command of cmd/, at its first call, and returns the path of the
 // binary.
@@ -88,7 +89,7 @@ func (p *Programs) Build(ctx context.Context, name string) (string, error) {
 	if n.binary != "" {
 		return n.binary, nil
 	}
-	binary, err := program.Build(ctx, p.root, p.dir, name, "-ldflags=-w")
+	binary, err := program.Build(ctx, p.root, p.folder.path, name, "-ldflags=-w")
 	if err == nil {
 		n.binary = binary
 	}
@@ -130,7 +131,7 @@ func (p *Programs) CommandContext(ctx context.Context, path string, args ...stri
 	if err != nil {
 		return nil, err
 	}
-	command.Dir, command.Env = p.dir, lab.Environment()
+	command.Dir, command.Env = p.folder.path, lab.Environment()
 	return command, nil
 }
 
@@ -333,7 +334,7 @@ func (p *Programs) stepSpec(step int) (Spec, error) {
 		}
 		spec.Env, spec.Target = provider.Env(), &matrix.Target{Provider: provider}
 	case step == issuing:
-		spec.Target = &matrix.Target{Keys: filepath.Join(p.dir, "keys-"+spec.Name)} // for requests without tokens
+		spec.Target = &matrix.Target{Keys: filepath.Join(p.folder.path, "keys-"+spec.Name)} // for requests without tokens
 		spec.Args = append(spec.Args, "-keys", spec.Target.Keys)
 	default:
 		spec.Target = &matrix.Target{Keys: p.Keys()}

@@ -14,6 +14,9 @@ import (
 
 func TestMain(m *testing.M) {
 	program.Guard()
+	if parent := os.Getenv(owner); parent != "" {
+		own(parent)
+	}
 	os.Exit(m.Run())
 }
 
