@@ -59,7 +59,7 @@ func (l *Log) Add(d Decision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.number++
-	key, account := strconv.Itoa(l.number), fmt.Sprint(d.Allowed, d.Subject)
+	key, account := strconv.Itoa(l.number), strconv.FormatBool(d.Allowed)+d.Subject
 	gone, err := l.ledger.Add(account, key, d.Time.Add(never), d.Time)
 	for _, old := range gone {
 		delete(l.entries, old)

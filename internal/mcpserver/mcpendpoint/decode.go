@@ -116,22 +116,25 @@ func (b *rewritten) Read(p []byte) (int, error) {
 // They are JSON already, the method is one of operations, and so no name of a
 // member and no method needs an escape.
 func encode(m *mcpmessage.Message) []byte {
-	text := append([]byte(`{"jsonrpc":"2.0","method":"`), m.Method...)
+	text := make([]byte, 0, 512) // more than most messages have
+	text = append(append(text, `{"jsonrpc":"2.0","method":"`...), m.Method...)
 	text = append(append(text, `","id":`...), m.ID...)
 	if len(m.Params) > 0 {
-		text = append(append(text, `,"params":`...), encodeParams(m)...)
+		text = appendParams(append(text, `,"params":`...), m)
 	}
 	return append(text, '}')
 }
 
-func encodeParams(m *mcpmessage.Message) []byte {
-	text := []byte{'{'}
+// appendParams writes the params of a message behind text.
+func appendParams(text []byte, m *mcpmessage.Message) []byte {
+	separator := byte('{')
 	for name, raw := range m.Params {
-		if len(text) > 1 {
-			text = append(text, ',')
-		}
-		text = append(append(text, '"'), name...)
+		text = append(append(text, separator, '"'), name...)
 		text = append(append(text, '"', ':'), raw...)
+		separator = ','
+	}
+	if separator == '{' {
+		text = append(text, '{')
 	}
 	return append(text, '}')
 }

@@ -72,7 +72,7 @@ func (s *Server) checkMirrors(m *mcpmessage.Message, header http.Header) error {
 	if tool := s.GetTool(m.Name); err == nil && m.Method == "tools/call" && tool != nil && mirrors(tool.Tool) {
 		err = mcp.ValidateParamHeadersLookup(func(name string) (string, bool) {
 			return header.Get(name), len(header.Values(name)) > 0
-		}, &tool.Tool, encodeParams(m))
+		}, &tool.Tool, appendParams(nil, m))
 	}
 	// A message without capabilities is refused for that first, by HandleMessage.
 	if meta := (mcp.Meta{}); err == nil || json.Unmarshal(m.Params["_meta"], &meta) != nil || meta.ClientCapabilities() == nil {

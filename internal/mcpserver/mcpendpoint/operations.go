@@ -18,18 +18,18 @@ var Versions = []string{mcp.ProtocolVersion20260728, mcp.ProtocolVersion20251125
 // connection open, notifications/cancelled ends calls of other callers.
 type operation struct {
 	legacy, modern bool     // offered up to 2025-11-25; offered in 2026-07-28
-	members        []string // of params, beside _meta; others are dropped
+	members        []string // of params; others are dropped
 	fits           func(m *mcpmessage.Message) bool
 }
 
 var operations = map[string]operation{
-	"initialize":      {legacy: true, members: []string{"protocolVersion", "capabilities", "clientInfo"}, fits: introduces},
-	"server/discover": {modern: true},
-	"ping":            {legacy: true},
-	"tools/list":      {legacy: true, modern: true, members: []string{"cursor"}, fits: pages},
-	"tools/call":      {legacy: true, modern: true, members: []string{"name", "arguments"}},
-	"prompts/list":    {legacy: true, modern: true, members: []string{"cursor"}, fits: pages},
-	"prompts/get":     {legacy: true, modern: true, members: []string{"name", "arguments"}, fits: fillsIn},
+	"initialize":      {legacy: true, members: []string{"_meta", "protocolVersion", "capabilities", "clientInfo"}, fits: introduces},
+	"server/discover": {modern: true, members: []string{"_meta"}},
+	"ping":            {legacy: true, members: []string{"_meta"}},
+	"tools/list":      {legacy: true, modern: true, members: []string{"_meta", "cursor"}, fits: pages},
+	"tools/call":      {legacy: true, modern: true, members: []string{"_meta", "name", "arguments"}},
+	"prompts/list":    {legacy: true, modern: true, members: []string{"_meta", "cursor"}, fits: pages},
+	"prompts/get":     {legacy: true, modern: true, members: []string{"_meta", "name", "arguments"}, fits: fillsIn},
 }
 
 // The functions in fits say whether mcp-go can read params into its types, so that
@@ -37,7 +37,7 @@ var operations = map[string]operation{
 // operations is enough for the others.
 
 func introduces(m *mcpmessage.Message) bool {
-	return json.Unmarshal(encodeParams(m), &mcp.InitializeParams{}) == nil
+	return json.Unmarshal(appendParams(nil, m), &mcp.InitializeParams{}) == nil
 }
 
 func pages(m *mcpmessage.Message) bool { return textOrNull(m.Params["cursor"]) }
@@ -69,12 +69,11 @@ func admit(m *mcpmessage.Message) error {
 		return &mcpmessage.Error{Code: mcpmessage.CodeMethodNotFound,
 			Message: "Method not found: this server doesn't offer it in this protocol version"}
 	}
-	members := append([]string{"_meta"}, op.members...)
-	if err := mcpmessage.OnlyExactNames(m.Params, members...); err != nil {
+	if err := mcpmessage.OnlyExactNames(m.Params, op.members...); err != nil {
 		return err
 	}
 	for name, raw := range m.Params {
-		if !slices.Contains(members, name) {
+		if !slices.Contains(op.members, name) {
 			delete(m.Params, name)
 		} else if !isObjectIfNeeded(m, name, raw) {
 			return &mcpmessage.Error{Code: mcpmessage.CodeInvalidParams, Message: "Invalid params: " + name + " must be an object"}

@@ -96,6 +96,7 @@ func Parse(body []byte) (*Message, error) {
 	if hasID && validID(id) {
 		m.ID = id
 	}
+	method, isText := strictjson.String(members["method"])
 	switch {
 	case string(members["jsonrpc"]) != `"2.0"`:
 		return m, InvalidRequest(`"jsonrpc" must be "2.0"`)
@@ -104,11 +105,12 @@ func Parse(body []byte) (*Message, error) {
 	case m.Response:
 		m.Method = Respond
 		return m, nil
-	case json.Unmarshal(members["method"], &m.Method) != nil || m.Method == "":
+	case !isText || method == "":
 		return m, InvalidRequest(`"method" must be a string`)
 	case hasID && m.ID == nil:
 		return m, InvalidRequest(`"id" must be a string or an integer`)
 	}
+	m.Method = method
 	return m.readParams(members)
 }
 
@@ -170,10 +172,11 @@ func (m *Message) ReadName() error {
 	if member == "" || m.Response {
 		return nil
 	}
-	if json.Unmarshal(m.Params[member], &m.Name) != nil || !forms[member].MatchString(m.Name) {
-		m.Name = ""
+	name, ok := strictjson.String(m.Params[member])
+	if !ok || !forms[member].MatchString(name) {
 		return &Error{Code: CodeInvalidParams, Message: fmt.Sprintf("Invalid params: %s must match %s", member, forms[member])}
 	}
+	m.Name = name
 	return nil
 }
 
