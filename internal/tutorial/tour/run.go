@@ -46,6 +46,7 @@ func (s *Server) runContent(r *http.Request, step int, sent *exchange) (Content,
 	}
 	if last := s.Programs.Last(programs.StepName(step)); last != nil {
 		view["Lines"], view["Next"], _, _ = last.Log.From(0)
+		view["Failed"] = last.Failed()
 	}
 	if programs.Server(step) {
 		view["Send"] = s.sendView(r, step, sent)
@@ -74,7 +75,9 @@ func (s *Server) startStep(ctx context.Context, step int) error {
 		_, err := s.Programs.StartStep(ctx, step)
 		return err
 	}
-	_, err := s.Programs.Start(ctx, programs.Spec{Name: programs.StepName(step), Args: []string{"--demo"}, Runs: true})
+	// The demo builds its servers, so it runs where their source is.
+	spec := programs.Spec{Name: programs.StepName(step), Args: []string{"--demo"}, Dir: s.Programs.Root(), Runs: true}
+	_, err := s.Programs.Start(ctx, spec)
 	return err
 }
 
@@ -115,7 +118,8 @@ func (s *Server) streamLog(w http.ResponseWriter, r *http.Request) {
 			}
 			if ended {
 				over = true
-				return "end", nil, true
+				<-program.Done()
+				return "end", program.Failed(), true
 			}
 			select {
 			case <-ctx.Done():

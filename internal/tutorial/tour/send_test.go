@@ -89,6 +89,33 @@ func TestRunAndSend(t *testing.T) {
 	}
 }
 
+// The client of step 11 goes its whole way, with servers of its own. One that fails
+// doesn't look as if it had come to its end.
+func TestTheClientGoesItsWholeWay(t *testing.T) {
+	s, _ := start(t)
+	client := visitor(t, s)
+	run := func() string {
+		if status, body := submit(t, s, client, "/run/start/11", nil); status != http.StatusOK {
+			t.Fatalf("start: %d\n%s", status, body)
+		}
+		<-s.Programs.Last("step11").Done()
+		_, body := send(t, client, "GET", s.URL()+"/step/11/run", nil)
+		return body
+	}
+	if body := run(); strings.Contains(body, ">failed<") || !strings.Contains(body, "echo") {
+		t.Errorf("the demo failed:\n%s", body)
+	}
+	spec := programs.Spec{Name: "step11", Args: []string{"--demo"}, Runs: true} // where there is no source
+	r, err := s.Programs.Start(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-r.Done()
+	if _, body := send(t, client, "GET", s.URL()+"/step/11/run", nil); !strings.Contains(body, ">failed<") {
+		t.Errorf("it does not say that the program failed:\n%s", body)
+	}
+}
+
 // T10: a redirect is shown and not followed.
 func TestT10_RedirectsAreNotFollowed(t *testing.T) {
 	s, _ := start(t)

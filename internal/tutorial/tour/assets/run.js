@@ -13,11 +13,12 @@ function follow() {
     log.append(JSON.parse(event.data).join("\n") + "\n");
     if (atEnd) log.scrollTop = log.scrollHeight;
   });
-  stream.addEventListener("end", () => {
+  stream.addEventListener("end", (event) => {
     stream.close();
     const badge = document.querySelector("#program .badge");
-    badge.className = "badge";
-    badge.textContent = "ended";
+    const failed = JSON.parse(event.data);
+    badge.className = failed ? "badge bad" : "badge";
+    badge.textContent = failed ? "failed" : "ended";
     document.querySelector('form[action^="/run/start/"] button').disabled = false;
     document.querySelector('form[action^="/run/stop/"] button').disabled = true;
   });

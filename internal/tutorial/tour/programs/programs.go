@@ -10,6 +10,7 @@
 package programs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,8 +144,9 @@ type Running struct {
 	// Target is where requests are sent; nil for a program that doesn't listen.
 	Target *matrix.Target
 
-	end  context.CancelFunc
-	done chan struct{}
+	end    context.CancelFunc
+	done   chan struct{}
+	failed bool // before done is closed
 }
 
 // Done is closed when the program has ended.
@@ -159,6 +161,9 @@ func (r *Running) Ended() bool {
 		return false
 	}
 }
+
+// Failed tells whether it has ended by itself with an error, which its log says.
+func (r *Running) Failed() bool { return r.Ended() && r.failed }
 
 // Stop ends the program, and waits for that.
 func (r *Running) Stop() {
@@ -175,6 +180,7 @@ type Spec struct {
 	Path string   // of the binary; empty: cmd/NAME, built
 	Args []string // its flags
 	Env  []string // further variables, as NAME=value
+	Dir  string   // in which it runs; empty: the tour's own
 	Runs bool     // it doesn't listen: don't wait for "listening on"
 	// Target is how rows of the table reach it: Start adds where it listens. nil for a
 	// program that is not an MCP server of the table.
@@ -228,7 +234,7 @@ func (p *Programs) run(path string, spec Spec) (*Running, error) {
 		end()
 		return nil, err
 	}
-	command.Env = append(command.Env, spec.Env...)
+	command.Env, command.Dir = append(command.Env, spec.Env...), cmp.Or(spec.Dir, command.Dir)
 	r := &Running{Name: spec.Name, Log: &Log{}, end: end, done: make(chan struct{})}
 	command.Stdout, command.Stderr = r.Log, r.Log
 	if err := command.Start(); err != nil {
@@ -236,7 +242,7 @@ func (p *Programs) run(path string, spec Spec) (*Running, error) {
 		return nil, err
 	}
 	p.started.Go(func() {
-		_ = command.Wait() // how it ended is in its log
+		r.failed = command.Wait() != nil && ctx.Err() == nil
 		end()
 		r.Log.close()
 		close(r.done)
