@@ -238,12 +238,11 @@ async function attacksAndExercises(browser, tour, state) {
   assert.ok(!tour.text().includes("eyJ"), "a token is in the log");
   done(`${flaws.length} flaws at the token bench`);
 
-  for (const [step, id, answer] of [[1, "e1-1", "from which page"], [6, "e6-1", "for which server"], [9, "e9-1", ""]]) {
+  for (const [step, id, answer] of [[1, "e1-1", "from which page"], [6, "e6-1", "for which server"]]) {
     await page.goto(`${tour.url}/step/${step}/break`);
     const card = page.locator(`#${id}`);
     await card.getByRole("button", { name: "Take it out, and attack" }).click();
     await card.getByText("gets in").first().waitFor();
-    if (!answer) continue;
     await card.getByLabel(answer).check();
     await card.getByRole("button", { name: "Answer" }).click();
     await card.getByText("Right: ").waitFor();

@@ -188,7 +188,7 @@ func (s *session) list(ctx context.Context) (string, error) {
 	for i, tool := range listed.Tools {
 		names[i] = plaintext.Line(tool.Name)
 	}
-	return fmt.Sprintf("The client is in. The server lists %d tools: %s.", len(names), strings.Join(names, ", ")), nil
+	return fmt.Sprintf("The server lists %d tools: %s.", len(names), strings.Join(names, ", ")), nil
 }
 
 // call calls a tool.

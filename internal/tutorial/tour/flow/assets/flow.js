@@ -7,6 +7,18 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 // nothing to press.
 let pressing = false;
 
+// following says that the visitor watches the end of the diagram, and so the page moves
+// along. Who scrolls or opens an arrow reads, and is left there until the end is in view.
+let following = true;
+const reads = () => (following = false);
+addEventListener("wheel", reads, { passive: true });
+addEventListener("touchmove", reads, { passive: true });
+document.addEventListener("toggle", reads, true);
+addEventListener("scroll", () => {
+  const end = document.getElementById("flow-drawing").getBoundingClientRect().bottom;
+  if (end > 0 && end < innerHeight) following = true;
+});
+
 // grow adds the children that an element doesn't have yet, and returns the last of them.
 const grow = (old, now) => {
   let last;
@@ -42,10 +54,10 @@ const show = (html) => {
     drawing.replaceWith(nextDrawing);
     return;
   }
-  // Who reads further up is left there.
-  const reading = drawing.getBoundingClientRect().bottom > innerHeight + 200;
   const last = grow(drawing, nextDrawing);
-  if (last && !reading) last.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
+  if (!following) return;
+  const end = state.classList.contains("busy") ? last : state;
+  end?.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
 };
 
 const follow = () => {
@@ -61,6 +73,7 @@ document.addEventListener("submit", async (event) => {
   if (!("flow" in form.dataset)) return;
   event.preventDefault();
   document.querySelector(".flow-problem")?.remove();
+  following = true;
   const body = new URLSearchParams(new FormData(form, event.submitter));
   let problem;
   try {
