@@ -204,8 +204,9 @@ async function attacksAndExercises(browser, tour, state) {
       await card.getByRole("button", { name: "Attack", exact: true }).click();
       await card.getByRole("button", { name: "Attack again" }).waitFor();
       const outcomes = await card.locator(".place").evaluateAll((all) => all.map((each) => each.className.replace("place ", "")));
-      assert.equal(outcomes.length, 3, `${id}: ${outcomes}`);
-      assert.deepEqual([outcomes[0], outcomes[2]], ["in", "out"], id);
+      // The first step, the authorization server and the client have no step before.
+      assert.equal(outcomes.length, [1, 9, 11].includes(step) ? 2 : 3, `${id}: ${outcomes}`);
+      assert.deepEqual([outcomes[0], outcomes.at(-1)], ["in", "out"], id);
       assert.equal(await card.getByText("The table states another outcome").count(), 0, id);
       attacked++;
     }

@@ -203,6 +203,8 @@ type Outcome struct {
 	Says string // in a few words
 	Got  bool   // what the trial wants
 	Text string // all that was printed or answered
+	// Answer is what came back; nil for a trial that is not one request.
+	Answer *matrix.Answer
 }
 
 // Try carries a trial out.
@@ -225,7 +227,7 @@ func (r *Running) Try(ctx context.Context, t Trial) (Outcome, error) {
 	if code := errorOf(answer.Body); code != "" {
 		says += ", " + code
 	}
-	return Outcome{says, t.Want.Check(answer) == nil, textOf(answer)}, nil
+	return Outcome{says, t.Want.Check(answer) == nil, textOf(answer), answer}, nil
 }
 
 // textOf is what an answer says: its status, its challenge and its body.
@@ -271,7 +273,7 @@ func (r *Running) flow(ctx context.Context, t Trial) (Outcome, error) {
 	}
 	text := strings.TrimSpace(out.String())
 	last := text[strings.LastIndexByte(text, '\n')+1:]
-	return Outcome{last, strings.HasPrefix(last, Worked), text}, nil
+	return Outcome{Says: last, Got: strings.HasPrefix(last, Worked), Text: text}, nil
 }
 
 // client lets step 11 call a server of the lab.
@@ -291,7 +293,7 @@ func (r *Running) client(ctx context.Context, t Trial) (Outcome, error) {
 		return Outcome{}, err
 	}
 	says := strings.TrimSpace(string(output))
-	return Outcome{says, strings.Contains(says, t.Says), says}, nil
+	return Outcome{Says: says, Got: strings.Contains(says, t.Says), Text: says}, nil
 }
 
 // Run is what an exercise shows: each of its trials with the line and without it.

@@ -31,6 +31,9 @@ type Exercise struct {
 // Free tells whether there is no recipe.
 func (e Exercise) Free() bool { return e.Line == "" }
 
+// Attacks tells whether its trials are attacks, which get in without the line.
+func (e Exercise) Attacks() bool { return e.Ask == "" }
+
 // Trial is one thing that is tried.
 type Trial struct {
 	What string // in words
@@ -270,6 +273,7 @@ var Exercises = []Exercise{
 		ID: "7.1", Step: 7, Title: "A foreign name, and nothing happens",
 		Folder: "internal/mcpserver/originguard",
 		Line:   "Protect: if !slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, r.Host) })",
+		Ask:    "The document still names the right server. Why?",
 		Trials: []Trial{
 			{
 				What: "somebody asks for the metadata as evil.com", Row: "metadata-host",
@@ -286,6 +290,7 @@ var Exercises = []Exercise{
 	{
 		ID: "7.2", Step: 7, Title: "A page that can't read the answer",
 		Folder: "cmd/step7", Line: "newHandler: handler = cors.Expose(site.Origins, handler)",
+		Ask: "What can the page no longer do?",
 		Trials: []Trial{
 			{
 				What: "a page on localhost reads the challenge", Row: "cors-challenge",

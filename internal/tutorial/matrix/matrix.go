@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -341,11 +342,11 @@ func (w Want) Check(a *Answer) error {
 	return nil
 }
 
-// HeaderText is the header of the answer, a line each.
+// HeaderText is the header of the answer, a line each, sorted by name.
 func (a *Answer) HeaderText() string {
 	var b strings.Builder
-	for name, values := range a.Header {
-		for _, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
+		for _, value := range a.Header[name] {
 			b.WriteString(name + ": " + value + "\n")
 		}
 	}

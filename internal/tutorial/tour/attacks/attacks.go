@@ -11,10 +11,12 @@
 package attacks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +26,7 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/naive"
 	"mcp-auth-step-by-step/internal/tutorial/program"
+	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 )
 
 // Servers are what is attacked. Each method starts what isn't running.
@@ -45,18 +48,22 @@ type Runner struct{ Servers Servers }
 // Run is what came of an attack.
 type Run struct {
 	Attack lab.Attack
-	Places []*Place // naive, the step before, the step
+	Places []*Place // naive, the step before where there is one, the step
 }
 
 // Place is one of the servers, and what it did.
 type Place struct {
 	Name   string // "naive", "step 5"
-	None   string // why there is nothing to attack; then the rest is empty
+	Step   int    // 0 for naive
 	Status int    // of HTTP; 0 for an attack that is a whole flow
 	Header string // lines
 	Text   string // body, or what the attack printed
 	Says   string // outcome in a few words
 	GotIn  bool   // the attacker has what the attack is for
+	Absent bool   // what is attacked comes with a later step: there is nothing to refuse
+	// Verdict is the outcome as a badge, and Because what the server says of it.
+	Verdict part.Verdict
+	Because string
 	// Stated says that the outcome is the one that the table or the lab states. Expects
 	// is that outcome, in words.
 	Stated  bool
@@ -76,19 +83,16 @@ const (
 
 // Run carries an attack out, everywhere at once.
 func (r Runner) Run(ctx context.Context, attack lab.Attack) Run {
-	run := Run{Attack: attack, Places: []*Place{
-		{Name: "naive"}, {Name: fmt.Sprintf("step %d", Before(attack.Step))}, {Name: fmt.Sprintf("step %d", attack.Step)},
-	}}
-	if Before(attack.Step) == 0 {
-		run.Places[1].Name, run.Places[1].None = "the step before", nothingBefore(attack.Step)
+	run := Run{Attack: attack, Places: []*Place{{Name: "naive"}}}
+	for _, step := range []int{Before(attack.Step), attack.Step} {
+		if step > 0 {
+			run.Places = append(run.Places, &Place{Name: fmt.Sprintf("step %d", step), Step: step})
+		}
 	}
 	var all sync.WaitGroup
-	for i, place := range run.Places {
-		if place.None != "" {
-			continue
-		}
+	for _, place := range run.Places {
 		all.Go(func() {
-			if err := r.at(ctx, place, attack, i); err != nil {
+			if err := r.at(ctx, place, attack); err != nil {
 				place.Problem = err.Error()
 			}
 		})
@@ -97,33 +101,19 @@ func (r Runner) Run(ctx context.Context, attack lab.Attack) Run {
 	return run
 }
 
-// nothingBefore says why a step has no other to compare it with.
-func nothingBefore(step int) string {
-	switch step {
-	case issuing:
-		return "There is no authorization server before step 9."
-	case client:
-		return "There is no client before step 11."
-	}
-	return "Step 1 is the first."
-}
-
-// at carries an attack out at one place: 0 is naive, 1 the step before, 2 the step.
-func (r Runner) at(ctx context.Context, place *Place, attack lab.Attack, index int) error {
+// at carries an attack out at one place.
+func (r Runner) at(ctx context.Context, place *Place, attack lab.Attack) error {
 	servers, err := r.Servers.Naive(ctx, attack.Step < guarded)
 	if err != nil {
 		return err
 	}
 	switch {
 	case attack.Step == issuing:
-		return r.flow(ctx, place, attack, servers, index == 0)
+		return r.flow(ctx, place, attack, servers)
 	case attack.Step == client:
-		return r.client(ctx, place, attack, servers, index == 0)
+		return r.client(ctx, place, attack, servers)
 	}
-	step := attack.Step
-	if index == 1 {
-		step = Before(step)
-	}
+	step := cmp.Or(place.Step, attack.Step) // naive takes the tokens of the step
 	target, err := r.Servers.Target(ctx, step)
 	if err != nil {
 		return err
@@ -131,7 +121,7 @@ func (r Runner) at(ctx context.Context, place *Place, attack lab.Attack, index i
 	want := attack.Row().At(step, attack.Era)
 	// A target of its own: what the tokens of the visitor's attacks were is not kept.
 	own := &matrix.Target{Addr: target.Addr, URL: target.URL, Keys: target.Keys, Provider: target.Provider, Attacker: servers.Attacker}
-	if index == 0 {
+	if place.Step == 0 {
 		own.Addr, want = strings.TrimPrefix(servers.Server, "http://"), attack.Gets
 	}
 	return place.send(own, attack, want)
@@ -145,17 +135,34 @@ func (p *Place) send(target *matrix.Target, attack lab.Attack, want matrix.Want)
 	if err != nil {
 		return err
 	}
-	p.Status, p.Header, p.Text = answer.Status, answer.HeaderText(), answer.Body
+	p.Status, p.Header, p.Text = answer.Status, answer.HeaderText(), part.Readable(answer.Body)
 	p.Says = strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, http.StatusText(answer.Status)))
 	p.GotIn = attack.Gets.Check(answer) == nil
 	p.Expects, p.Stated = want.Says(), want.Check(answer) == nil
+	p.Verdict, p.Because = part.VerdictOf(p.GotIn, answer), part.Refusal(answer.Body)
+	if p.Absent = p.Step == Before(attack.Step) && p.Step > 0 && absent(want); p.Absent {
+		p.Verdict = notYet
+		if p.Because == "" {
+			p.Because = fmt.Sprintf("Step %d has nothing at %s.", p.Step, attack.Row().Request.In(attack.Era).Target)
+		}
+	}
 	return nil
 }
 
+// notYet is the verdict where nothing is refused, since there is nothing to attack.
+var notYet = part.Verdict{Words: "not there yet"}
+
+// absent tells whether an outcome says that a step lacks what is attacked: a path that
+// it doesn't serve, or a JSON-RPC method or tool that a later step brings.
+func absent(want matrix.Want) bool {
+	unserved := want.Status == http.StatusNotFound && want.RPC == 0 && want.Error == ""
+	return unserved || slices.Contains([]int{-32601, -32602, -32603}, want.RPC)
+}
+
 // flow attacks an authorization server.
-func (r Runner) flow(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab, isNaive bool) (err error) {
+func (r Runner) flow(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab) (err error) {
 	issuer := servers.AuthorizationServer
-	if !isNaive {
+	if p.Step > 0 {
 		if issuer, err = r.Servers.Issuer(ctx); err != nil {
 			return err
 		}
@@ -163,17 +170,17 @@ func (r Runner) flow(ctx context.Context, p *Place, attack lab.Attack, servers *
 	var said program.Buffer
 	began := time.Now()
 	err = lab.Attacking(ctx, attack.Name, issuer, &said)
-	p.finish(began, said.String(), lab.Worked, attack, isNaive)
+	p.finish(began, said.String(), lab.Worked, attack)
 	return err
 }
 
 // client lets a client call a server of the attacker.
-func (r Runner) client(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab, isNaive bool) (err error) {
+func (r Runner) client(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab) (err error) {
 	var out program.Buffer
-	if isNaive {
+	if p.Step == 0 {
 		began := time.Now()
 		err = naive.Call(ctx, servers.Attacker+"/"+attack.Name+"/mcp", &out)
-		p.finish(began, out.String(), robbed, attack, isNaive)
+		p.finish(began, out.String(), robbed, attack)
 		return err
 	}
 	run, err := r.Servers.Client(ctx)
@@ -183,7 +190,7 @@ func (r Runner) client(ctx context.Context, p *Place, attack lab.Attack, servers
 	command := strings.Fields(strings.ReplaceAll(attack.Program.Step, lab.AttackerURL, servers.Attacker))
 	began := time.Now()
 	said, err := run(command[len(strings.Fields("go run ./cmd/step11")):]...)
-	p.finish(began, said, robbed, attack, isNaive)
+	p.finish(began, said, robbed, attack)
 	return err
 }
 
@@ -191,20 +198,21 @@ func (r Runner) client(ctx context.Context, p *Place, attack lab.Attack, servers
 const robbed = "Now the attacker has a token of alice"
 
 // finish says how an attack ended that is a whole flow.
-func (p *Place) finish(began time.Time, said, mark string, attack lab.Attack, isNaive bool) {
+func (p *Place) finish(began time.Time, said, mark string, attack lab.Attack) {
 	p.Took, p.Text = time.Since(began), strings.TrimSpace(said)
 	p.GotIn = strings.Contains(said, mark)
+	p.Verdict = part.VerdictOf(p.GotIn, nil)
 	p.Says, p.Expects = "the attack fails", "the attack fails"
 	if p.GotIn {
 		p.Says = "the attack works"
 	}
 	stated := attack.Program.StepSays
-	if isNaive {
+	if p.Step == 0 {
 		p.Expects, stated = "the attack works", attack.Program.NaiveSays
 	}
 	// The servers listen at other ports than the text has.
 	stated, _, _ = strings.Cut(stated, "http://localhost:")
-	p.Stated = strings.Contains(said, stated) && p.GotIn == isNaive
+	p.Stated = strings.Contains(said, stated) && p.GotIn == (p.Step == 0)
 }
 
 // ErrUnknown says that a step has no attack of a name.

@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"mcp-auth-step-by-step/internal/tutorial/lab"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/tour"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 )
@@ -61,7 +63,43 @@ func act(t *testing.T, server *httptest.Server, e lab.Exercise, do, choice strin
 	return answer.StatusCode, card
 }
 
-const in, out = `<strong class="badge bad">gets in</strong>`, `<strong class="badge good">refused</strong>`
+// Badges of trials: without the line, and with it.
+var in, out = regexp.MustCompile(`<strong class="badge (bad">gets in|warn">changed)</strong>`),
+	regexp.MustCompile(`<strong class="badge good">(refused|refused in the answer&#39;s body|gets nothing|as it should be)</strong>`)
+
+// count is how many badges of a kind a card has.
+func count(card string, badges *regexp.Regexp) int { return len(badges.FindAllString(card, -1)) }
+
+// What is no attack is neither refused nor gets in, and what differs is shown.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	answer := func(status int, body string) *matrix.Answer { return &matrix.Answer{Status: status, Body: body} }
+	for id, c := range map[string]struct {
+		with, without    *matrix.Answer
+		wantWith, wantWO string
+		shows            string
+	}{
+		"5.1": {answer(200, `{"keys":[]}`), answer(404, "404 page not found"), "as it should be", "changed", "404 page not found"},
+		"6.1": {answer(401, `{"error":"invalid_token","error_description":"aud"}`), answer(200, `{"result":{}}`), "refused", "gets in", `"result": {}`},
+		"4.1": {answer(200, `{"result":{"isError":true,"content":[{"text":"too often"}]}}`), answer(200, `{"result":{"content":[{"text":"hihi"}]}}`),
+			"refused in the answer's body", "gets in", "hihi"},
+	} {
+		e, _ := lab.FindExercise(id)
+		run := &lab.Run{With: []lab.Outcome{{Answer: c.with}}, Without: []lab.Outcome{{Answer: c.without, Got: true}}}
+		got := trialOf(e, run, 0)
+		if got.With.Verdict.Words != c.wantWith || got.Without.Verdict.Words != c.wantWO || !strings.Contains(got.Without.Differs, c.shows) {
+			t.Errorf("%s: with %+v, without %+v", id, got.With, got.Without)
+		}
+	}
+	e, _ := lab.FindExercise("6.1")
+	run := &lab.Run{With: []lab.Outcome{{Answer: answer(401, `{"error":"invalid_token","error_description":"aud is wrong"}`)}}}
+	if got := hint(e, run); !strings.Contains(got, "aud is wrong") {
+		t.Errorf("hint %q", got)
+	}
+	if same := answer(200, "{}"); differing(same, same) != "" {
+		t.Error("equal answers differ")
+	}
+}
 
 // Each recipe is solved through the page: the line out, the attack gets in, a wrong and
 // the right answer, the line back. Some of them always, all where LAB is set.
@@ -76,7 +114,7 @@ func TestExercisesAreSolvedInThePage(t *testing.T) {
 		}
 		t.Run(e.ID, func(t *testing.T) {
 			status, card := act(t, server, e, "out", "")
-			if status != http.StatusOK || strings.Count(card, in) != len(e.Trials) || strings.Count(card, out) != len(e.Trials) || !strings.Contains(card, "<del>") {
+			if status != http.StatusOK || count(card, in) != len(e.Trials) || count(card, out) != len(e.Trials) || !strings.Contains(card, "<del>") {
 				t.Fatalf("%d: with the line it is refused, without it gets in: want that of %d trials\n%s", status, len(e.Trials), card)
 			}
 			if _, card = act(t, server, e, "answer", fmt.Sprint((e.Right+1)%len(e.Choices))); !strings.Contains(card, "That is not it") {
@@ -88,7 +126,7 @@ func TestExercisesAreSolvedInThePage(t *testing.T) {
 			if _, card = act(t, server, e, "answer", fmt.Sprint(e.Right)); !strings.Contains(card, "Right: ") || !strings.Contains(card, ">solved<") {
 				t.Errorf("the right answer:\n%s", card)
 			}
-			if _, card = act(t, server, e, "back", ""); strings.Contains(card, "<del>") || strings.Count(card, out) != len(e.Trials) {
+			if _, card = act(t, server, e, "back", ""); strings.Contains(card, "<del>") || count(card, out) != len(e.Trials) {
 				t.Errorf("the line is back:\n%s", card)
 			}
 			kept, err := lab.LoadProgress(progress)

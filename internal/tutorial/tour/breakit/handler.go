@@ -170,12 +170,7 @@ type card struct {
 	Anchor  string
 	Excerpt *part.Excerpt // nil for a task
 	Trials  []trial
-}
-
-// trial is what one try showed.
-type trial struct {
-	What          string
-	With, Without *lab.Outcome
+	Hint    string // after a wrong answer
 }
 
 // anchor is an id of HTML that needs no escaping in a selector.
@@ -210,24 +205,15 @@ func (h *handler) content(step int) (tour.Content, error) {
 				return tour.Content{}, err
 			}
 		}
-		for i, tried := range e.Trials {
-			t := trial{What: tried.What}
-			if c.Run != nil {
-				t.With = at(c.Run.With, i)
-				t.Without = at(c.Run.Without, i)
-			}
-			c.Trials = append(c.Trials, t)
+		for i := range e.Trials {
+			c.Trials = append(c.Trials, trialOf(e, c.Run, i))
+		}
+		if c.Wrong {
+			c.Hint = hint(e, c.Run)
 		}
 		v.Cards = append(v.Cards, c)
 	}
 	return part.Content(fmt.Sprintf("Exercises of step %d", step), templates, "exercises", v, remembers)
-}
-
-func at(outcomes []lab.Outcome, i int) *lab.Outcome {
-	if i >= len(outcomes) {
-		return nil
-	}
-	return &outcomes[i]
 }
 
 // Excerpt shows the line of an exercise, with what is taken out together with it. out:
