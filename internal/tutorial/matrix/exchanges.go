@@ -45,7 +45,7 @@ func slowly(text string) func(*Target) (*Answer, error) {
 			return nil, err
 		}
 		defer stop()
-		token, err := hasty.mint(*alice)
+		token, err := hasty.Mint(*alice)
 		if err != nil {
 			return nil, err
 		}

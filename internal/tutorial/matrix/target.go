@@ -67,7 +67,7 @@ func (t *Target) Send(q Request, era Era) (*Answer, error) {
 	var token string
 	if q.Token != nil {
 		var err error
-		if token, err = t.mint(*q.Token); err != nil {
+		if token, err = t.Mint(*q.Token); err != nil {
 			return nil, err
 		}
 	}
@@ -122,8 +122,8 @@ func (t *Target) Raw(method, text string) (*Answer, error) {
 	return &Answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}, nil
 }
 
-// mint signs a token for the target.
-func (t *Target) mint(wanted Token) (string, error) {
+// Mint signs a token for the target.
+func (t *Target) Mint(wanted Token) (string, error) {
 	draft, err := t.draft(wanted)
 	if err != nil {
 		return "", err

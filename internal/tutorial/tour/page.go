@@ -19,7 +19,7 @@ import (
 var files embed.FS
 
 var templates = template.Must(template.New("").
-	Funcs(template.FuncMap{"inc": func(i int) int { return i + 1 }}).
+	Funcs(template.FuncMap{"inc": func(i int) int { return i + 1 }, "odd": func(i int) bool { return i%2 == 1 }}).
 	ParseFS(files, "templates/*.html"))
 
 // page is what the layout is filled with.

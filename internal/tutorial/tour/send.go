@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,8 +72,11 @@ func rowsOf(step int) []rowGroup {
 		}
 	}
 	groups := []rowGroup{group("What this step brings", own)}
-	if len(before) > 0 {
-		groups = append(groups, group("What the steps before brought", before))
+	for layer := step - 1; layer > 0; layer-- {
+		others := slices.DeleteFunc(slices.Clone(before), func(row matrix.Row) bool { return row.Layer != layer })
+		if len(others) > 0 {
+			groups = append(groups, group(fmt.Sprintf("Step %d: %s", layer, manifest.Steps[layer-1].Name), others))
+		}
 	}
 	return groups
 }
@@ -119,8 +123,22 @@ var issuerRows = []matrix.Row{
 	},
 }
 
-// findRow is the row with an id, or the first of a step.
+// shows is the row that shows the layer of a step best, where that isn't the step's
+// first.
+var shows = map[int]string{
+	1: "origin-evil", 3: "tools-list", 4: "echo", 5: "jwks", 6: "token-good", 7: "resource-metadata",
+	8: "scope-read-for-call", 10: "provider-other-realm",
+}
+
+// guarded is the first step that reads a token.
+const guarded = 6
+
+// findRow is the row with an id; or, for an empty one, that which shows the layer of a
+// step, or else the step's first.
 func findRow(step int, id string) matrix.Row {
+	if id == "" {
+		id = shows[step]
+	}
 	var first *matrix.Row
 	for _, row := range append(issuerRows[:len(issuerRows):len(issuerRows)], matrix.Rows...) {
 		if row.ID == id && fits(row) {
@@ -130,7 +148,7 @@ func findRow(step int, id string) matrix.Row {
 			first = &row
 		}
 	}
-	if first == nil { // step 4 has no requests of its own kind
+	if first == nil {
 		first = &matrix.Rows[0]
 	}
 	return *first
@@ -138,6 +156,9 @@ func findRow(step int, id string) matrix.Row {
 
 // draftOf is a row's request for the form.
 func draftOf(row matrix.Row, step int, era matrix.Era) draft {
+	if step < guarded { // nobody looks at a token yet; a row that is about one writes it in a header
+		row.Request.Token = nil
+	}
 	request := row.Request.In(era)
 	d := draft{
 		Row: row.ID, Method: request.Method, Target: request.Target, Host: request.Host,
@@ -271,6 +292,8 @@ func (s *Server) exchange(ctx context.Context, step int, era matrix.Era, d draft
 		} else {
 			e.AsTheTable = true
 		}
+	} else {
+		e.Draft.Wants = "" // the table speaks of another request
 	}
 	if e.Before > 0 && d.Compare {
 		before, err := s.Programs.StartStep(ctx, e.Before)

@@ -58,7 +58,7 @@ func TestRunAndSend(t *testing.T) {
 	}
 	edited := good
 	edited.Headers = strings.ReplaceAll(edited.Headers, "{token}", "x")
-	if _, body := submit(t, s, client, "/run/send/6", form(edited)); strings.Contains(body, "as the table says") || !strings.Contains(body, "401 Unauthorized") {
+	if _, body := submit(t, s, client, "/run/send/6", form(edited)); strings.Contains(body, "as the table says") || strings.Contains(body, "The table says") || !strings.Contains(body, "401 Unauthorized") {
 		t.Error("an edited request")
 	}
 	for name, c := range map[string]struct {
@@ -137,7 +137,8 @@ func TestT10_RedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// Every request that the form offers is, unedited, the row's.
+// Every request that the form offers is, unedited, the row's, from step 6 on with its
+// token.
 func TestEveryRowCanBeEdited(t *testing.T) {
 	for step := 1; step <= 10; step++ {
 		rows := 0
@@ -151,6 +152,9 @@ func TestEveryRowCanBeEdited(t *testing.T) {
 					if err != nil {
 						t.Errorf("step %d, %s: %v", step, choice.ID, err)
 						continue
+					}
+					if step < guarded { // no step before looks at a token
+						row.Request.Token = nil
 					}
 					want := row.Request.In(era)
 					same := request.Method == want.Method && request.Target == want.Target && request.Host == want.Host && request.Body == want.Body &&
@@ -202,5 +206,28 @@ func TestLinkedFilesAreShown(t *testing.T) {
 				t.Errorf("%s links to %s, which the tour doesn't show", filepath.Base(page), path)
 			}
 		}
+	}
+}
+
+// The first request of a step's form shows its layer, and has no token before step 6.
+func TestTheFirstRequestShowsTheLayer(t *testing.T) {
+	t.Parallel()
+	for step, id := range shows {
+		if row := findRow(step, ""); row.ID != id || row.Layer != step {
+			t.Errorf("step %d: %s of layer %d, want %s", step, row.ID, row.Layer, id)
+		}
+	}
+	for step := 1; step < 6; step++ {
+		for _, g := range rowsOf(step) {
+			for _, choice := range g.Rows {
+				d := draftOf(findRow(step, choice.ID), step, matrix.Legacy)
+				if strings.Contains(d.Headers, "Authorization: Bearer {token}") && !strings.Contains(choice.Title, "token") || d.Command != "" {
+					t.Errorf("step %d, %s: %s", step, choice.ID, d.Headers)
+				}
+			}
+		}
+	}
+	if groups := rowsOf(8); len(groups) != 8 || !strings.HasPrefix(groups[1].Label, "Step 7: ") {
+		t.Errorf("%d groups", len(groups))
 	}
 }

@@ -28,3 +28,10 @@ function follow() {
 
 swapped.addEventListener("swap", (event) => event.detail === "#program" && follow());
 follow();
+
+// What the table says is about its own request, and goes when that is edited.
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form.request");
+  const says = form?.querySelector("[data-wants]");
+  if (says) says.hidden = [...form.querySelectorAll("input[type=text], textarea")].some((field) => field.value !== field.defaultValue);
+});

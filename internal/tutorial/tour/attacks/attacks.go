@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,12 +28,15 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/naive"
 	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
+	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
 
 // Servers are what is attacked. Each method starts what isn't running.
 type Servers interface {
 	// Target is the MCP server of a step: 1 to 8, or 10.
 	Target(ctx context.Context, step int) (*matrix.Target, error)
+	// Log is what the server of a step writes.
+	Log(step int) *programs.Log
 	// Issuer is the issuer of step 9.
 	Issuer(ctx context.Context) (string, error)
 	// Client is a function that runs the client of step 11 to its end and returns what it
@@ -49,6 +53,8 @@ type Runner struct{ Servers Servers }
 type Run struct {
 	Attack lab.Attack
 	Places []*Place // naive, the step before where there is one, the step
+	Sent   *Sent    // to the step; nil for an attack that is a whole flow
+	URL    string   // of the step's server; empty for an attack that is a whole flow
 }
 
 // Place is one of the servers, and what it did.
@@ -64,12 +70,16 @@ type Place struct {
 	// Verdict is the outcome as a badge, and Because what the server says of it.
 	Verdict part.Verdict
 	Because string
+	Log     []string // what a server that refuses wrote meanwhile
 	// Stated says that the outcome is the one that the table or the lab states. Expects
 	// is that outcome, in words.
 	Stated  bool
 	Expects string
 	Took    time.Duration
 	Problem string // the attack could not be carried out
+
+	sent *Sent
+	url  string
 }
 
 // Before is the number of the program that a step is compared with, or 0.
@@ -98,6 +108,8 @@ func (r Runner) Run(ctx context.Context, attack lab.Attack) Run {
 		})
 	}
 	all.Wait()
+	step := run.Places[len(run.Places)-1]
+	run.Sent, run.URL = step.sent, step.url
 	return run
 }
 
@@ -124,7 +136,35 @@ func (r Runner) at(ctx context.Context, place *Place, attack lab.Attack) error {
 	if place.Step == 0 {
 		own.Addr, want = strings.TrimPrefix(servers.Server, "http://"), attack.Gets
 	}
-	return place.send(own, attack, want)
+	log := r.Servers.Log(place.Step)
+	_, from, _, _ := log.From(math.MaxInt)
+	if err := place.send(own, attack, want); err != nil {
+		return err
+	}
+	if place.url = own.URL; place.Step > 0 && place.Status >= http.StatusBadRequest && !place.Absent {
+		place.Log = logged(ctx, log, from)
+	}
+	place.sent, err = sentTo(own, attack)
+	return err
+}
+
+// logged are the lines of a log from a number on that say more than that a request came.
+// The program writes them about when it answers, so this waits a moment for the first.
+func logged(ctx context.Context, log *programs.Log, from int) []string {
+	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	for {
+		lines, _, ended, changed := log.From(from)
+		reasons := slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, " msg=request ") })
+		if len(reasons) > 0 || ended {
+			return reasons
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
 }
 
 // send sends the row of an attack.

@@ -110,6 +110,12 @@ func TestEachAttackEndsAsTheTableStates(t *testing.T) {
 			if said := map[string]string{"absent": "not there yet", "in": "gets in", "out": "refused"}[got[1]]; strings.Count(page, ">"+said) == 0 {
 				t.Errorf("no place says %q:\n%s", said, page)
 			}
+			if row := attack.Row(); row != nil && row.Request.Token != nil && !strings.Contains(page, "<mark>") {
+				t.Errorf("nothing of the token is marked:\n%s", page)
+			}
+			if row := attack.Row(); row != nil && row.Request.Token != nil && !strings.Contains(page, "Its log: ") {
+				t.Errorf("no line of the log:\n%s", page)
+			}
 			began := time.Now()
 			run := runner.Run(t.Context(), attack)
 			t.Logf("with the programs at work, all three answer in %s; %s in %s", time.Since(began), attack.Name, run.Places[want-1].Took)

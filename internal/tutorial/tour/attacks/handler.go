@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/lab"
@@ -85,6 +86,7 @@ type view struct {
 type card struct {
 	lab.Attack
 	Command   string // that carries it out at the step
+	Programs  string // that have to run for it; empty: the tour runs it, or it needs none
 	Fault     naive.Fault
 	FaultLink string
 	Run       *Run // nil: it hasn't been carried out
@@ -97,7 +99,8 @@ func (h *handler) content(step int, runs map[string]*Run) (tour.Content, error) 
 	}
 	v := view{Step: step}
 	for _, attack := range lab.Of(step) {
-		c := card{Attack: attack, Command: attack.AtStep(), Run: runs[attack.Name]}
+		c := card{Attack: attack, Run: runs[attack.Name]}
+		c.Command, c.Programs = command(attack, c.Run)
 		for _, fault := range faults {
 			if fault.Name == attack.Fault {
 				c.Fault, c.FaultLink = fault, part.Link("internal/tutorial/naive/"+fault.File, fault.Line)
@@ -106,6 +109,17 @@ func (h *handler) content(step int, runs map[string]*Run) (tour.Content, error) 
 		v.Cards = append(v.Cards, c)
 	}
 	return part.Content(fmt.Sprintf("Attacks of step %d", step), templates, "attacks", v)
+}
+
+// command is how to carry an attack out at the step in a terminal, and what has to run
+// for that. The step that the tour runs has keys of its own, so that gentoken's tokens
+// are not good there; what needs no token can be sent to it.
+func command(attack lab.Attack, run *Run) (command, programs string) {
+	command, programs = attack.AtStep(), strings.Join(lab.StepPrograms(attack.Step), " and ")
+	if run == nil || run.URL == "" || attack.Row().Request.Token != nil {
+		return command, programs
+	}
+	return strings.ReplaceAll(command, ":9000", run.URL[strings.LastIndexByte(run.URL, ':'):]), ""
 }
 
 // Milliseconds is how long an answer took, for people.

@@ -53,6 +53,14 @@ func (s *Started) Target(ctx context.Context, step int) (*matrix.Target, error) 
 	return running.Target, nil
 }
 
+// Log is what the program of a step writes.
+func (s *Started) Log(step int) *programs.Log {
+	if running := s.programs.Get(programs.StepName(step)); running != nil {
+		return running.Log
+	}
+	return &programs.Log{}
+}
+
 // Issuer is the issuer of step 9.
 func (s *Started) Issuer(ctx context.Context) (string, error) {
 	running, err := s.programs.StartStep(ctx, issuing)

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -39,6 +40,21 @@ type File struct {
 	Lines []string // from the package clause on
 	notes [][]Note // by line
 }
+
+// Pieces are the text, in turn outside and inside of the links of its comment: every
+// second one is the name of a declaration.
+func (n Note) Pieces() []string {
+	var pieces []string
+	rest := n.Text
+	for at := docLink.FindStringSubmatchIndex(rest); at != nil; at = docLink.FindStringSubmatchIndex(rest) {
+		pieces = append(pieces, rest[:at[0]], rest[at[2]:at[3]])
+		rest = rest[at[1]:]
+	}
+	return append(pieces, rest)
+}
+
+// docLink is a link to a declaration (Go, "Go Doc Comments").
+var docLink = regexp.MustCompile(`\[\*?([A-Za-z_]\w*(?:[./]\w+)*)\]`)
 
 // Notes are what the comments say about a line, the nearest first. Lines count from 0.
 func (f *File) Notes(line int) []Note { return f.notes[line] }

@@ -78,6 +78,7 @@ type state struct {
 	Chosen            string // flaw or shape
 	IsShape, IsPasted bool
 	Note              string // a sentence about the token
+	Attack            string // of the catalogue, that it belongs to; may be empty
 	Problem           string
 }
 
@@ -88,7 +89,7 @@ func (h *handler) choose(s *state, r *http.Request) (err error) {
 	case form.Has("flaw"):
 		s.Chosen = form.Get("flaw")
 		flaw, _ := mint.FlawByName(s.Chosen)
-		s.Note = fmt.Sprintf("This token %s (attack %s).", flaw.Explain, flaw.Attack)
+		s.Note, s.Attack = fmt.Sprintf("This token %s.", flaw.Explain), flaw.Attack
 		s.Token, err = h.bench.Flawed(s.Chosen)
 	case form.Has("shape"):
 		s.Chosen, s.IsShape = form.Get("shape"), true
