@@ -18,7 +18,9 @@ import (
 
 	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
+	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/web/version"
 )
 
@@ -78,7 +80,7 @@ func TestGrants(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := readKey(file, localfile.OwnerOnly); err == nil || !strings.Contains(err.Error(), "openssl") {
+	if _, err := clientauth.ReadKey(file, localfile.OwnerOnly); err == nil || !strings.Contains(err.Error(), "openssl") {
 		t.Errorf("a file without a key: %v", err)
 	}
 }
@@ -226,6 +228,7 @@ var servers = sync.OnceValues(func() (*stage, error) {
 })
 
 func TestMain(m *testing.M) {
+	program.ClearEnvironment()
 	status := m.Run()
 	if s, _ := servers(); s != nil {
 		s.stop()
@@ -373,7 +376,7 @@ func TestNoBrowser(t *testing.T) {
 			_, rest, _ := strings.Cut(line, "redirect_uri=")
 			encoded, _, _ := strings.Cut(rest, "&")
 			redirect = strings.NewReplacer("%3A", ":", "%2F", "/").Replace(encoded)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			back, err := formlogin.Run(ctx, line, redirect, demoUser)
 			cancel()
 			if err != nil {

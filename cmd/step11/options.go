@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto"
 	_ "embed"
 	"errors"
 	"flag"
@@ -263,7 +262,7 @@ func (o *options) preRegistered() (*mcpauth.PreRegistered, error) {
 	if o.mountedKeys {
 		access = localfile.Mounted
 	}
-	key, err := readKey(o.clientKey, access)
+	key, err := clientauth.ReadKey(o.clientKey, access)
 	known.Key = key
 	return known, err
 }
@@ -278,15 +277,6 @@ func readSmall(path string) ([]byte, error) {
 	}
 	defer func() { _ = file.Close() }()
 	return io.ReadAll(io.LimitReader(file, maxFile))
-}
-
-// readKey reads a private key: PKCS #8, or the older forms of RSA and EC.
-func readKey(path string, access localfile.Access) (crypto.Signer, error) {
-	text, err := localfile.ReadSecret(path, access, maxFile)
-	if err != nil {
-		return nil, err
-	}
-	return clientauth.ParseKey(path, text)
 }
 
 func (o *options) grantOf() (mcpauth.Grant, error) {

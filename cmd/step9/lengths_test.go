@@ -20,7 +20,7 @@ func TestWD14_RequestsWithTwoEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close() }()
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		const path = "/realms/mcp-realm/protocol/openid-connect/certs HTTP/1.1\r\nHost: "
 		_, err = io.WriteString(conn, "GET "+path+host+"\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
 			"GET "+path+host+"\r\n\r\n")

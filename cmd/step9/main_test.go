@@ -20,6 +20,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
+	programs "mcp-auth-step-by-step/internal/tutorial/program"
 )
 
 // childName, set in the environment, makes the test binary be the program, as
@@ -28,6 +29,7 @@ const childName = "STEP9_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if _, isChild := os.LookupEnv(childName); !isChild {
+		programs.ClearEnvironment()
 		os.Exit(m.Run())
 	}
 	main()

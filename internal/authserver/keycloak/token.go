@@ -17,7 +17,6 @@ import (
 type token struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
-	Scope   string `json:"scope"`
 }
 
 // claims are those of an access token that the MCP server goes by.

@@ -57,9 +57,6 @@ func (p *Provider) checkIssuer(c claims, _ Attempt) error {
 	issuer, want := c.text("iss"), p.settings.tokenIssuer()
 	if p.settings.Dialect == Entra {
 		tenant := c.text("tid")
-		if tenant == "" {
-			return errors.New("it has no tid")
-		}
 		match := entraTenant.FindStringSubmatch(issuer)
 		if match == nil || match[2] != tenant {
 			return fmt.Errorf("its iss %.100q is not that of its tid %.40q", issuer, tenant)
@@ -148,10 +145,7 @@ func (c claims) values(path []string) []string {
 	}
 	raw := c[path[0]]
 	for _, name := range path[1:] {
-		holder, err := strictjson.Members(raw, name)
-		if err != nil {
-			return nil
-		}
+		holder, _ := strictjson.Members(raw, name) // nil for what is not an object
 		raw = holder[name]
 	}
 	if single, ok := strictjson.String(raw); ok {

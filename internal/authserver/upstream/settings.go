@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/localfile/variables"
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/dialect"
@@ -58,7 +57,7 @@ type Mapping struct{ Value, Role string }
 // defaults are the variables, with their values where nobody sets them.
 var defaults = map[string]string{
 	"UPSTREAM_ISSUER": "", "UPSTREAM_NAME": "", "UPSTREAM_DIALECT": "",
-	"UPSTREAM_CLIENT_ID": "", secretVariable: "", "UPSTREAM_CLIENT_KEY": "", "UPSTREAM_KEY_ID": "",
+	"UPSTREAM_CLIENT_ID": "", "UPSTREAM_CLIENT_SECRET": "", "UPSTREAM_CLIENT_KEY": "", "UPSTREAM_KEY_ID": "",
 	"UPSTREAM_CLIENT_METHOD": clientauth.Basic,
 	"UPSTREAM_SCOPES":        "openid profile email",
 	"UPSTREAM_ALGORITHMS":    "RS256",
@@ -67,10 +66,7 @@ var defaults = map[string]string{
 	"UPSTREAM_GRANT_LIFETIME": "24h",
 }
 
-const (
-	secretVariable = "UPSTREAM_CLIENT_SECRET"
-	everybody      = "UPSTREAM_EVERYBODY"
-)
+const everybody = "UPSTREAM_EVERYBODY"
 
 // reader reads the variables.
 type reader struct {
@@ -162,9 +158,8 @@ func dialectOf(host string) string {
 // public reports whether everybody can have an account at the issuer.
 func (s *Settings) public() bool {
 	u, err := url.Parse(s.Issuer)
-	match := entraTenant.FindStringSubmatch(s.Issuer)
 	return err != nil || s.Dialect == Google || slices.Contains(publicHosts, u.Hostname()) || s.severalTenants() ||
-		s.Dialect == Entra && match != nil && match[2] == personalAccounts
+		s.tenant() == personalAccounts
 }
 
 func (r *reader) readClient() (err error) {
@@ -172,36 +167,10 @@ func (r *reader) readClient() (err error) {
 	if s.Client.ID = r.Get("UPSTREAM_CLIENT_ID"); s.Client.ID == "" {
 		return missing("UPSTREAM_CLIENT_ID", "the id of this server's registration at the provider")
 	}
-	s.Method = r.Get("UPSTREAM_CLIENT_METHOD")
-	needed, other := secretVariable, "UPSTREAM_CLIENT_KEY"
-	switch s.Method {
-	case clientauth.Basic, clientauth.Post:
-	case clientauth.PrivateKeyJWT:
-		needed, other = other, needed
-	default:
-		return r.Wrong("UPSTREAM_CLIENT_METHOD", fmt.Errorf("%q is not one of %s, %s, %s",
-			s.Method, clientauth.Basic, clientauth.Post, clientauth.PrivateKeyJWT))
-	}
-	value := r.Get(needed)
-	if value == "" {
-		return fmt.Errorf("%s is not set, and client authentication by %s needs it", needed, s.Method)
-	}
-	if r.Get(other) != "" {
-		return r.Wrong(other, fmt.Errorf("it has no effect with UPSTREAM_CLIENT_METHOD=%s; remove it", s.Method))
-	}
-	if s.Method != clientauth.PrivateKeyJWT {
-		s.Client.Secret = value
-		return r.CheckSecret(secretVariable)
-	}
-	text, err := localfile.ReadSecret(value, localfile.OwnerOnly, variables.MaxFile)
-	if err == nil {
-		s.Client.KeyID = r.Get("UPSTREAM_KEY_ID")
-		s.Client.Key, err = clientauth.ParseKey(value, text)
-	}
-	if err != nil {
-		return r.Wrong(needed, err)
-	}
-	return nil
+	s.Method, err = s.Client.Read(r.Set, clientauth.Variables{
+		Method: "UPSTREAM_CLIENT_METHOD", Secret: "UPSTREAM_CLIENT_SECRET", Key: "UPSTREAM_CLIENT_KEY", KeyID: "UPSTREAM_KEY_ID",
+	})
+	return err
 }
 
 func (r *reader) readRequest() (err error) {
@@ -298,12 +267,9 @@ func (r *reader) readLifetime() (err error) {
 // Policy is the same for settings that let the same users in with the same roles.
 // What was decided by another policy doesn't count any more.
 func (s *Settings) Policy() string {
-	text, err := json.Marshal([]any{
+	text, _ := json.Marshal([]any{ // strings always have a JSON form
 		s.Issuer, s.Dialect, s.Client.ID, s.Tenants, s.Domains, s.Groups, s.Subjects, s.Everybody, s.GroupsClaim, s.RolesClaim, s.Roles,
 	})
-	if err != nil {
-		panic(err) // strings always have a JSON form
-	}
 	sum := sha256.Sum256(text)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -267,6 +267,14 @@ func (s *Settings) tokenIssuer() string {
 }
 
 func (s *Settings) severalTenants() bool {
+	return slices.Contains([]string{"common", "organizations"}, s.tenant())
+}
+
+// tenant is that of an issuer of Entra. Other issuers have none.
+func (s *Settings) tenant() string {
 	match := entraTenant.FindStringSubmatch(s.Issuer)
-	return s.Dialect == Entra && match != nil && slices.Contains([]string{"common", "organizations"}, match[2])
+	if s.Dialect != Entra || match == nil {
+		return ""
+	}
+	return match[2]
 }

@@ -286,7 +286,7 @@ func TestMC13_I08_TheBrowserIsOpenedWithoutAShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text []byte
-	for deadline := time.Now().Add(10 * time.Second); text == nil && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); text == nil && time.Now().Before(deadline); {
 		text, _ = os.ReadFile(file)
 	}
 	var got []string

@@ -230,7 +230,7 @@ func TestWB4_RunsShareAStore(t *testing.T) {
 	agent := &user{}
 	run := func() error {
 		c, err := New(Config{
-			ResourceURL: r.url(), Agent: agent, Store: &FileStore{Dir: dir}, Now: clock.now, Timeout: 20 * time.Second,
+			ResourceURL: r.url(), Agent: agent, Store: &FileStore{Dir: dir}, Now: clock.now, Timeout: time.Minute,
 		})
 		if err != nil {
 			return err

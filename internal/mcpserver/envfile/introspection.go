@@ -1,15 +1,12 @@
 package envfile
 
 import (
-	"crypto"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/localfile"
-	"mcp-auth-step-by-step/internal/localfile/variables"
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
 	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
@@ -32,7 +29,7 @@ func (v *settings) readIntrospection() (*introspection.Config, error) {
 		return nil, nil
 	}
 	c := &introspection.Config{
-		Endpoint: v.Get("INTROSPECTION_ENDPOINT"), Method: v.Get("INTROSPECTION_METHOD"), Credentials: clientauth.Credentials{ID: id},
+		Endpoint: v.Get("INTROSPECTION_ENDPOINT"), Credentials: clientauth.Credentials{ID: id},
 	}
 	if c.Endpoint != "" {
 		if err := issuerkeys.CheckURL(c.Endpoint); err != nil {
@@ -54,46 +51,11 @@ func (v *settings) readIntrospection() (*introspection.Config, error) {
 			"unless the issuer says active only to the audience of a token",
 			"INTROSPECTION_MAY_OMIT", strings.Join(c.MayOmit, ","))
 	}
-	if err := v.readCredentials(c); err != nil {
+	c.Method, err = c.Credentials.Read(v.Set, clientauth.Variables{
+		Method: "INTROSPECTION_METHOD", Secret: "INTROSPECTION_CLIENT_SECRET", Key: "INTROSPECTION_CLIENT_KEY", KeyID: "INTROSPECTION_KEY_ID",
+	})
+	if err != nil {
 		return nil, err
 	}
 	return c, nil
-}
-
-// readCredentials reads the secret or the key, whichever the method needs.
-func (v *settings) readCredentials(c *introspection.Config) (err error) {
-	needed, other := "INTROSPECTION_CLIENT_SECRET", "INTROSPECTION_CLIENT_KEY"
-	switch c.Method {
-	case clientauth.Basic, clientauth.Post:
-	case clientauth.PrivateKeyJWT:
-		needed, other = other, needed
-	default:
-		return v.Wrong("INTROSPECTION_METHOD", fmt.Errorf("%q is not one of %s, %s, %s",
-			c.Method, clientauth.Basic, clientauth.Post, clientauth.PrivateKeyJWT))
-	}
-	value := v.Get(needed)
-	if value == "" {
-		return v.Wrong("INTROSPECTION_METHOD", fmt.Errorf("%s needs %s, which is not set", c.Method, needed))
-	}
-	if _, where := v.Find(other); where != "" {
-		return v.Wrong(other, fmt.Errorf("it has no effect with INTROSPECTION_METHOD=%s; remove it", c.Method))
-	}
-	if c.Method != clientauth.PrivateKeyJWT {
-		c.Credentials.Secret = value
-		return v.CheckSecret("INTROSPECTION_CLIENT_SECRET")
-	}
-	c.Credentials.KeyID = v.Get("INTROSPECTION_KEY_ID")
-	c.Credentials.Key, err = readKey(value)
-	if err != nil {
-		return v.Wrong(needed, err)
-	}
-	return nil
-}
-
-func readKey(path string) (key crypto.Signer, err error) {
-	text, err := localfile.ReadSecret(path, localfile.OwnerOnly, variables.MaxFile)
-	if err != nil {
-		return nil, err
-	}
-	return clientauth.ParseKey(path, text)
 }

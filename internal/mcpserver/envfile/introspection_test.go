@@ -81,11 +81,11 @@ OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r
 func TestIntrospectionMalformed(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
-		"INTROSPECTION_CLIENT_ID=x":                               "needs INTROSPECTION_CLIENT_SECRET",
+		"INTROSPECTION_CLIENT_ID=x":                               "INTROSPECTION_CLIENT_SECRET is not set",
 		"INTROSPECTION_CLIENT_SECRET=hunter2":                     "no effect without INTROSPECTION_CLIENT_ID",
 		"INTROSPECTION_ENDPOINT=https://id.example":               "no effect without INTROSPECTION_CLIENT_ID",
 		asking + "INTROSPECTION_METHOD=none":                      "client_secret_basic, client_secret_post, private_key_jwt",
-		asking + "INTROSPECTION_METHOD=private_key_jwt":           "needs INTROSPECTION_CLIENT_KEY",
+		asking + "INTROSPECTION_METHOD=private_key_jwt":           "INTROSPECTION_CLIENT_KEY is not set",
 		asking + "INTROSPECTION_CLIENT_KEY=key.pem":               "no effect with INTROSPECTION_METHOD=client_secret_basic",
 		asking + "INTROSPECTION_KEEP=30":                          "like 30s",
 		asking + "INTROSPECTION_KEEP=1h":                          "0s to 5m0s",

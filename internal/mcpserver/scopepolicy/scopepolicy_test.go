@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/mcpmessage"
 	"mcp-auth-step-by-step/internal/oauth/bearerauth"
 	"mcp-auth-step-by-step/internal/oauth/principal"
+	"mcp-auth-step-by-step/internal/web/logbuffer"
+	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // expected is the policy as the design states it, written down a second time:
@@ -145,10 +148,11 @@ func product(t *testing.T, h http.Handler, log *last, optional bool) {
 						}
 					}
 				}
-				if w.Body.String() != "inside" {
+				inside := w.Body.String() == "inside"
+				if !inside {
 					_ = json.Unmarshal(w.Body.Bytes(), &body)
 				}
-				if w.Code != status || body.Error.Data.Error != code {
+				if inside != (want == "") || w.Code != status || body.Error.Data.Error != code {
 					t.Fatalf("%s %q with %q as %q: %d %s, want %d %s", method, name, scopes, roles, w.Code, w.Body, status, code)
 				}
 				if e := body.Error; code != "" && (body.ID != 1 || e.Code != -32010 || e.Message == "" || e.Data.Description != e.Message) {
@@ -191,6 +195,22 @@ func loggedName(method, name string) string {
 		return name
 	}
 	return ""
+}
+
+// A refusal is in the server's log, with its reason; what is allowed is not.
+func TestRefusalsAreLogged(t *testing.T) {
+	t.Parallel()
+	h := mcpmessage.Inspect(Require(demo, challenge, nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	for tool, want := range map[string]string{"echo": "", "audit": "client_id=c operation=tools/call name=audit error="} {
+		var log logbuffer.Buffer
+		r := request("tools/call", tool)
+		ctx := logging.NewContext(r.Context(), slog.New(slog.NewTextHandler(&log, nil)))
+		ctx = principal.NewContext(ctx, &principal.Principal{Subject: "s", ClientID: "c", Scopes: []string{"mcp:tools"}, Roles: []string{"user"}})
+		h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+		if got := log.String(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: the log has %q, want %q", tool, got, want)
+		}
+	}
 }
 
 // What no rule names is refused to everybody: a tool that nobody thought of is

@@ -144,7 +144,7 @@ func documents() *httptest.Server {
 }
 
 // usage is what a process uses, as the system counts it.
-type usage struct{ memory, peak, threads, files int } // memory in bytes
+type usage struct{ memory, peak, files int } // memory in bytes
 
 // used reads what a process uses.
 func used(p *program.Program) (u usage, err error) {
@@ -161,8 +161,6 @@ func used(p *program.Program) (u usage, err error) {
 			u.memory = n << 10
 		case "VmHWM":
 			u.peak = n << 10
-		case "Threads":
-			u.threads = n
 		}
 	}
 	files, err := os.ReadDir(folder + "fd")

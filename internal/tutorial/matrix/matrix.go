@@ -104,11 +104,6 @@ type Token struct {
 	Header, Claims string   // JSON objects of members to replace; null takes one away
 }
 
-// Plain tells whether the token says what its issuer would say of the user.
-func (t Token) Plain() bool {
-	return t.Flaw == "" && t.Roles == nil && t.Key == "" && t.Header == "" && t.Claims == ""
-}
-
 // RolesClient is the client of the provider whose roles count at step 10.
 const RolesClient = "echo-mcp-server"
 

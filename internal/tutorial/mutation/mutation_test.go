@@ -36,6 +36,7 @@ var targets = []target{
 	{Part: Part{Folder: "internal/mcpserver/scopepolicy"}},
 	{Part: Part{Folder: "internal/oauth/issuerkeys"}},
 	{Part: Part{Folder: "internal/authserver/clientmetadata", Files: []string{"redirect.go"}}},
+	{Part: Part{Folder: "internal/authserver/upstream"}},
 	{Part: Part{Folder: "internal/authserver", Files: []string{"codes.go", "grants.go", "refresh.go"}}},
 }
 

@@ -12,6 +12,14 @@ var survivors = map[string]map[string]string{
 		"grants.start: if err != nil":      storeFails,
 		"grants.refresh: if err != nil #4": storeFails,
 	},
+	"internal/authserver/upstream": {
+		"Provider.checkDates: case !hasExpiry || !hasIssue": "a date that is missing is the zero time, which the other checks refuse",
+		"Provider.verify: if err != nil #3":                 "without claims, the check of the issuer refuses the token",
+		"Settings.public: || err != nil":                    checked,
+		"Provider.endpoints: if err != nil":                 "without members there is no endpoint, which is refused too",
+		"Provider.exchange: if err != nil #2":               "the URL was parsed, and the method is a constant",
+		"Provider.exchange: if err != nil #4":               "without members there is no ID token, which is refused too",
+	},
 	"internal/oauth/issuerkeys": {
 		"wellKnown: if err != nil":                 checked,
 		"Reader.get: if err != nil":                checked,

@@ -104,8 +104,7 @@ func TestA14SlowClients(t *testing.T) {
 
 // WD7: who opens too many connections loses the oldest, and nobody else one.
 func TestWD7_ConnectionsAreBoundedByAddress(t *testing.T) {
-	limits := tight
-	limits.ReadHeader, limits.Idle = patience, patience
+	limits := Limits{ReadHeader: patience, Read: patience, Write: patience, Idle: patience, Header: tight.Header, Body: tight.Body}
 	limits.Connections, limits.ConnectionsPerAddress = 12, 8
 	entered, leave := make(chan bool, 1), make(chan bool)
 	r := start(t, limits, func(w http.ResponseWriter, r *http.Request) {
@@ -201,8 +200,7 @@ func TestWD7_LinesOfAHeaderAreBounded(t *testing.T) {
 // WD20: of the large bodies that come slowly, those go whose sender holds the most;
 // one that is whole isn't given up for others.
 func TestWD20_LargeBodiesAreBounded(t *testing.T) {
-	limits := tight
-	limits.Read, limits.Write, limits.Body = patience, patience, 1<<20
+	limits := Limits{ReadHeader: patience, Read: patience, Write: patience, Idle: patience, Header: tight.Header, Body: 1 << 20}
 	limits.Connections, limits.ConnectionsPerAddress = 100, 100
 	limits.Bodies, limits.BodiesPerAddress = 8*BodyBlock, 4*BodyBlock
 	entered, leave, began := make(chan bool, 10), make(chan bool), make(chan bool, 10)
@@ -337,7 +335,7 @@ func TestWD7_KnownAddressesOpenConnectionsFirst(t *testing.T) {
 // WD7: a request doesn't outlive a connection that had to go.
 func TestWD7_RequestsEndWithTheirConnection(t *testing.T) {
 	limits := tight
-	limits.Read, limits.Connections, limits.ConnectionsPerAddress = patience, 2, 1
+	limits.ReadHeader, limits.Read, limits.Connections, limits.ConnectionsPerAddress = patience, patience, 2, 1
 	entered, ended := make(chan bool, 1), make(chan error, 1)
 	r := start(t, limits, func(_ http.ResponseWriter, r *http.Request) {
 		entered <- true

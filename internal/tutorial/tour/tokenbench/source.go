@@ -7,7 +7,6 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -326,13 +325,3 @@ const (
 	longestBefore = 3
 	longestAfter  = 8
 )
-
-// Names are the names of the checks, sorted.
-func (s *Source) Names() []string {
-	var names []string
-	for name := range s.methods {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
