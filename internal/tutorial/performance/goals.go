@@ -38,16 +38,21 @@ type Goal struct {
 // Goals are the ratios of the table.
 var Goals = []Goal{
 	{Step(4), MCPGo, [2]float64{0.95, 1.1}, true, "Ours: the strict reading, the message written anew for mcp-go, the schema " +
-		"of the arguments and the request log come on top of what mcp-go does for both. They cost more than mcp-go's own transport, which step 4 leaves out."},
+		"of the arguments and the request log come on top of what mcp-go does for both. " +
+		"They cost more than mcp-go's own transport, which step 4 leaves out."},
 	{Step(8), MCPGoJWT, [2]float64{0.90, 1.05}, true, "Ours, as at step 4, and the claims, the policy and the audit log. " +
 		"The RSA verification is the same for both, and so brings both closer to each other."},
-	{Step(8), GoSDKJWT, [2]float64{1.5, 1.8}, true, "RSA's and mcp-go's: the verification costs both servers the same, so it bounds the ratio. " +
-		"Most of the rest is mcp-go, which decodes a call about six times."},
+	{Step(8), GoSDKJWT, [2]float64{1.5, 1.8}, true,
+		"RSA's and mcp-go's: the verification costs both servers the same, so it bounds the ratio. " +
+			"Most of the rest is mcp-go, which decodes a call about six times."},
 	{Step(10), GoSDKHeld, [2]float64{1.9, 2.0}, true, "mcp-go's and net/http's: with the cache, they are most of what is left. " +
 		"The peer's cache never asks again for the key, and has no bounds."},
-	{Step(10), GoSDKJWT, [2]float64{2.5, 2.5}, false, "mcp-go's and net/http's, as in the row above: RSA is gone from one side of this ratio."},
-	{Step(10), Step(4), [2]float64{0.85, 0.85}, false, "Ours: the SHA-256 of the token, the key that is asked for with each request, the policy and the audit log."},
-	{Step(8), FloorRSA, [2]float64{0.52, 0.42}, true, "mcp-go's and ours: the floor reads no message. It finds the text in the request, and answers with a fixed form."},
+	{Step(10), GoSDKJWT, [2]float64{2.5, 2.5}, false,
+		"mcp-go's and net/http's, as in the row above: RSA is gone from one side of this ratio."},
+	{Step(10), Step(4), [2]float64{0.85, 0.85}, false,
+		"Ours: the SHA-256 of the token, the key that is asked for with each request, the policy and the audit log."},
+	{Step(8), FloorRSA, [2]float64{0.52, 0.42}, true,
+		"mcp-go's and ours: the floor reads no message. It finds the text in the request, and answers with a fixed form."},
 }
 
 // ratios are those of a goal in one wire, round by round; none where a server was
