@@ -101,7 +101,7 @@ node() {
 }
 node_ready() { within 600 "node$1" curl -sf "http://127.0.0.1:${port[health$1]}/health/ready"; }
 
-KEYCLOAK=${port[keycloak]} NODE1=${port[node1]} NODE2=${port[node2]} HEALTH1=${port[health1]} HEALTH2=${port[health2]} \
+KEYCLOAK=${port[keycloak]} NODE1=${port[node1]} NODE2=${port[node2]} \
   MCP=${port[mcp]} BARE=${port[bare]} ONE=${port[one]} TWO=${port[two]} THREE=${port[three]} \
   envsubst <interop/cluster.cfg >"$work/haproxy.cfg"
 # The first node makes the tables.
