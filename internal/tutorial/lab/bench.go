@@ -193,7 +193,7 @@ func (r *Running) Stop() {
 // Environment is the caller's, without the variables that the programs read.
 func Environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return slices.ContainsFunc([]string{"JWT_", "KEYCLOAK_", "MCP_", "JWKS_", "STEP11_", "KC_", mutation.Variable},
+		return slices.ContainsFunc([]string{"JWT_", "JWKS_", "INTROSPECTION_", "UPSTREAM_", "KEYCLOAK_", "KC_", "MCP_", "STEP11_", mutation.Variable},
 			func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 	})
 }
