@@ -151,7 +151,7 @@ async function everyPage(browser, tour) {
 
 // pictures are what the documentation shows of the tour, on a desktop, in light.
 async function pictures(browser, tour) {
-  const context = await browser.newContext({ viewport: { width: 1160, height: 660 }, colorScheme: "light", reducedMotion: "reduce" });
+  const context = await browser.newContext({ viewport: { width: 1160, height: 620 }, colorScheme: "light", reducedMotion: "reduce" });
   listenTo(context);
   const page = await context.newPage();
   const picture = async (name, top) => {
@@ -171,7 +171,8 @@ async function pictures(browser, tour) {
   const attack = page.locator("section.attack", { hasText: "A token for another server" }).first();
   await attack.getByRole("button", { name: "Attack", exact: true }).click();
   await attack.getByRole("button", { name: "Attack again" }).waitFor();
-  await picture("attack", attack);
+  await page.setViewportSize({ width: 1440, height: 700 }); // the three servers beside one another
+  await picture("attack", attack.locator(".places"));
   await context.close();
 }
 
