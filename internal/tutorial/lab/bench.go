@@ -193,8 +193,9 @@ func (r *Running) Stop() {
 // Environment is the caller's, without the variables that the programs read.
 func Environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return slices.ContainsFunc([]string{"JWT_", "JWKS_", "INTROSPECTION_", "UPSTREAM_", "KEYCLOAK_", "KC_", "MCP_", "STEP11_", mutation.Variable},
-			func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
+		return slices.ContainsFunc([]string{
+			"JWT_", "JWKS_", "INTROSPECTION_", "UPSTREAM_", "KEYCLOAK_", "KC_", "MCP_", "STEP11_", mutation.Variable,
+		}, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 	})
 }
 
