@@ -155,9 +155,8 @@ func logged(ctx context.Context, log *programs.Log, from int) []string {
 	defer cancel()
 	for {
 		lines, _, ended, changed := log.From(from)
-		reasons := slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, " msg=request ") })
-		if len(reasons) > 0 || ended {
-			return reasons
+		if len(lines) > 0 || ended { // the line of the request is the last
+			return slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, " msg=request ") })
 		}
 		select {
 		case <-ctx.Done():
