@@ -85,13 +85,13 @@ const views = settings.quick
 
 // pages are those that links of the tour lead to. Sources of the repository are one kind
 // of page, of which a few do.
-async function findPages(page, url) {
+async function findPages(request, url) {
   const seen = new Set(["/"]);
   const queue = ["/"];
   let sources = 0;
   while (queue.length) {
     const path = queue.shift();
-    const answer = await page.request.get(url + path, { timeout: patience }); // what it shows may be compiled first
+    const answer = await request.get(url + path, { timeout: patience }); // what it shows may be compiled first
     if (answer.status() !== 200) complaints.push(`${path}: status ${answer.status()}`);
     if (!(answer.headers()["content-type"] ?? "").startsWith("text/html")) continue;
     const html = await answer.text();
@@ -117,15 +117,13 @@ const some = (pages) =>
 const many = /^\/(docs\/|step\/(?!6(\/|$)))/;
 const inView = (path, nth, view) => settings.quick || !many.test(path) || nth % 3 === view % 3;
 
-async function everyPage(browser, tour) {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  await page.goto(tour.link);
-  const state = await context.storageState();
-  const pages = await findPages(page, tour.url);
+async function everyPage(browser, tour, state) {
+  const context = await browser.newContext({ storageState: state });
+  const pages = await findPages(context.request, tour.url);
   await context.close();
   const chosen = some(pages).filter((path) => !settings.quick || !/^\/(docs\/|source\/|step\/(?!6(\/|$)))/.test(path));
   console.log(`${pages.length} pages, ${chosen.length} of them looked at in up to ${views.length} views`);
+  assert(chosen.includes("/flow/") && chosen.includes("/step/6"), "the pages that links lead to");
   await Promise.all(
     [0, 1].map(async (half) => {
       for (const view of views.filter((_, i) => i % 2 === half)) {
@@ -144,7 +142,6 @@ async function everyPage(browser, tour) {
       }
     }),
   );
-  return state;
 }
 
 // ---- Pictures for README and docs ---------------------------------------------------
@@ -337,14 +334,16 @@ async function theFlow(browser, tour, state) {
 // ---- How long it takes: printed, not asserted -----------------------------------------
 
 // firstPage is what a visitor waits for once the tour is built: the tour, and its first
-// page, which the start link leads to.
+// page, which the start link leads to. The link is good once; the state is the visitor's.
 async function firstPage(browser, tour) {
   const context = await browser.newContext();
   const page = await context.newPage();
   const before = Date.now();
   await page.goto(tour.link);
   done(`the tour says its link after ${started} ms; its first page is there after ${Date.now() - before} ms more (goal: 300)`);
+  const state = await context.storageState();
   await context.close();
+  return state;
 }
 
 // ---- What is left of it --------------------------------------------------------------
@@ -419,8 +418,8 @@ try {
 }
 
 async function all() {
-  await firstPage(browser, tour);
-  const state = await everyPage(browser, tour);
+  const state = await firstPage(browser, tour);
+  await everyPage(browser, tour, state);
   done("every page, in every view");
   await visit(browser, tour, state);
   done("a visit");

@@ -277,7 +277,9 @@ func (r *Running) await(ctx context.Context) (string, error) {
 func (p *Programs) All() []*Running {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := slices.SortedFunc(maps.Values(p.running), func(a, b *Running) int { return strings.Compare(a.Name, b.Name) })
+	all := slices.SortedFunc(maps.Values(p.running), func(a, b *Running) int {
+		return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), strings.Compare(a.Name, b.Name)) // step2 before step10
+	})
 	return slices.DeleteFunc(all, (*Running).Ended)
 }
 
