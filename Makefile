@@ -40,7 +40,7 @@ scripts: tools
 docs:
 	$(GO) test ./internal/tutorial/pictures ./internal/tutorial/pages -run 'AreUpToDate$$' -update
 
-## fuzz: every fuzz target, some ten seconds each, and with FUZZ=short a quarter of it;
+## fuzz: every fuzz target, some ten seconds each, and with FUZZ=short an eighth of it;
 ##   with FUZZ=million those that compare the fast way with the plain one, a million times
 fuzz:
 	bash scripts/fuzz.sh

@@ -3,7 +3,7 @@
 # worth on two idle cores. A run that is bounded by time instead ends with
 # "context deadline exceeded" now and then on a busy machine.
 #
-#   bash scripts/fuzz.sh            all targets; with FUZZ=short a quarter of the executions
+#   bash scripts/fuzz.sh            all targets; with FUZZ=short an eighth of the executions
 #   bash scripts/fuzz.sh FuzzRoute  those of that name
 #   bash scripts/fuzz.sh --check    none: see that the table has every target
 #   FUZZ=million bash scripts/fuzz.sh
@@ -65,7 +65,7 @@ LIST
 }
 
 while read -r package target executions; do
-	[[ ${FUZZ:-} != short ]] || executions=$((executions / 4))
+	[[ ${FUZZ:-} != short ]] || executions=$((executions / 8))
 	if [[ -z ${1:-} || $1 == "$target" ]]; then
 		go test "./$package" -run '^$' -fuzz "^$target\$" -fuzztime "${executions}x"
 	fi
