@@ -1,6 +1,7 @@
 package performance
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -84,9 +85,10 @@ func (r *Record) sharesOf(server string) string {
 			continue
 		}
 		sums := map[string]float64{}
-		for owner, share := range p.Shares {
+		// In one order, so that the last digit of a sum is always the same.
+		for _, owner := range slices.Sorted(maps.Keys(p.Shares)) {
 			i := slices.IndexFunc(groups, func(g struct{ beginsWith, name string }) bool { return strings.HasPrefix(owner, g.beginsWith) })
-			sums[groups[i].name] += share
+			sums[groups[i].name] += p.Shares[owner]
 		}
 		var words []string
 		for _, name := range []string{"net/http and Go", "RSA", "mcp-go", "ours"} {
@@ -108,10 +110,7 @@ func (r *Record) profileTable() string {
 	b.WriteString("| server | revision | where the CPU time goes |\n|---|---|---|\n")
 	for _, p := range r.Profiles {
 		names := slices.SortedFunc(maps.Keys(p.Shares), func(a, b string) int {
-			if p.Shares[a] != p.Shares[b] {
-				return int(100 * (p.Shares[b] - p.Shares[a]))
-			}
-			return strings.Compare(a, b)
+			return cmp.Or(cmp.Compare(p.Shares[b], p.Shares[a]), strings.Compare(a, b))
 		})
 		var words []string
 		for _, name := range names {

@@ -193,3 +193,17 @@ func TestPartsNeedTheirRecord(t *testing.T) {
 		}
 	}
 }
+
+// The page is the same each time that it is made, whatever the order of a map.
+func TestSharesAreWrittenTheSameEachTime(t *testing.T) {
+	// Shares that are as large, and a sum whose last digit depends on the order.
+	r := &Record{Profiles: []Profile{{Server: "s", Wire: "w", Shares: map[string]float64{
+		"web/a": 0.1, "web/b": 0.2, "web/c": 0.3, "web/d": 1.9, "mcp-go": 50.001, "net/http": 50.002, "golang-jwt": 50.003,
+	}}}}
+	table, sentence := r.profileTable(), r.sharesOf("s")
+	for range 200 {
+		if r.profileTable() != table || r.sharesOf("s") != sentence {
+			t.Fatal("the profile is written in two ways")
+		}
+	}
+}
