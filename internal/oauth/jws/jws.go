@@ -8,7 +8,6 @@
 package jws
 
 import (
-	"bytes"
 	"context"
 	"crypto/rsa"
 	"encoding/base64"
@@ -213,8 +212,8 @@ const lastSecond = 253402300799
 // Date reads a NumericDate (RFC 7519, section 2): a number of seconds since 1970,
 // which may be 0. Parts of a second are dropped. Nothing else is ok.
 func Date(raw json.RawMessage) (at time.Time, ok bool) {
-	// ParseFloat also reads what is not JSON: signs, Inf, and hexadecimal digits behind 0x.
-	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || bytes.ContainsAny(raw, "xX") {
+	// ParseFloat also reads what is not JSON, such as Inf, 0x1p4 and 1_000.
+	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' || !json.Valid(raw) {
 		return time.Time{}, false
 	}
 	seconds, err := strconv.ParseFloat(string(raw), 64)

@@ -77,7 +77,9 @@ func TestC04_KeyOfAnotherAlgorithm(t *testing.T) {
 
 // C16: what is not a number of seconds within the calendar is not a date.
 func TestC16_WC4_Dates(t *testing.T) {
-	for _, text := range []string{"", "null", `"1"`, "-1", "+1", " 1", "1x", "0x1p4", "Inf", "NaN", "1e999", "253402300800", "1e300", "true", "[1]"} {
+	for _, text := range []string{
+		"", "null", `"1"`, "-1", "+1", " 1", "1x", "0x1p4", "1_000", "01", "1.", "Inf", "NaN", "1e999", "253402300800", "1e300", "true", "[1]",
+	} {
 		if got, ok := Date([]byte(text)); ok {
 			t.Errorf("%q is %v", text, got)
 		}
