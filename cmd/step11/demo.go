@@ -284,7 +284,7 @@ func (s *stage) startServers(ctx context.Context, root string) error {
 	if _, err := s.start(ctx, root, "step10", "-addr", "localhost:"+port, "-env", settings); err != nil {
 		return err
 	}
-	return s.awaitReady(ctx, base+"/health")
+	return program.AwaitReady(ctx, base+"/health")
 }
 
 func moduleRoot(ctx context.Context) (string, error) {
@@ -326,27 +326,6 @@ func environment() []string {
 		}
 	}
 	return kept
-}
-
-// awaitReady waits until the MCP server has the provider's keys.
-func (s *stage) awaitReady(ctx context.Context, health string) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for range 400 {
-		response, err := http.Get(health)
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return errors.New("the MCP server was not ready within 20 seconds")
 }
 
 // stop ends the servers, the last first.

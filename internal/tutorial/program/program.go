@@ -15,12 +15,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Build compiles a command of cmd/ into a folder and returns the path of the
@@ -49,6 +51,36 @@ func FreePort() (string, error) {
 	}
 	defer func() { _ = listener.Close() }()
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
+}
+
+// readyPatience is how long [AwaitReady] waits.
+const readyPatience = time.Minute
+
+// AwaitReady waits until a GET of a server's health report is answered with 200: step 10
+// then has the keys of its issuer. After a minute it gives up; the error wraps that of
+// the context.
+func AwaitReady(ctx context.Context, health string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, health, nil)
+		if err != nil {
+			return err
+		}
+		if answer, err := http.DefaultClient.Do(request); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the MCP server has no keys of the authorization server: %w", ctx.Err())
+		}
+	}
 }
 
 // Program is a program that listens.

@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -116,4 +120,24 @@ func TestT08_AGuardedProgramEndsWithAKilledOne(t *testing.T) {
 		t.Fatal("the program still runs")
 	}
 	t.Logf("it ended after %s", time.Since(begin).Round(time.Millisecond))
+}
+
+// A server that isn't ready yet is asked again; one that never is ends the wait with its
+// context.
+func TestAwaitReady(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer server.Close()
+	if err := AwaitReady(t.Context(), server.URL); err != nil || asked.Load() != 3 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := AwaitReady(ctx, server.URL); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
 }

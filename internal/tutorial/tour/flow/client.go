@@ -62,7 +62,7 @@ func (w *Work) servers(ctx context.Context) (*places, error) {
 	if p.serving, err = w.start(ctx, 10, trust, "-addr", "localhost:"+port); err != nil {
 		return nil, err
 	}
-	if err := awaitReady(ctx, base+"/health"); err != nil {
+	if err := program.AwaitReady(ctx, base+"/health"); err != nil {
 		return nil, err
 	}
 	w.places = p
@@ -77,31 +77,6 @@ func (w *Work) start(ctx context.Context, step int, env []string, args ...string
 		return nil, err
 	}
 	return w.programs.Start(ctx, programs.Spec{Name: name + " of the flow", Path: binary, Args: args, Env: env})
-}
-
-// awaitReady waits until the MCP server has the issuer's keys.
-func awaitReady(ctx context.Context, health string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, health, nil)
-		if err != nil {
-			return err
-		}
-		if answer, err := http.DefaultClient.Do(request); err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("the MCP server has no keys of the authorization server: %w", ctx.Err())
-		}
-	}
 }
 
 // agent asks the visitor of the tour to log in.
