@@ -95,7 +95,7 @@ func (r Report) Draw() Drawing {
 	return d
 }
 
-// link says where lessons are. An empty URL is no link.
+// link says where lessons are. An empty URL means that there is none.
 func (r Report) link() func(step int) string {
 	switch {
 	case r.Live != nil && r.Live.Lesson != nil:

@@ -353,13 +353,13 @@ func TestUnverifiedIsReadOnce(t *testing.T) {
 		spoil change
 		want  error
 	}{
-		"good":                      {verifier(), all(), nil},
-		"expired":                   {verifier(), claim("exp", 1), ErrExpired},
-		"two cases, not read":       {verifier(), all(claim("cid", "a"), claim("CID", "b")), nil},
-		"two cases, read":           {okta, all(noHeader("typ"), claim("cid", "a"), claim("CID", "b")), ErrMalformed},
-		"two cases, read by all":    {verifier(), claim("EXP", 1), ErrMalformed},
-		"forged after it was read":  {verifier(), func(d *mint.Draft) { d.Sign = byRSA(weak(), crypto.SHA256) }, ErrSignature},
-		"payload that is no object": {verifier(), payload("[]"), ErrMalformed},
+		"good":                          {verifier(), all(), nil},
+		"expired":                       {verifier(), claim("exp", 1), ErrExpired},
+		"two cases, not read":           {verifier(), all(claim("cid", "a"), claim("CID", "b")), nil},
+		"two cases, read":               {okta, all(noHeader("typ"), claim("cid", "a"), claim("CID", "b")), ErrMalformed},
+		"two cases, read by all":        {verifier(), claim("EXP", 1), ErrMalformed},
+		"forged after it was read":      {verifier(), func(d *mint.Draft) { d.Sign = byRSA(weak(), crypto.SHA256) }, ErrSignature},
+		"payload that is not an object": {verifier(), payload("[]"), ErrMalformed},
 	} {
 		text := token(with(draft(), c.spoil))
 		read := &Unverified{Text: text}

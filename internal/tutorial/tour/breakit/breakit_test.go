@@ -70,7 +70,7 @@ var in, out = regexp.MustCompile(`<strong class="badge (bad">gets in|warn">chang
 // count is how many badges of a kind a card has.
 func count(card string, badges *regexp.Regexp) int { return len(badges.FindAllString(card, -1)) }
 
-// What is no attack is neither refused nor gets in, and what differs is shown.
+// What is not an attack is neither refused nor gets in, and what differs is shown.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, body string) *matrix.Answer { return &matrix.Answer{Status: status, Body: body} }
