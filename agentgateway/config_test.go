@@ -186,12 +186,8 @@ func TestAgreesWithTheGoProxy(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer upstream.Close()
-	address, err := url.Parse(upstream.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
 	base := fmt.Sprintf("http://localhost:%d", port)
-	proxy, err := realmproxy.New(realmproxy.Config{Upstream: address, Realm: "mcp-realm", Base: base})
+	proxy, err := realmproxy.New(realmproxy.Config{Upstream: upstream.URL, Realm: "mcp-realm", Base: base})
 	if err != nil {
 		t.Fatal(err)
 	}

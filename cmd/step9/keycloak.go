@@ -57,10 +57,11 @@ func useKeycloak(ctx context.Context) (done bool, err error) {
 		return true, fmt.Errorf("-trusted-proxy: %w", err)
 	}
 	running, err := startProxy(ctx, realmproxy.Config{
-		Realm: cmp.Or(os.Getenv("KEYCLOAK_REALM"), r.Name), Origins: origins, Caller: trusted.Address,
-	}, upstream)
+		Upstream: upstream, Realm: cmp.Or(os.Getenv("KEYCLOAK_REALM"), r.Name), Origins: origins, Caller: trusted.Address,
+	})
 	if err != nil {
 		return true, err
 	}
+	fmt.Fprintf(os.Stderr, "listening on %s\n", running.Site.URL)
 	return true, serveProxy(ctx, running)
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 
 	"mcp-auth-step-by-step/internal/authserver/realmproxy"
 	"mcp-auth-step-by-step/internal/web/caller"
@@ -46,8 +45,9 @@ func inFront(ctx context.Context, site serve.Site, realmName string) (front, err
 	}
 	secret := rand.Text()
 	running, err := startProxy(ctx, realmproxy.Config{
-		Realm: realmName, Base: stated, Origins: site.Origins, Caller: trusted.Address, Secret: secret,
-	}, fmt.Sprintf("http://localhost:%d", site.Port))
+		Upstream: fmt.Sprintf("http://localhost:%d", site.Port), Realm: realmName, Base: stated,
+		Origins: site.Origins, Caller: trusted.Address, Secret: secret,
+	})
 	if err != nil {
 		return front{}, err
 	}
@@ -58,18 +58,14 @@ func inFront(ctx context.Context, site serve.Site, realmName string) (front, err
 // endWith ends the program when its proxy ends: clients know the issuer by the
 // proxy's address alone, and whatever restarts programs sees only those that ended.
 func endWith(ctx context.Context, running *serve.Running, site serve.Site) {
-	if err := running.Wait(ctx); err != nil {
-		site.Fail(fmt.Errorf("--proxy %s: %w", *proxy, err))
+	if err := serveProxy(ctx, running); err != nil {
+		site.Fail(err)
 	}
 }
 
 // startProxy serves a proxy at its flag's address. The base in its configuration
 // may be empty.
-func startProxy(ctx context.Context, config realmproxy.Config, upstream string) (*serve.Running, error) {
-	var err error
-	if config.Upstream, err = url.Parse(upstream); err != nil {
-		return nil, err
-	}
+func startProxy(ctx context.Context, config realmproxy.Config) (*serve.Running, error) {
 	running, err := serve.Start(serve.Options{
 		Addr: *proxy, URL: config.Base, Origins: config.Origins, Limits: serve.DefaultLimits, Log: logging.FromContext(ctx),
 	}, func(_ context.Context, site serve.Site) (http.Handler, error) {
@@ -79,7 +75,7 @@ func startProxy(ctx context.Context, config realmproxy.Config, upstream string) 
 	if err != nil {
 		return nil, fmt.Errorf("--proxy %s: %w", *proxy, err)
 	}
-	fmt.Printf("proxy   %s, in front of %s\n", running.Site.URL, upstream)
+	fmt.Printf("proxy   %s, in front of %s\n", running.Site.URL, config.Upstream)
 	return running, nil
 }
 
@@ -87,8 +83,7 @@ func startProxy(ctx context.Context, config realmproxy.Config, upstream string) 
 // sent it. Who calls this port directly doesn't know the secret, and is the other
 // end of the connection.
 func behindProxy(r *http.Request, secret string) string {
-	var none caller.Proxies
-	address := none.Address(r)
+	address := caller.Proxies{}.Address(r)
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get(realmproxy.SecretHeader)), []byte(secret)) == 1 {
 		if told, err := netip.ParseAddr(r.Header.Get(caller.Header)); err == nil {
 			address = told
@@ -97,10 +92,8 @@ func behindProxy(r *http.Request, secret string) string {
 	return caller.Group(address)
 }
 
-// serveProxy serves the proxy alone, until ctx ends or the proxy can't serve any
-// more.
+// serveProxy serves the proxy until ctx ends or the proxy can't serve any more.
 func serveProxy(ctx context.Context, running *serve.Running) error {
-	fmt.Fprintf(os.Stderr, "listening on %s\n", running.Site.URL)
 	if err := running.Wait(ctx); err != nil {
 		return fmt.Errorf("--proxy %s: %w", *proxy, err)
 	}

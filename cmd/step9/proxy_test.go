@@ -14,7 +14,7 @@ import (
 func TestWE5_AProxyThatCantServeEndsTheProgram(t *testing.T) {
 	*proxy = "localhost:0"
 	t.Cleanup(func() { *proxy = "" })
-	running, err := startProxy(t.Context(), realmproxy.Config{Realm: "mcp-realm"}, "http://localhost:1")
+	running, err := startProxy(t.Context(), realmproxy.Config{Upstream: "http://localhost:1", Realm: "mcp-realm"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestWE5_AProxyThatCantServeEndsTheProgram(t *testing.T) {
 		t.Fatal("it waits for a signal")
 	}
 	// It also ends the program of which it is the front.
-	if running, err = startProxy(t.Context(), realmproxy.Config{Realm: "mcp-realm"}, "http://localhost:1"); err != nil {
+	if running, err = startProxy(t.Context(), realmproxy.Config{Upstream: "http://localhost:1", Realm: "mcp-realm"}); err != nil {
 		t.Fatal(err)
 	}
 	_ = running.Close()
@@ -48,7 +48,7 @@ func TestWE5_AProxyThatCantServeEndsTheProgram(t *testing.T) {
 	}
 	_ = front.Close()
 	// A signal ends it too, and then all is well.
-	if running, err = startProxy(t.Context(), realmproxy.Config{Realm: "mcp-realm"}, "http://localhost:1"); err != nil {
+	if running, err = startProxy(t.Context(), realmproxy.Config{Upstream: "http://localhost:1", Realm: "mcp-realm"}); err != nil {
 		t.Fatal(err)
 	}
 	signalled, signal := context.WithCancel(t.Context())

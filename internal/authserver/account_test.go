@@ -150,15 +150,16 @@ func TestStateOfEarlierVersions(t *testing.T) {
 	given := r.login("mcp-user")
 	subject := r.users.users["mcp-user"].ID
 	_ = kept.Update(func(tx store.Tx) (err error) {
-		tx.Each("grants", func(key string, raw []byte) bool {
+		for key, raw := range tx.Each("grants") {
 			old := strings.Replace(string(raw), fmt.Sprintf(`"caller":%q,`, subject), "", 1)
 			if old == string(raw) {
 				t.Error("the record names no caller")
 			}
 			err = errors.Join(err, tx.Put("new", key, []byte(old)))
-			return true
-		})
-		tx.Each("new", func(key string, raw []byte) bool { err = errors.Join(err, tx.Put("grants", key, raw)); return true })
+		}
+		for key, raw := range tx.Each("new") {
+			err = errors.Join(err, tx.Put("grants", key, raw))
+		}
 		for _, bucket := range []string{"consents", "clients", "codes", "revoked"} {
 			record := fmt.Appendf(nil, `{"expires":%d,"value":["mcp:read"]}`, r.clock.now().Add(time.Hour).Unix())
 			err = errors.Join(err, tx.Put(bucket, "of an earlier version", record))

@@ -375,12 +375,11 @@ func TestWD8_AUsersCodesAreBoundedAndHoldNoState(t *testing.T) {
 		t.Errorf("%d codes are kept", n)
 	}
 	_ = r.clients.store.View(func(tx store.Tx) error {
-		tx.Each("codes", func(_ string, value []byte) bool {
+		for _, value := range tx.Each("codes") {
 			if strings.Contains(string(value), state) {
 				t.Error("a code holds the state")
 			}
-			return true
-		})
+		}
 		return nil
 	})
 	if got := r.tokens(redeemForm(other)); got.status != http.StatusOK {

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -128,33 +127,31 @@ type owned interface{ owner() string }
 func (t table[T]) load(tx store.Tx, now time.Time) error {
 	t.reset()
 	type counted struct {
-		caller  string
-		expires int64
-		proven  bool
+		key, caller string
+		expires     int64
+		proven      bool
 	}
-	found := map[string]counted{}
-	gone := []string{}
-	tx.Each(t.bucket, func(key string, raw []byte) bool {
+	var found []counted
+	var gone []string
+	for key, raw := range tx.Each(t.bucket) {
 		var r record[T]
 		if json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
 			gone = append(gone, key)
-			return true
+			continue
 		}
 		if o, ok := any(r.Value).(owned); ok {
 			r.Caller = cmp.Or(r.Caller, o.owner())
 		}
-		found[key] = counted{cmp.Or(r.Caller, key), r.Expires, r.Proven}
-		return true
-	})
-	keys := slices.SortedFunc(maps.Keys(found), func(a, b string) int { return cmp.Compare(found[a].expires, found[b].expires) })
-	for _, key := range keys {
-		r := found[key]
-		dropped, err := t.ledger.Add(r.caller, key, time.Unix(r.expires, 0), now)
+		found = append(found, counted{key, cmp.Or(r.Caller, key), r.Expires, r.Proven})
+	}
+	slices.SortFunc(found, func(a, b counted) int { return cmp.Compare(a.expires, b.expires) })
+	for _, r := range found {
+		dropped, err := t.ledger.Add(r.caller, r.key, time.Unix(r.expires, 0), now)
 		if gone = append(gone, dropped...); err != nil {
-			gone = append(gone, key)
+			gone = append(gone, r.key)
 		}
 		if r.proven {
-			t.ledger.Prove(key)
+			t.ledger.Prove(r.key)
 		}
 	}
 	for _, key := range gone {

@@ -109,10 +109,9 @@ func TestG13_SecretsAreKeptAsHashesOnly(t *testing.T) {
 	}
 	_ = r.interactions.store.View(func(tx store.Tx) error {
 		for _, bucket := range []string{"interactions", "sessions"} {
-			tx.Each(bucket, func(key string, value []byte) bool {
+			for key, value := range tx.Each(bucket) {
 				kept = append(append(kept, key...), value...)
-				return true
-			})
+			}
 		}
 		return nil
 	})

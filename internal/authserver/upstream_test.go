@@ -632,10 +632,9 @@ func TestU12_ProvidersTokensStayInside(t *testing.T) {
 	seen := []string{f.tokens(redeemForm(f.browser().through("scope=openid profile").Get("code"))).text}
 	_ = kept.View(func(tx store.Tx) error {
 		for _, bucket := range []string{"codes", "grants", "consents", "upstream users"} {
-			tx.Each(bucket, func(_ string, value []byte) bool {
+			for _, value := range tx.Each(bucket) {
 				seen = append(seen, string(value))
-				return true
-			})
+			}
 		}
 		return nil
 	})

@@ -42,11 +42,22 @@ func (a *admin) list(ctx context.Context, path, key string) (map[string]object, 
 	if err := a.get(ctx, path, &all); err != nil {
 		return nil, err
 	}
+	return indexed(all, key), nil
+}
+
+func indexed(all []object, key string) map[string]object {
 	index := map[string]object{}
 	for _, o := range all {
 		index[text(o, key)] = o
 	}
-	return index, nil
+	return index
+}
+
+// find returns the representation that a query for the value of a member finds, or
+// nil.
+func (a *admin) find(ctx context.Context, query, member, value string) (object, error) {
+	have, err := a.list(ctx, query+member+"="+url.QueryEscape(value), member)
+	return have[value], err
 }
 
 func (a *admin) call(ctx context.Context, method, path string, body, into any) error {

@@ -11,11 +11,10 @@ import (
 func (y *syncer) allClients(ctx context.Context) error {
 	for _, want := range objects(y.s.wanted["clients"]) {
 		id := text(want, "clientId")
-		have, err := y.list(ctx, "/clients?clientId="+url.QueryEscape(id), "clientId")
+		got, err := y.find(ctx, "/clients?", "clientId", id)
 		if err != nil {
 			return err
 		}
-		got := have[id]
 		own := want
 		if got != nil {
 			own = without(want, "defaultClientScopes", "optionalClientScopes") // which have paths of their own
@@ -23,10 +22,10 @@ func (y *syncer) allClients(ctx context.Context) error {
 		if err := y.put(ctx, "client", id, "/clients", text(got, "id"), got, own); err != nil {
 			return err
 		}
-		if have, err = y.list(ctx, "/clients?clientId="+url.QueryEscape(id), "clientId"); err != nil {
+		if got, err = y.find(ctx, "/clients?", "clientId", id); err != nil {
 			return err
 		}
-		y.clients[id] = text(have[id], "id")
+		y.clients[id] = text(got, "id")
 		path := "/clients/" + y.clients[id]
 		if err := y.assign(ctx, id, path+"/default-client-scopes", path+"/optional-client-scopes",
 			texts(want["defaultClientScopes"]), texts(want["optionalClientScopes"])); err != nil {
@@ -148,12 +147,10 @@ func (y *syncer) user(ctx context.Context, want object) (string, error) {
 		err = y.get(ctx, path+"/service-account-user", &account)
 		return text(account, "id"), err
 	}
-	find := "/users?exact=true&username=" + url.QueryEscape(name)
-	have, err := y.list(ctx, find, "username")
+	got, err := y.find(ctx, "/users?exact=true&", "username", name)
 	if err != nil {
 		return "", err
 	}
-	got := have[name]
 	own := without(want, "clientRoles")
 	if got != nil {
 		own = without(own, "id", "credentials")
@@ -162,9 +159,7 @@ func (y *syncer) user(ctx context.Context, want object) (string, error) {
 		return "", err
 	}
 	if got == nil {
-		if have, err = y.list(ctx, find, "username"); err != nil {
-			return "", err
-		}
+		got, err = y.find(ctx, "/users?exact=true&", "username", name)
 	}
-	return text(have[name], "id"), nil
+	return text(got, "id"), err
 }

@@ -235,11 +235,8 @@ func (f *fake) replace(r *http.Request, path string) {
 
 // importRealm takes a whole realm apart, as Keycloak does.
 func (f *fake) importRealm(wanted object) {
-	encoded, err := json.Marshal(wanted)
-	if err == nil {
-		f.parsed, err = realm.Parse(encoded, func(string) (string, bool) { return "", false })
-	}
-	if err != nil {
+	var err error
+	if f.parsed, err = (&realm.File{Members: wanted}).Realm(); err != nil {
 		f.t.Error(err)
 		return
 	}
@@ -331,7 +328,7 @@ func (f *fake) token(w http.ResponseWriter, r *http.Request) {
 	}
 	payload, _ := json.Marshal(said)
 	reply(w, http.StatusOK, object{
-		"access_token":  "canary-header." + base64.RawURLEncoding.EncodeToString(payload) + ".canary-signature",
+		"access_token":  "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString(payload) + ".canary-signature",
 		"refresh_token": "canary-refresh-token", "scope": strings.Join(scopes, " "),
 	})
 }

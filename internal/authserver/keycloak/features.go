@@ -3,6 +3,8 @@ package keycloak
 import (
 	"context"
 	"slices"
+
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 // documentExecutor and its condition exist only in a Keycloak whose feature cimd
@@ -23,7 +25,7 @@ func (s *setup) fitFeatures(ctx context.Context) error {
 	}
 	profiles, _ := s.wanted["clientProfiles"].(object)
 	var dropped []string
-	profiles["profiles"] = slices.DeleteFunc(listOf(profiles["profiles"]), func(profile any) bool {
+	profiles["profiles"] = slices.DeleteFunc(realm.Values[any](profiles["profiles"]), func(profile any) bool {
 		p, _ := profile.(object)
 		drop := slices.ContainsFunc(objects(p["executors"]), func(e object) bool { return text(e, "executor") == documentExecutor })
 		if drop {
@@ -32,15 +34,10 @@ func (s *setup) fitFeatures(ctx context.Context) error {
 		return drop
 	})
 	policies, _ := s.wanted["clientPolicies"].(object)
-	policies["policies"] = slices.DeleteFunc(listOf(policies["policies"]), func(policy any) bool {
+	policies["policies"] = slices.DeleteFunc(realm.Values[any](policies["policies"]), func(policy any) bool {
 		p, _ := policy.(object)
 		return slices.ContainsFunc(texts(p["profiles"]), func(name string) bool { return slices.Contains(dropped, name) })
 	})
 	s.printf("documents  %-40s %s\n", "client metadata documents", "are off: this Keycloak runs without the feature cimd")
 	return nil
-}
-
-func listOf(value any) []any {
-	list, _ := value.([]any)
-	return list
 }

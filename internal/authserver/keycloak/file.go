@@ -2,6 +2,7 @@ package keycloak
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/realm"
@@ -37,29 +38,11 @@ func (o Options) variable(name string) (string, bool) {
 	return value, value != ""
 }
 
-// objects are the objects in a list of the realm file.
-func objects(list any) []object {
-	var found []object
-	values, _ := list.([]any)
-	for _, value := range values {
-		if o, ok := value.(object); ok {
-			found = append(found, o)
-		}
-	}
-	return found
-}
-
-// texts are the strings in a list of the realm file.
-func texts(list any) []string {
-	var found []string
-	values, _ := list.([]any)
-	for _, value := range values {
-		if s, ok := value.(string); ok {
-			found = append(found, s)
-		}
-	}
-	return found
-}
+// objects and texts are the values of one kind in a list of the realm file.
+var (
+	objects = realm.Values[object]
+	texts   = realm.Values[string]
+)
 
 // text is a string member of an object, or empty.
 func text(o object, name string) string {
@@ -70,9 +53,7 @@ func text(o object, name string) string {
 // without is a copy of an object that lacks some members.
 func without(o object, names ...string) object {
 	rest := object{}
-	for name, value := range o {
-		rest[name] = value
-	}
+	maps.Copy(rest, o)
 	for _, name := range names {
 		delete(rest, name)
 	}

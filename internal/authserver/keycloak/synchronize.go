@@ -31,7 +31,7 @@ func (s *setup) synchronize(ctx context.Context) error {
 	var realm object
 	err := y.get(ctx, "", &realm)
 	if errors.Is(err, errNotFound) {
-		if err := y.importRealm(ctx); err != nil {
+		if err := y.call(ctx, http.MethodPost, "/admin/realms", merged(s.wanted, y.wantedSettings()), nil); err != nil {
 			return err
 		}
 		s.printf("realm      %-40s %s\n", s.realm.Name, created)
@@ -52,11 +52,6 @@ func (s *setup) synchronize(ctx context.Context) error {
 	s.printf("realm      %-40s %d created, %d updated, %d unchanged\n",
 		s.realm.Name, y.counts[created], y.counts[updated], y.counts[unchanged])
 	return nil
-}
-
-func (y *syncer) importRealm(ctx context.Context) error {
-	wanted := merged(y.s.wanted, y.wantedSettings())
-	return y.call(ctx, http.MethodPost, "/admin/realms", wanted, nil)
 }
 
 // note counts a change, and tells of it unless it is none.
@@ -147,10 +142,7 @@ func (y *syncer) clientScopes(ctx context.Context) error {
 }
 
 func (y *syncer) mappers(ctx context.Context, scope object, wanted []object) error {
-	have := map[string]object{}
-	for _, m := range objects(scope["protocolMappers"]) {
-		have[text(m, "name")] = m
-	}
+	have := indexed(objects(scope["protocolMappers"]), "name")
 	for _, want := range wanted {
 		got := have[text(want, "name")]
 		path := "/client-scopes/" + text(scope, "id") + "/protocol-mappers/models"

@@ -162,7 +162,7 @@ func (s *setup) checkUser(ctx context.Context, client realm.Client, user realm.U
 	switch {
 	case said.Issuer != s.issuer():
 		return "", fmt.Errorf("the token's issuer is %q, not %q", said.Issuer, s.issuer())
-	case !slices.Equal(said.Audience, audience{resource}):
+	case !slices.Equal(said.Audience, []string{resource}):
 		return "", fmt.Errorf("the token's audience is %q, not %q: "+
 			"the feature resource-indicators is off, or the client scope with the audience is missing",
 			said.Audience, resource)

@@ -1,15 +1,11 @@
 package realm
 
-import (
-	"fmt"
-
-	"mcp-auth-step-by-step/keycloak"
-)
+import "fmt"
 
 // Demo is the realm that is built in, with the defaults of its placeholders.
 // The caller may change it.
 func Demo() *Realm {
-	r, err := Parse(keycloak.RealmFile, nil)
+	r, err := Load("", nil)
 	if err != nil {
 		panic(err) // the file is part of the program, and tested
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"mcp-auth-step-by-step/internal/localfile"
-	"mcp-auth-step-by-step/internal/web/strictjson"
 	"mcp-auth-step-by-step/keycloak"
 )
 
@@ -58,22 +57,21 @@ func Load(path string, lookup func(string) (string, bool)) (*Realm, error) {
 	return file.Realm()
 }
 
-// Parse reads the text of a realm file, as [Load] does.
-func Parse(text []byte, lookup func(string) (string, bool)) (*Realm, error) {
-	members, err := expand(text, lookup)
-	if err != nil {
-		return nil, err
+// Values are those of one type in a list among [File.Members].
+func Values[T any](list any) (found []T) {
+	all, _ := list.([]any)
+	for _, value := range all {
+		if v, ok := value.(T); ok {
+			found = append(found, v)
+		}
 	}
-	return read(members)
+	return found
 }
 
 // read makes a realm of a file's members.
 func read(members map[string]any) (*Realm, error) {
 	text, err := json.Marshal(members)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := strictjson.Object(text); err != nil {
 		return nil, err
 	}
 	var file realmFile

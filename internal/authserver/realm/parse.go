@@ -1,6 +1,7 @@
 package realm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -176,7 +177,7 @@ func (c *clientFile) client() (*Client, error) {
 	case c.Attributes["jwks.url"] != "" || c.Attributes["use.jwks.url"] == "true":
 		return nil, errors.New("attributes.jwks.url: the embedded server fetches no keys; give them in jwks.string")
 	}
-	lifetime, err := strconv.ParseInt(orZero(c.Attributes["access.token.lifespan"]), 10, 32)
+	lifetime, err := strconv.ParseInt(cmp.Or(c.Attributes["access.token.lifespan"], "0"), 10, 32)
 	if err != nil {
 		return nil, fmt.Errorf("attributes.access.token.lifespan: %w", err)
 	}
@@ -270,13 +271,6 @@ func builtIn(name string) bool {
 		"basic", "acr", "profile", "email", "roles", "web-origins", "address", "phone", "offline_access",
 		"microprofile-jwt", "organization", "service_account",
 	}, name)
-}
-
-func orZero(s string) string {
-	if s == "" {
-		return "0"
-	}
-	return s
 }
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -68,7 +68,7 @@ func (p policyFile) apply(e executorFile, r *Realm) (err error) {
 	switch e.Executor {
 	case "pkce-enforcer", "reject-implicit-grant", "consent-required", "full-scope-disabled":
 	case "secure-redirect-uris-enforcer":
-		r.Registration.Hosts, err = redirectHosts(r.Registration.Hosts, texts(e.Configuration["allow-permitted-domains"]))
+		r.Registration.Hosts, err = redirectHosts(r.Registration.Hosts, Values[string](e.Configuration["allow-permitted-domains"]))
 	case "reject-ropc-grant":
 		// Clients that register never get it. Others have a switch.
 		if p.isForAll() {
@@ -91,7 +91,7 @@ func (p policyFile) isForAll() bool {
 func (p policyFile) documentHosts() []string {
 	for _, c := range p.Conditions {
 		if c.Condition == "client-id-uri" {
-			return texts(c.Configuration["client-id-uri-allow-permitted-domains"])
+			return Values[string](c.Configuration["client-id-uri-allow-permitted-domains"])
 		}
 	}
 	return nil
@@ -128,24 +128,12 @@ func documentPolicy(configuration map[string]any, hosts []string) (*Documents, e
 			return nil, fmt.Errorf("the embedded server does not support %s", name)
 		}
 	}
-	if len(texts(configuration["cimd-required-properties"])) > 0 {
+	if len(Values[string](configuration["cimd-required-properties"])) > 0 {
 		return nil, errors.New("the embedded server does not support cimd-required-properties")
 	}
-	return &Documents{Hosts: slices.DeleteFunc(texts(configuration["cimd-allow-permitted-domains"]), func(host string) bool {
+	return &Documents{Hosts: slices.DeleteFunc(Values[string](configuration["cimd-allow-permitted-domains"]), func(host string) bool {
 		return hosts != nil && !slices.Contains(hosts, host)
 	})}, nil
-}
-
-// texts are the strings in a list of any values.
-func texts(list any) []string {
-	var found []string
-	values, _ := list.([]any)
-	for _, value := range values {
-		if text, ok := value.(string); ok {
-			found = append(found, text)
-		}
-	}
-	return found
 }
 
 func first(values []string) string {

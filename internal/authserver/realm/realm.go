@@ -168,7 +168,7 @@ func (r *Realm) Scope(name string) (Scope, bool) {
 }
 
 // Audience is the one that the scopes of the realm agree on; empty where none
-// names one. [Parse] refuses a file in which they differ.
+// names one. [File.Realm] refuses a file in which they differ.
 func (r *Realm) Audience() string {
 	for _, s := range r.Scopes {
 		if s.Audience != "" {

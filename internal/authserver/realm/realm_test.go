@@ -60,7 +60,7 @@ func TestTheDemoRealm(t *testing.T) {
 func TestVariables(t *testing.T) {
 	variables := map[string]string{"ECHO_MCP_SERVER_SECRET": `quo"te`, "MCP_RESOURCE": "https://mcp.example.com/mcp", "EMPTY": ""}
 	lookup := func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
-	r, err := Parse(keycloak.RealmFile, lookup)
+	r, err := parse(keycloak.RealmFile, lookup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,29 +147,29 @@ func TestWhatCantBeHonouredIsNamed(t *testing.T) {
 		{"secure-session", path{"clientProfiles", "profiles", 0, "executors", 0, "executor"}, "secure-session"},
 	} {
 		t.Run(test.says, func(t *testing.T) {
-			_, err := Parse(with(t, test.value, test.path...), nil)
+			_, err := parse(with(t, test.value, test.path...), nil)
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v: %v", test.path, err)
 			}
 		})
 	}
 	for _, text := range []string{"", "[]", "{", `{"realm":"a","realm":"b"}`, `{"realm":"a","REALM":"b"}`, `{"realm":5}`} {
-		if _, err := Parse([]byte(text), nil); err == nil {
+		if _, err := parse([]byte(text), nil); err == nil {
 			t.Errorf("%q was read", text)
 		}
 	}
 }
 
 func TestDisabledIsLeftOut(t *testing.T) {
-	r, err := Parse(with(t, false, "clients", 0, "enabled"), nil)
+	r, err := parse(with(t, false, "clients", 0, "enabled"), nil)
 	if err != nil || len(r.Clients) != 1 || r.Clients[0].ID != "echo-mcp-server" {
 		t.Errorf("clients %+v, %v", r, err)
 	}
-	r, err = Parse(with(t, false, "users", 0, "enabled"), nil)
+	r, err = parse(with(t, false, "users", 0, "enabled"), nil)
 	if err != nil || r.Users[0].Username == Demo().Users[0].Username {
 		t.Errorf("users %+v, %v", r, err)
 	}
-	r, err = Parse(with(t, []any{}, "clientPolicies", "policies"), nil)
+	r, err = parse(with(t, []any{}, "clientPolicies", "policies"), nil)
 	if err != nil || r.Documents != nil {
 		t.Errorf("documents %+v, %v", r, err)
 	}
@@ -200,7 +200,7 @@ func TestWA5_WA3_HostsByWhatTheyAreFor(t *testing.T) {
 		t.Error("where any host is permitted, a scheme with a dot is too, and no other")
 	}
 
-	read := func(value any, path ...any) (*Realm, error) { return Parse(with(t, value, path...), nil) }
+	read := func(value any, path ...any) (*Realm, error) { return parse(with(t, value, path...), nil) }
 	domains := []any{"clientProfiles", "profiles", 1, "executors", 1, "configuration", "allow-permitted-domains"}
 	trusted := []any{"components", registrationPolicies, 0, "config", "trusted-hosts"}
 	if r, err := read([]string{`github\.com`, `claude.ai`}, domains...); err != nil || !permits(r, "https://github.com/cb") || permits(r, "https://claude.ai/") {
@@ -273,11 +273,20 @@ func TestWD18_OpenModes(t *testing.T) {
 	}
 }
 
+// parse is Load for a text.
+func parse(text []byte, lookup func(string) (string, bool)) (*Realm, error) {
+	members, err := expand(text, lookup)
+	if err != nil {
+		return nil, err
+	}
+	return (&File{Members: members}).Realm()
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(string(keycloak.RealmFile))
 	f.Add(`{"realm":"a","clients":[{"clientId":"x"}],"users":[{"username":"u","credentials":[{"value":"${X:y}"}]}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		r, err := Parse([]byte(text), nil)
+		r, err := parse([]byte(text), nil)
 		if err == nil && r.Name == "" {
 			t.Error("a realm without a name")
 		}

@@ -35,7 +35,7 @@ func TestKeycloakBehindTheProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: must(New(Config{Upstream: must(url.Parse(upstream)), Realm: "mcp-realm", Base: base}))}}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: must(New(Config{Upstream: upstream, Realm: "mcp-realm", Base: base}))}}
 	server.Start()
 	defer server.Close()
 

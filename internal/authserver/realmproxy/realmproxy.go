@@ -8,8 +8,9 @@
 // --hostname and the base), the embedded server from -url. If an upstream
 // doesn't, its metadata shows it (RFC 8414, section 3.3) and is not passed on.
 //
-//	upstream, _ := url.Parse("http://localhost:8080")
-//	handler, err := realmproxy.New(realmproxy.Config{Upstream: upstream, Realm: "mcp-realm", Base: "http://localhost:9090"})
+//	handler, err := realmproxy.New(realmproxy.Config{
+//		Upstream: "http://localhost:8080", Realm: "mcp-realm", Base: "http://localhost:9090",
+//	})
 package realmproxy
 
 import (
@@ -67,8 +68,7 @@ type proxy struct {
 
 // Config says what a proxy stands in front of.
 type Config struct {
-	// Upstream is the provider's address, as scheme://host[:port].
-	Upstream *url.URL
+	Upstream string // the provider's address, as scheme://host[:port]
 	Realm    string // its name
 	Base     string // the proxy's own address, as scheme://host[:port]
 	// Origins are those of web pages that may call the endpoints, besides those
@@ -88,10 +88,7 @@ const SecretHeader = "X-Realm-Proxy-Secret"
 
 // New makes the proxy of a realm.
 func New(c Config) (http.Handler, error) {
-	if c.Upstream == nil {
-		return nil, errors.New("the proxy needs the address of the provider")
-	}
-	address, err := baseurl.ParseOrigin("the provider's address", c.Upstream.String())
+	address, err := baseurl.ParseOrigin("the provider's address", c.Upstream)
 	if err != nil {
 		return nil, err
 	}

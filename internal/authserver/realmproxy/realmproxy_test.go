@@ -67,7 +67,7 @@ func (p *provider) front(t *testing.T, origins ...string) string {
 		t.Fatal(err)
 	}
 	base := "http://localhost:" + fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
-	handler, err := New(Config{Upstream: must(url.Parse(p.URL)), Realm: "mcp-realm", Base: base, Origins: origins})
+	handler, err := New(Config{Upstream: p.URL, Realm: "mcp-realm", Base: base, Origins: origins})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,14 +416,14 @@ func TestNewRefuses(t *testing.T) {
 		{up, "", base}, {up, "..", base}, {up, "a/b", base}, {up, "a%2fb", base}, {up, "a b", base},
 		{up, "mcp-realm", ""}, {up, "mcp-realm", "localhost:9090"}, {up, "mcp-realm", base + "/"}, {up, "mcp-realm", base + "/x"}, {up, "mcp-realm", "http://LOCALHOST:9090"}, {up, "mcp-realm", up}, {up, "mcp-realm", base + "#"},
 	} {
-		if _, err := New(Config{Upstream: must(url.Parse(c.upstream)), Realm: c.realmPath, Base: c.base}); err == nil {
+		if _, err := New(Config{Upstream: c.upstream, Realm: c.realmPath, Base: c.base}); err == nil {
 			t.Errorf("%+v", c)
 		}
 	}
 	if _, err := New(Config{Realm: "mcp-realm", Base: base}); err == nil {
 		t.Error("no upstream")
 	}
-	if _, err := New(Config{Upstream: must(url.Parse(up)), Realm: "mcp-realm", Base: base}); err != nil {
+	if _, err := New(Config{Upstream: up, Realm: "mcp-realm", Base: base}); err != nil {
 		t.Error(err)
 	}
 }
@@ -434,7 +434,7 @@ func FuzzRoute(f *testing.F) {
 	for _, path := range []string{realmPath, token, oauth + realmPath, "/resources/x", realmPath + "/../../admin", realmPath + "/%2e%2e/admin", realmPath + "/..;/admin", "//admin", realmPath + "/a/b.c"} {
 		f.Add(path)
 	}
-	handler := must(New(Config{Upstream: must(url.Parse("http://localhost:8080")), Realm: "mcp-realm", Base: "http://localhost:9090"}))
+	handler := must(New(Config{Upstream: "http://localhost:8080", Realm: "mcp-realm", Base: "http://localhost:9090"}))
 	p, ok := handler.(*proxy)
 	if !ok {
 		f.Fatal(errors.New("not a proxy"))
@@ -464,7 +464,7 @@ func TestWD16_WD2_TheUpstreamKnowsTheProxy(t *testing.T) {
 	trusted := must(caller.ParseProxies("127.0.0.0/8"))
 	for secret, want := range map[string][]string{"": nil, "s3cret": {"s3cret"}} {
 		handler := must(New(Config{
-			Upstream: must(url.Parse(p.URL)), Realm: "mcp-realm", Base: "http://localhost:9090", Caller: trusted.Address, Secret: secret,
+			Upstream: p.URL, Realm: "mcp-realm", Base: "http://localhost:9090", Caller: trusted.Address, Secret: secret,
 		}))
 		r := httptest.NewRequest("GET", "http://localhost:9090"+realmPath, nil)
 		r.RemoteAddr = "127.0.0.1:1234"

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"runtime/debug"
@@ -173,20 +174,17 @@ func (t boltTx) Delete(bucket, key string) error {
 	return b.Delete([]byte(key))
 }
 
-func (t boltTx) Each(bucket string, yield func(string, []byte) bool) {
-	b := t.tx.Bucket([]byte(bucket))
-	if b == nil {
-		return
+func (t boltTx) Each(bucket string) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		b := t.tx.Bucket([]byte(bucket))
+		if b == nil {
+			return
+		}
+		c := b.Cursor()
+		for key, value := c.First(); key != nil && yield(string(key), value); {
+			key, value = c.Next()
+		}
 	}
-	for c, key, value := cursor(b); key != nil && yield(string(key), value); {
-		key, value = c.Next()
-	}
-}
-
-func cursor(b *bolt.Bucket) (c *bolt.Cursor, key, value []byte) {
-	c = b.Cursor()
-	key, value = c.First()
-	return c, key, value
 }
 
 func (t boltTx) Len(bucket string) int { return t.counts[bucket] }

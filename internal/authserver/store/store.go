@@ -7,6 +7,7 @@
 package store
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -18,9 +19,9 @@ type Tx interface {
 	Get(bucket, key string) []byte
 	Put(bucket, key string, value []byte) error
 	Delete(bucket, key string) error
-	// Each calls yield with every key of a bucket, in any order, until it
-	// returns false. yield must not write.
-	Each(bucket string, yield func(key string, value []byte) bool)
+	// Each are the keys and values of a bucket, in any order. The transaction
+	// must not write meanwhile.
+	Each(bucket string) iter.Seq2[string, []byte]
 	// Len is the number of keys in a bucket.
 	Len(bucket string) int
 }
@@ -32,8 +33,6 @@ type Store interface {
 	Update(f func(Tx) error) error
 	// View runs f without letting it write.
 	View(f func(Tx) error) error
-	// Close ends the use of the store.
-	Close() error
 }
 
 // Memory is a Store that lives as long as the program. Its zero value is
@@ -64,9 +63,6 @@ func (m *Memory) View(f func(Tx) error) error {
 	defer m.mu.RUnlock()
 	return f(&memoryTx{store: m, readOnly: true})
 }
-
-// Close does nothing.
-func (m *Memory) Close() error { return nil }
 
 // memoryTx writes at once and remembers what was there before.
 type memoryTx struct {
@@ -105,12 +101,8 @@ func (t *memoryTx) Delete(bucket, key string) error {
 	return nil
 }
 
-func (t *memoryTx) Each(bucket string, yield func(string, []byte) bool) {
-	for key, value := range maps.All(t.store.buckets[bucket]) {
-		if !yield(key, value) {
-			return
-		}
-	}
+func (t *memoryTx) Each(bucket string) iter.Seq2[string, []byte] {
+	return maps.All(t.store.buckets[bucket])
 }
 
 func (t *memoryTx) Len(bucket string) int { return len(t.store.buckets[bucket]) }

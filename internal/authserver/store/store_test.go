@@ -36,7 +36,9 @@ func length(s Store, bucket string) (n int) {
 	_ = s.View(func(tx Tx) error {
 		n = tx.Len(bucket)
 		seen := 0
-		tx.Each(bucket, func(string, []byte) bool { seen++; return true })
+		for range tx.Each(bucket) {
+			seen++
+		}
 		if seen != n {
 			n = -1
 		}
@@ -120,7 +122,10 @@ func TestEachStops(t *testing.T) {
 		_ = s.Update(func(tx Tx) error { return errors.Join(tx.Put("a", "1", []byte("x")), tx.Put("a", "2", []byte("y"))) })
 		seen := 0
 		_ = s.View(func(tx Tx) error {
-			tx.Each("a", func(string, []byte) bool { seen++; return false })
+			for range tx.Each("a") {
+				seen++
+				break
+			}
 			return nil
 		})
 		if seen != 1 {
