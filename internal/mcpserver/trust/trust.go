@@ -125,7 +125,7 @@ func (i *Issuers) Decide(ctx context.Context, token string) (*accesstoken.Decisi
 	}
 	return nil, &accesstoken.Refusal{
 		Err: accesstoken.ErrIssuer, Has: fmt.Sprintf("the token says %.64q", name), Want: fmt.Sprintf("one of %.200q", i.Names()),
-		Do: "JWT_ISSUERS lists the files of trusted issuers", Setting: "JWT_ISSUERS",
+		Do: "JWT_ISSUERS lists the files of trusted issuers",
 	}
 }
 

@@ -117,7 +117,7 @@ func (e *examination) algorithm() error {
 	}
 	e.detail = name
 	if err := e.token.signed.CheckAlgorithm(e.v.Algorithms); err != nil {
-		return &Refusal{Err: err, Do: "JWT_ALGORITHMS lists those that are allowed", Setting: "JWT_ALGORITHMS"}
+		return &Refusal{Err: err, Do: "JWT_ALGORITHMS lists those that are allowed"}
 	}
 	return nil
 }
@@ -165,14 +165,13 @@ func (e *examination) headerType() error {
 	}
 	refusal := &Refusal{
 		Err: ErrType, Has: fmt.Sprintf("the header typ is %.32q", typ), Want: strings.Join(e.dialect.Types, " or "),
-		Do: "some issuers, such as Keycloak, write another: see JWT_DIALECT, and JWT_TYPES", Setting: "JWT_DIALECT",
+		Do: "some issuers, such as Keycloak, write another: see JWT_DIALECT, and JWT_TYPES",
 	}
 	if !e.token.signed.Has("typ") {
 		refusal.Has = "the header has no typ"
 	}
 	if strings.EqualFold(typ, orgType) {
 		refusal.Do = "it is of Okta's org server, so for Okta's own APIs alone: use a custom authorization server of Okta"
-		refusal.Setting = ""
 	}
 	return refusal
 }
@@ -193,7 +192,7 @@ func (e *examination) issuer() error {
 	if issuer != e.v.Issuer {
 		return &Refusal{
 			Err: ErrIssuer, Has: fmt.Sprintf("the token says %.100q", issuer), Want: fmt.Sprintf("%.100q", e.v.Issuer),
-			Do: "JWT_ISSUER must be the issuer to the letter", Setting: "JWT_ISSUER",
+			Do: "JWT_ISSUER must be the issuer to the letter",
 		}
 	}
 	return e.tenant()
@@ -238,7 +237,7 @@ func (e *examination) audience() error {
 	return &Refusal{
 		Err: ErrAudience, Has: "the token is for " + printable(said),
 		Want: fmt.Sprintf("%.100q", strings.Join(append([]string{e.v.Audience}, e.v.Audiences...), " or ")),
-		Do:   "have the issuer add it, or set JWT_AUDIENCE", Setting: "JWT_AUDIENCE",
+		Do:   "have the issuer add it, or set JWT_AUDIENCE",
 	}
 }
 
@@ -302,7 +301,7 @@ func (e *examination) lifetime() error {
 	if lifetime > e.dialect.MaxLifetime {
 		return &Refusal{
 			Err: ErrLifetime, Has: lifetime.String(), Want: "at most " + e.dialect.MaxLifetime.String(),
-			Do: "have the issuer shorten it, or set JWT_MAX_LIFETIME", Setting: "JWT_MAX_LIFETIME",
+			Do: "have the issuer shorten it, or set JWT_MAX_LIFETIME",
 		}
 	}
 	return nil
@@ -336,7 +335,7 @@ func (e *examination) client() error {
 	if e.who.ClientID == "" {
 		return &Refusal{
 			Err: ErrMissingClaim, Has: "it has no " + strings.Join(e.dialect.Client, " or "),
-			Do: "JWT_CLIENT_CLAIMS names the claims that can hold the client", Setting: "JWT_CLIENT_CLAIMS",
+			Do: "JWT_CLIENT_CLAIMS names the claims that can hold the client",
 		}
 	}
 	return nil
@@ -382,7 +381,7 @@ func (e *examination) tokenID() error {
 func (e *examination) missing(name string) error {
 	return &Refusal{
 		Err: ErrMissingClaim, Has: "it has no " + name,
-		Do: "have the issuer add it, or see JWT_DIALECT, and JWT_MAY_LACK", Setting: "JWT_MAY_LACK",
+		Do: "have the issuer add it, or see JWT_DIALECT, and JWT_MAY_LACK",
 	}
 }
 

@@ -109,7 +109,7 @@ func (e *examination) kind() error {
 	}
 	if !typed && len(shown) == 0 {
 		return &Refusal{
-			Err: ErrType, Has: "no claim is configured that would show an access token", Do: "see JWT_DIALECT, and JWT_PROOF", Setting: "JWT_PROOF",
+			Err: ErrType, Has: "no claim is configured that would show an access token", Do: "see JWT_DIALECT, and JWT_PROOF",
 		}
 	}
 	if e.detail = strings.Join(shown, ", "); typed {
@@ -121,7 +121,7 @@ func (e *examination) kind() error {
 func (e *examination) notShown(c dialect.Condition) error {
 	refusal := &Refusal{
 		Err: ErrType, Want: c.String() + " or the header typ at+jwt",
-		Do: "other tokens of the issuer, such as ID tokens, are refused", Setting: "JWT_DIALECT",
+		Do: "other tokens of the issuer, such as ID tokens, are refused",
 	}
 	switch raw := e.claims[first(c.Claims)]; {
 	case c.Kind == dialect.NotClient:
@@ -212,7 +212,7 @@ func (e *examination) scopes() error {
 func unreadable(has string, want []string) error {
 	return &Refusal{
 		Err: ErrScopes, Has: has, Want: strings.Join(want, " or "),
-		Do: "JWT_SCOPE_CLAIMS names the claims, with [] behind an array", Setting: "JWT_SCOPE_CLAIMS",
+		Do: "JWT_SCOPE_CLAIMS names the claims, with [] behind an array",
 	}
 }
 
@@ -262,7 +262,7 @@ func (e *examination) roles() error {
 	if !ok {
 		return &Refusal{
 			Err: ErrMalformed, Has: strings.Join(path, ".") + " is not an array of strings",
-			Do: "JWT_ROLES_CLAIM says where the roles are", Setting: "JWT_ROLES_CLAIM",
+			Do: "JWT_ROLES_CLAIM says where the roles are",
 		}
 	}
 	e.who.Roles = roles

@@ -29,11 +29,10 @@ type Check struct {
 // they are short, have no control characters, and hold no more of the token than
 // one value. It wraps one of the errors of this package.
 type Refusal struct {
-	Err     error
-	Has     string // what the token has
-	Want    string // what is wanted; empty where Err says it
-	Do      string // how to go on; empty where nothing helps
-	Setting string // name of the setting that decides, as in "JWT_AUDIENCE"; empty: there is none
+	Err  error
+	Has  string // what the token has
+	Want string // what is wanted; empty where Err says it
+	Do   string // how to go on; empty where nothing helps
 }
 
 func (r *Refusal) Error() string {
