@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/tutorial/issuercheck"
 	"mcp-auth-step-by-step/internal/web/baseurl"
+	"mcp-auth-step-by-step/internal/web/lesson"
 )
 
 const aboutIssuer = `check issuer reads the metadata and the keys of an issuer, as the server of step 10
@@ -22,52 +24,40 @@ token or secret.
 	check issuer https://id.example/realms/mcp
 
 Exit status: 0 if both steps can use the issuer as it is; 1 if something stands in the
-way of one of them; 2 if the arguments are wrong; 3 if there is no metadata.
-`
+way of one of them; 2 if the arguments are wrong; 3 if there is no metadata.`
 
 const exitNotFound = 3
 
-// origins is a flag that can be given several times.
-type origins []string
-
-func (o *origins) String() string { return "" }
-
-func (o *origins) Set(raw string) error {
-	u, err := baseurl.ParseOrigin("the origin", raw)
-	if err == nil {
-		*o = append(*o, baseurl.Origin(u))
-	}
-	return err
-}
-
-func checkIssuer(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+func checkIssuer(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) (int, error) {
 	var options issuercheck.Options
 	flags := flag.NewFlagSet("check issuer", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print the report as JSON")
 	throughProxy := flags.Bool("through-proxy", false, "use HTTPS_PROXY; the proxy then chooses the addresses itself")
-	flags.Var((*origins)(&options.PrivateOrigins), "private-origin",
-		"`origin` on a private address that metadata may name, besides the issuer's own")
-	if status, done := parseFlags(flags, aboutIssuer, args, stderr); done {
-		return status
+	flags.Func("private-origin", "`origin` on a private address that metadata may name, besides the issuer's own", func(raw string) error {
+		u, err := baseurl.ParseOrigin("the origin", raw)
+		if err == nil {
+			options.PrivateOrigins = append(options.PrivateOrigins, baseurl.Origin(u))
+		}
+		return err
+	})
+	if err := lesson.Parse(flags, args, aboutIssuer, stderr); err != nil {
+		return 0, err
 	}
 	// A flag behind the URL is meant as one, and package flag stops at the URL.
 	issuer := flags.Arg(0)
 	if flags.NArg() > 1 {
-		if status, done := parseFlags(flags, aboutIssuer, flags.Args()[1:], stderr); done {
-			return status
+		if err := lesson.Parse(flags, flags.Args()[1:], aboutIssuer, stderr); err != nil {
+			return 0, err
 		}
 		if flags.NArg() > 0 {
-			fmt.Fprintf(stderr, "check issuer: unexpected argument %.100q; want one issuer\n", flags.Arg(0))
-			return exitUsage
+			return 0, fmt.Errorf("unexpected argument %.100q; want one issuer", flags.Arg(0))
 		}
 	}
 	if issuer == "" {
-		fmt.Fprintln(stderr, "check issuer: want the URL of an issuer; see check issuer -h")
-		return exitUsage
+		return 0, errors.New("want the URL of an issuer; see check issuer -h")
 	}
 	if _, err := issuercheck.ParseIssuer(issuer); err != nil {
-		fmt.Fprintf(stderr, "check issuer: %v\n", err)
-		return exitUsage
+		return 0, err
 	}
 	if *throughProxy {
 		options.Proxy = http.ProxyFromEnvironment
@@ -82,5 +72,5 @@ func checkIssuer(ctx context.Context, args []string, _ io.Reader, stdout, stderr
 	}
 	return map[issuercheck.Outcome]int{
 		issuercheck.Usable: exitGood, issuercheck.Obstacle: exitBad, issuercheck.NotFound: exitNotFound,
-	}[report.Outcome]
+	}[report.Outcome], nil
 }

@@ -31,8 +31,9 @@ const (
 	exitUsage = 2
 )
 
-// command is a part of this program. It returns the exit status.
-type command func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int
+// command is a part of this program. It returns the exit status, or an error where
+// what it was given is wrong.
+type command func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int, err error)
 
 var commands = map[string]command{"issuer": checkIssuer, "token": checkToken}
 
@@ -46,7 +47,15 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		if chosen, ok := commands[args[0]]; ok {
-			return chosen(ctx, args[1:], stdin, stdout, stderr)
+			status, err := chosen(ctx, args[1:], stdin, stdout, stderr)
+			switch {
+			case errors.Is(err, flag.ErrHelp):
+				return exitGood
+			case err != nil:
+				fmt.Fprintf(stderr, "check %s: %v\n", args[0], err)
+				return exitUsage
+			}
+			return status
 		}
 	}
 	switch {
@@ -62,21 +71,4 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "check: unknown command %.40q\n\n%s", args[0], lesson.Of(source))
 	}
 	return exitUsage
-}
-
-// parseFlags reads the flags of a command. Where done is true, status is the exit
-// status.
-func parseFlags(flags *flag.FlagSet, about string, args []string, stderr io.Writer) (status int, done bool) {
-	flags.SetOutput(io.Discard) // after a mistake, it would print all flags
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(stderr, "%s\nFlags:\n", about)
-		flags.SetOutput(stderr)
-		flags.PrintDefaults()
-		return exitGood, true
-	case err != nil:
-		fmt.Fprintf(stderr, "%s: %v; see %s -h\n", flags.Name(), err, flags.Name())
-		return exitUsage, true
-	}
-	return exitGood, false
 }

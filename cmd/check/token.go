@@ -17,6 +17,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/envfile"
 	"mcp-auth-step-by-step/internal/oauth/jws"
 	"mcp-auth-step-by-step/internal/tutorial/tokencheck"
+	"mcp-auth-step-by-step/internal/web/lesson"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -33,41 +34,36 @@ A token in an argument would be seen by other users of this machine, and would s
 the shell's history; so it is read from standard input or from a file.
 
 Exit status: 0 if no check failed; 1 if one did; 2 if the arguments or the settings are
-wrong, or there is no token.
-`
+wrong, or there is no token.`
 
 // maxInput is how much is read: a token and what may stand around it.
 const maxInput = 2 * jws.MaxSize
 
-func checkToken(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func checkToken(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	flags := flag.NewFlagSet("check token", flag.ContinueOnError)
 	env := flags.String("env", "", "`file` that says whom the server trusts (default "+envfile.Default+", if it is there)")
 	base := flags.String("url", "", "`URL` of the server, without /mcp (default MCP_SERVER_URL, or http://localhost:9000)")
 	file := flags.String("file", "", "`file` with the token (default standard input)")
-	if status, done := parseFlags(flags, aboutToken, args, stderr); done {
-		return status
+	if err := lesson.Parse(flags, args, aboutToken, stderr); err != nil {
+		return 0, err
 	}
 	if flags.NArg() > 0 { // it may be the token, so it isn't shown
-		fmt.Fprintln(stderr, "check token: unexpected argument. A token must not be an argument: "+
-			"give it on standard input, or in a file with -file.")
-		return exitUsage
+		return 0, errors.New("unexpected argument. A token must not be an argument: give it on standard input, or in a file with -file")
 	}
 	settings, err := readSettings(*env, *base, stderr)
 	if err != nil {
-		fmt.Fprintf(stderr, "check token: %v\n", err)
-		return exitUsage
+		return 0, err
 	}
 	token, err := readToken(*file, stdin, stderr)
 	if err != nil {
-		fmt.Fprintf(stderr, "check token: %v\n", err)
-		return exitUsage
+		return 0, err
 	}
 	report := tokencheck.Run(ctx, settings, token, time.Now())
 	fmt.Fprint(stdout, report.Text())
 	if !report.Passes() {
-		return exitBad
+		return exitBad, nil
 	}
-	return exitGood
+	return exitGood, nil
 }
 
 // readSettings reads what step 10 would read.
