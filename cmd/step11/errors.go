@@ -36,20 +36,14 @@ var notLetIn = []error{
 
 // status is the exit status of an error.
 func status(err error) int {
-	var (
-		tool        *toolError
-		server      *mcpauth.ServerError
-		unreachable *mcpauth.UnreachableError
-		answered    *mcpauth.StatusError
-	)
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &tool):
+	case errors.As(err, new(*toolError)):
 		return exitTool
-	case errors.As(err, &unreachable), errors.As(err, &answered):
+	case errors.As(err, new(*mcpauth.UnreachableError)), errors.As(err, new(*mcpauth.StatusError)):
 		return exitUnreachable
-	case errors.As(err, &server), slices.ContainsFunc(notLetIn, func(known error) bool { return errors.Is(err, known) }):
+	case errors.As(err, new(*mcpauth.ServerError)), slices.ContainsFunc(notLetIn, func(known error) bool { return errors.Is(err, known) }):
 		return exitNotLetIn
 	}
 	return exitFailed
@@ -124,13 +118,8 @@ func hintFor(err error) string {
 		return "--forget removes the stored token"
 	case errors.As(err, &server) && server.Status >= 500:
 		return "Try again later. --forget removes what is stored, and the next run logs in again"
-	case isNetwork(err) && os.Getenv("HTTPS_PROXY")+os.Getenv("https_proxy") != "":
+	case errors.As(err, new(*net.OpError)) && os.Getenv("HTTPS_PROXY")+os.Getenv("https_proxy") != "":
 		return "HTTPS_PROXY is used for requests to the MCP server only. --through-proxy uses it for all requests"
 	}
 	return ""
-}
-
-func isNetwork(err error) bool {
-	var network *net.OpError
-	return errors.As(err, &network)
 }

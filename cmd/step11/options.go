@@ -25,14 +25,14 @@ import (
 type options struct {
 	server, tool                              string
 	list                                      bool
-	arguments                                 arguments
+	arguments                                 map[string]any // of the tool: strings
 	clientID, clientSecret, clientKey, keyID  string
 	mountedKeys                               bool
 	metadataURL, issuer, callback, scope      string
 	grant, assertion, idToken                 string
 	idpEndpoint, idpClientID, idpClientSecret string
 	assumePKCE, authorizationOrigin           string
-	privateOrigins                            origins
+	privateOrigins                            []string
 	store, login, report                      string
 	dpop, offline, forget, noBrowser          bool
 	throughProxy                              bool
@@ -40,29 +40,19 @@ type options struct {
 	timeout                                   time.Duration
 }
 
-// arguments are those of a tool: name=value, as often as wanted.
-type arguments map[string]any
-
-func (a arguments) String() string { return "" }
-
-func (a arguments) Set(text string) error {
+func (o *options) addArgument(text string) error {
 	name, value, found := strings.Cut(text, "=")
 	if !found || name == "" {
 		return errors.New("want name=value")
 	}
-	a[name] = value
+	o.arguments[name] = value
 	return nil
 }
 
-// origins are those that may be on private addresses.
-type origins []string
-
-func (o *origins) String() string { return "" }
-
-func (o *origins) Set(text string) error {
+func (o *options) addPrivateOrigin(text string) error {
 	u, err := baseurl.ParseOrigin("it", text)
 	if err == nil {
-		*o = append(*o, baseurl.Origin(u))
+		o.privateOrigins = append(o.privateOrigins, baseurl.Origin(u))
 	}
 	return err
 }
@@ -93,7 +83,7 @@ func (o *options) defineTask(f *flag.FlagSet) {
 	f.StringVar(&o.server, "server", "http://localhost:9000/mcp", "`URL` of the MCP server")
 	f.BoolVar(&o.list, "list", false, "list the tools (the default)")
 	f.StringVar(&o.tool, "call", "", "call a `tool`")
-	f.Var(o.arguments, "arg", "argument of the tool, as `name=value`; may be repeated")
+	f.Func("arg", "argument of the tool, as `name=value`; may be repeated", o.addArgument)
 	f.BoolVar(&o.forget, "forget", false, "revoke and remove what is stored for the server")
 	f.BoolVar(&o.demo, "demo", false, "start an authorization server and an MCP server, and show the whole flow with a demo user")
 	f.StringVar(&o.store, "store", "", "`folder` for credentials and tokens; none: not stored (default: in your configuration folder)")
@@ -138,8 +128,8 @@ func (o *options) defineGrants(f *flag.FlagSet) {
 }
 
 func (o *options) defineExceptions(f *flag.FlagSet) {
-	f.Var(&o.privateOrigins, "private-origin", "`origin` of an authorization server on a private address, such as\n"+
-		"https://login.corp.example; may be repeated. The MCP server's own origin needs no flag")
+	f.Func("private-origin", "`origin` of an authorization server on a private address, such as\n"+
+		"https://login.corp.example; may be repeated. The MCP server's own origin needs no flag", o.addPrivateOrigin)
 	f.StringVar(&o.assumePKCE, "assume-pkce", "", "`issuer` that supports PKCE with S256 although its metadata doesn't say so")
 	f.StringVar(&o.authorizationOrigin, "authorization-origin", "", "`origin` of an authorization endpoint that differs from its issuer's")
 	f.BoolVar(&o.throughProxy, "through-proxy", false, "send discovery and token requests through HTTPS_PROXY too. By default only\n"+
@@ -150,7 +140,7 @@ func (o *options) defineExceptions(f *flag.FlagSet) {
 // parse reads the flags, and then the environment: what stands there never
 // becomes a default, which -h would print.
 func parse(args []string, stderr io.Writer) (*options, error) {
-	o := &options{arguments: arguments{}}
+	o := &options{arguments: map[string]any{}}
 	groups := o.groups()
 	flags := flag.NewFlagSet("step11", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // a wrong flag gets one line, from run
