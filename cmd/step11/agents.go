@@ -129,9 +129,3 @@ func (a formAgent) observe(e mcpauth.Event) {
 	e.Stage, e.User, e.Exchange.From = mcpauth.StageAuthorize, act, "browser"
 	a.trace.Observe(e)
 }
-
-// Answer has none: it went to the callback.
-func (formAgent) Answer(ctx context.Context) (string, error) {
-	<-ctx.Done()
-	return "", ctx.Err()
-}

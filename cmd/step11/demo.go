@@ -125,17 +125,17 @@ func (s *stage) callAndForget(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", cause(authorization, err)
 	}
-	if token := store.last(); token == nil || strings.Contains(token.Scope, "mcp:tools") {
+	if token := store.token; token == nil || strings.Contains(token.Scope, "mcp:tools") {
 		return "", errors.New("the first token should allow listing and nothing else")
 	}
 	s.narrator.chapter("The client calls a tool, and needs a second permission", "Its token is good, but its scope is too small. "+
 		"So the user is asked again, for what is missing (step-up).")
-	echo := &options{server: s.server, tool: "echo", arguments: arguments{"message": "hi"}}
+	echo := &options{server: s.server, tool: "echo", arguments: map[string]any{"message": "hi"}}
 	called, err := echo.call(ctx, authorization, s.narrator)
 	if err != nil {
 		return "", cause(authorization, err)
 	}
-	token := store.last()
+	token := store.token
 	if token == nil || !strings.Contains(token.Scope, "mcp:tools") {
 		return "", errors.New("the step-up should have brought mcp:tools")
 	}
@@ -222,8 +222,6 @@ func (t *tokens) Save(entry *mcpauth.Entry) error {
 	t.token = entry.Token
 	return t.FileStore.Save(entry)
 }
-
-func (t *tokens) last() *mcpauth.Token { return t.token }
 
 // tampered sends a token whose claims were changed after it was signed, and
 // wants it refused.

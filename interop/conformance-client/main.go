@@ -220,11 +220,6 @@ func (follower) Open(ctx context.Context, authorizationURL, _ string) error {
 	return response.Body.Close()
 }
 
-func (follower) Answer(ctx context.Context) (string, error) {
-	<-ctx.Done()
-	return "", ctx.Err()
-}
-
 // acceptDefaults accepts what the server suggests.
 type acceptDefaults struct{}
 

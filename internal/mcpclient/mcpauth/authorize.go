@@ -21,9 +21,12 @@ type UserAgent interface {
 	// was checked. It may return before the user is done. redirectURI is
 	// where the answer is awaited.
 	Open(ctx context.Context, authorizationURL, redirectURI string) error
+}
+
+// Paster is a [UserAgent] that can also bring the answer.
+type Paster interface {
 	// Answer returns a redirect URL that reached the user by another way than
-	// the listener, such as one that was pasted. It is checked like any
-	// other. An agent that has none blocks until ctx is done.
+	// the listener, such as one that was pasted. It is checked like any other.
 	Answer(ctx context.Context) (string, error)
 }
 
@@ -136,7 +139,9 @@ func (t *Transport) askUser(
 	listener.home = cmp.Or(t.config.Home, defaultHome)
 	answers := listener.serve(request, disbelieved)
 	pasted := make(chan outcome)
-	go t.awaitPasted(ctx, request, pasted, disbelieved)
+	if paster, ok := t.config.Agent.(Paster); ok {
+		go t.awaitPasted(ctx, paster, request, pasted, disbelieved)
+	}
 	t.showBrowser("GET", target)
 	if err := t.config.Agent.Open(ctx, target, request.redirect); err != nil {
 		return "", &openError{err}
@@ -177,10 +182,10 @@ func (t *Transport) disbelieved(request *authorizationRequest) func(url.Values) 
 // awaitPasted takes answers from the user agent. One that is not for this
 // request is turned away, as at the listener.
 func (t *Transport) awaitPasted(
-	ctx context.Context, request *authorizationRequest, answers chan<- outcome, disbelieved func(url.Values),
+	ctx context.Context, paster Paster, request *authorizationRequest, answers chan<- outcome, disbelieved func(url.Values),
 ) {
 	for {
-		raw, err := t.config.Agent.Answer(ctx)
+		raw, err := paster.Answer(ctx)
 		if err != nil {
 			return
 		}

@@ -40,12 +40,6 @@ func (b Browser) Open(_ context.Context, authorizationURL, _ string) error {
 	return nil
 }
 
-// Answer has none: the browser comes back to the listener.
-func (b Browser) Answer(ctx context.Context) (string, error) {
-	<-ctx.Done()
-	return "", ctx.Err()
-}
-
 // checkOpenable accepts nothing but http and https URLs: others start programs.
 // A URL is never taken for an option, since it begins with its scheme.
 func checkOpenable(raw string) error {

@@ -125,8 +125,7 @@ func (f *fetcher) document(ctx context.Context, what string, locations []string,
 // withoutURL takes off what http.Client puts in front of an error: the URL
 // stands there already.
 func withoutURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

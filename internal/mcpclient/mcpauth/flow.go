@@ -108,12 +108,15 @@ func (t *Transport) issuers(resource *Resource) ([]string, error) {
 	}
 	own := t.config.PreRegistered
 	if own == nil {
-		known := func(issuer string) bool {
-			return slices.ContainsFunc(entries, func(e *Entry) bool { return e.Issuer == issuer && e.Resource == resource.ID })
+		var known, others []string
+		for _, issuer := range named {
+			if slices.ContainsFunc(entries, func(e *Entry) bool { return e.Issuer == issuer && e.Resource == resource.ID }) {
+				known = append(known, issuer)
+			} else {
+				others = append(others, issuer)
+			}
 		}
-		order := slices.Clone(named)
-		slices.SortStableFunc(order, func(a, b string) int { return btoi(known(b)) - btoi(known(a)) })
-		return order, nil
+		return append(known, others...), nil
 	}
 	bound := own.Issuer
 	for _, entry := range entries {
@@ -129,13 +132,6 @@ func (t *Transport) issuers(resource *Resource) ([]string, error) {
 			ErrIssuer, own.ClientID, bound, printable(strings.Join(named, ", "), 300))
 	}
 	return []string{bound}, nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // prover is the key that tokens are bound to, or nil where they are not.
@@ -202,10 +198,9 @@ func (f *flowState) run(ctx context.Context) error {
 	// authorization server has forgotten it, and says so on a page, or not at
 	// all. It is dropped; where the server did say so, the client registers
 	// anew at once.
-	var refused *ServerError
-	var shown *openError
-	unknown := errors.As(err, &refused) && refused.unknownClient()
-	if !unknown && !errors.As(err, &shown) && !errors.Is(err, ErrNoAnswer) {
+	refused, ok := errors.AsType[*ServerError](err)
+	unknown := ok && refused.unknownClient()
+	if !unknown && !errors.As(err, new(*openError)) && !errors.Is(err, ErrNoAnswer) {
 		return err
 	}
 	f.entry.Client = Registration{}

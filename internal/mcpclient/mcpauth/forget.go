@@ -81,8 +81,8 @@ func (t *Transport) revoke(ctx context.Context, entry *Entry) error {
 // says so of an access token whose refresh token was revoked before, with status
 // 200.
 func alreadyInvalid(err error) bool {
-	var said *ServerError
-	return errors.As(err, &said) && said.Code == "invalid_token"
+	said, ok := errors.AsType[*ServerError](err)
+	return ok && said.Code == "invalid_token"
 }
 
 // deleteRegistration deletes a dynamic registration (RFC 7592, section 2.3). The

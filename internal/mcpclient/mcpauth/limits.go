@@ -52,11 +52,7 @@ func (l *limitedTransport) RoundTrip(request *http.Request) (*http.Response, err
 }
 
 // CloseIdleConnections is what http.Client looks for.
-func (l *limitedTransport) CloseIdleConnections() {
-	if closer, ok := l.next.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
-	}
-}
+func (l *limitedTransport) CloseIdleConnections() { closeIdle(l.next) }
 
 // limitedBody is a body that ends with an error where it is too large or slow.
 type limitedBody struct {

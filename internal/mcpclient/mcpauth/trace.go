@@ -148,11 +148,7 @@ func (t *tracedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 }
 
 // CloseIdleConnections is what http.Client looks for.
-func (t *tracedTransport) CloseIdleConnections() {
-	if closer, ok := t.next.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
-	}
-}
+func (t *tracedTransport) CloseIdleConnections() { closeIdle(t.next) }
 
 // readAgain puts what was read back in front of the rest.
 func readAgain(read []byte, rest io.ReadCloser, err error) io.ReadCloser {

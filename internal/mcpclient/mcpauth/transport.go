@@ -214,9 +214,11 @@ func errorMessage(body []byte) (message, code string) {
 // CloseIdleConnections closes those to the MCP server and to what it named.
 func (t *Transport) CloseIdleConnections() {
 	t.fetch.client.CloseIdleConnections()
-	if closer, ok := t.base.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
-	}
+	closeIdle(t.base)
+}
+
+func closeIdle(transport http.RoundTripper) {
+	(&http.Client{Transport: transport}).CloseIdleConnections()
 }
 
 // isServer reports whether a URL is the one that the user gave. Another path or

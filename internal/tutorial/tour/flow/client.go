@@ -105,12 +105,6 @@ func (a agent) Open(_ context.Context, authorizationURL, _ string) error {
 	return nil
 }
 
-// Answer has none: the browser comes back to the listener.
-func (agent) Answer(ctx context.Context) (string, error) {
-	<-ctx.Done()
-	return "", ctx.Err()
-}
-
 // session is the client of a flow.
 type session struct {
 	authorization *mcpauth.Transport
