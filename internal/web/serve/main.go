@@ -97,11 +97,10 @@ func (p Program) options(name string, args []string) (Options, error) {
 		fmt.Println(name, version.Number)
 		return Options{}, flag.ErrHelp
 	}
-	log, err := newLog(*format, os.Stderr)
-	if err != nil {
+	opts := Options{Addr: *addr, URL: *base, Limits: DefaultLimits, JSON: *format == "json"}
+	if err := opts.logTo(*format, os.Stderr); err != nil {
 		return Options{}, err
 	}
-	opts := Options{Addr: *addr, URL: *base, Limits: DefaultLimits, Log: log, JSON: *format == "json"}
 	for o := range strings.SplitSeq(*origins, ",") {
 		if o = strings.TrimSpace(o); o != "" {
 			opts.Origins = append(opts.Origins, o)
@@ -110,18 +109,24 @@ func (p Program) options(name string, args []string) (Options, error) {
 	return opts, nil
 }
 
-// newLog makes a log in the format that -log names.
-func newLog(format string, w io.Writer) (*slog.Logger, error) {
+// logTo makes the logs in the format that -log names.
+func (o *Options) logTo(format string, out io.Writer) error {
+	var write func(io.Writer) slog.Handler
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(w, nil)), nil
+		write = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) }
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
+		write = func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }
+	default:
+		return fmt.Errorf("-log %q: want text or json", format)
 	}
-	return nil, fmt.Errorf("-log %q: want text or json", format)
+	file := &logFile{out: out}
+	o.Log, o.requests, o.flush = slog.New(write(file)), slog.New(write(requestLog{file})), file.end
+	return nil
 }
 
 func (p Program) run(ctx context.Context, opts Options) error {
+	defer opts.flush()
 	if p.Instead != nil {
 		if done, err := p.Instead(ctx); done || err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mcp-auth-step-by-step/internal/web/version"
 )
@@ -48,6 +51,7 @@ func TestMain(m *testing.M) {
 		mux.HandleFunc("/site", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, "%s %q", site.URL, site.Origins)
 		})
+		mux.HandleFunc("/fail", func(http.ResponseWriter, *http.Request) { site.Fail(errors.New("failed")) })
 		mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Println("working")
 			_, _ = io.Copy(io.Discard, os.Stdin) // until the parent lets it end
@@ -150,6 +154,29 @@ func TestMainServesUntilASignal(t *testing.T) {
 	}
 }
 
+// The lines that wait are written before the program ends.
+func TestMainLogsEachRequest(t *testing.T) {
+	url, stderr := startChild(t, child("-addr", "localhost:0"))
+	const requests = 50
+	for range requests {
+		get(t, url+"/site")
+	}
+	if r, err := http.Get(url + "/fail"); err == nil {
+		_ = r.Body.Close()
+	}
+	logged := make(chan int, 1)
+	go func() {
+		n := 0
+		for stderr.Scan() {
+			n += strings.Count(stderr.Text(), "path=/site")
+		}
+		logged <- n
+	}()
+	if n := within(t, "the log", logged); n != requests {
+		t.Errorf("%d requests of %d are in the log", n, requests)
+	}
+}
+
 func TestMainPassesItsFlagsOn(t *testing.T) {
 	c := child("-addr", "127.0.0.1:0", "-url", "https://mcp.example.com", "-origins", " https://a.example, ,https://b.example:8443")
 	url, _ := startChild(t, c)
@@ -231,15 +258,59 @@ func TestFrontPage(t *testing.T) {
 func TestLogFormat(t *testing.T) {
 	for format, want := range map[string]string{"text": "msg=hello", "json": `"msg":"hello"`, "xml": ""} {
 		var out bytes.Buffer
-		log, err := newLog(format, &out)
+		var opts Options
+		err := opts.logTo(format, &out)
 		if (err == nil) != (want != "") {
 			t.Fatalf("%s: %v", format, err)
 		}
 		if err != nil {
 			continue
 		}
-		if log.Info("hello"); !strings.Contains(out.String(), want) {
+		opts.Log.Info("hello")
+		opts.requests.Info("hello")
+		if strings.Count(out.String(), want) != 2 {
 			t.Errorf("%s: %s", format, out.String())
 		}
 	}
+}
+
+// A line stands in the log at once, unless it is that of a request and another one
+// was written in the same millisecond. Nothing is lost, and the order stays.
+func TestLinesOfRequestsAreWrittenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		file := &logFile{out: &out}
+		request := requestLog{file}
+		write := func(w io.Writer, line string) {
+			if n, err := io.WriteString(w, line); err != nil || n != len(line) {
+				t.Fatalf("%d bytes of %q, %v", n, line, err)
+			}
+		}
+		stands := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			file.mu.Lock()
+			defer file.mu.Unlock()
+			if out.String() != want {
+				t.Errorf("the log is %q, want %q", out.String(), want)
+			}
+		}
+		write(request, "1")
+		stands("1")
+		write(request, "2")
+		write(request, "3")
+		stands("1")
+		time.Sleep(together)
+		stands("123")
+		write(request, "4")
+		write(file, "warning")
+		stands("1234warning")
+		write(request, "5")
+		stands("1234warning")
+		file.end()
+		stands("1234warning5")
+		time.Sleep(2 * together)
+		write(request, "6")
+		stands("1234warning56")
+	})
 }

@@ -68,6 +68,9 @@ type Options struct {
 	Limits  Limits
 	Log     *slog.Logger // nil: nothing is logged
 	JSON    bool         // Log writes JSON, so nothing else may be written beside it
+
+	requests *slog.Logger // for their lines; nil: Log
+	flush    func()       // writes what waits in requests
 }
 
 // Site is what a handler may say about itself. All of it comes from the
@@ -179,7 +182,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 		_ = listener.Close()
 		return nil, err
 	}
-	logged := logRequests(opts.Limits.Write, proveConnections(handler))
+	logged := logRequests(cmp.Or(opts.requests, log), opts.Limits.Write, proveConnections(handler))
 	r := &Running{
 		Site: site,
 		Addr: listener.Addr(),

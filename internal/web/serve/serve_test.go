@@ -461,7 +461,7 @@ func TestProbes(t *testing.T) {
 
 func TestAnswersAreNotSniffed(t *testing.T) {
 	w := httptest.NewRecorder()
-	logRequests(0, http.HandlerFunc(ok)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	logRequests(slog.New(slog.DiscardHandler), 0, http.HandlerFunc(ok)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if got := w.Header().Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("X-Content-Type-Options: %q", got)
 	}
