@@ -60,7 +60,7 @@ func (l *Log) Add(d Decision) {
 	defer l.mu.Unlock()
 	l.number++
 	key, account := strconv.Itoa(l.number), strconv.FormatBool(d.Allowed)+d.Subject
-	gone, err := l.ledger.Add(account, key, d.Time.Add(never), d.Time)
+	gone, err := l.ledger.Add(account, key, quota.Never, d.Time)
 	for _, old := range gone {
 		delete(l.entries, old)
 	}
@@ -68,9 +68,6 @@ func (l *Log) Add(d Decision) {
 		l.entries[key] = entry{l.number, d}
 	}
 }
-
-// never is longer than any log is kept.
-const never = 100 * 365 * 24 * time.Hour
 
 // Last returns the decisions, oldest first.
 func (l *Log) Last() []Decision {
@@ -114,15 +111,10 @@ func AddTool(s *mcpendpoint.Server, log *Log, role string) {
 		return mcp.NewToolResultStructured(auditResult{decisions}, lines.String()), nil
 	})
 	server.WithToolFilter(func(ctx context.Context, tools []mcp.Tool) []mcp.Tool {
-		if principal.FromContext(ctx).HasRole(role) {
+		isAudit := func(tool mcp.Tool) bool { return tool.Name == Tool }
+		if !slices.ContainsFunc(tools, isAudit) || principal.FromContext(ctx).HasRole(role) {
 			return tools
 		}
-		shown := make([]mcp.Tool, 0, len(tools))
-		for _, tool := range tools {
-			if tool.Name != Tool {
-				shown = append(shown, tool)
-			}
-		}
-		return shown
+		return slices.DeleteFunc(slices.Clone(tools), isAudit)
 	})(s.MCPServer)
 }

@@ -104,7 +104,7 @@ func annotated(schema any) bool {
 
 // write answers with what mcp-go says.
 func write(w http.ResponseWriter, r *http.Request, m *mcpmessage.Message, answer mcp.JSONRPCMessage) {
-	text, err := json.Marshal(answer)
+	text, err := encodeAnswer(m, answer)
 	if err != nil {
 		logging.FromContext(r.Context()).ErrorContext(r.Context(), "the answer can't be written as JSON", "method", m.Method, logging.Error(err))
 		mcpmessage.WriteError(w, http.StatusOK, m.ID, err)
@@ -117,6 +117,24 @@ func write(w http.ResponseWriter, r *http.Request, m *mcpmessage.Message, answer
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n')) // a caller that went away is all that can still go wrong
+}
+
+// encodeAnswer is json.Marshal of an answer. Most results encode themselves, which
+// json.Marshal would then check and copy, as a part of the answer.
+func encodeAnswer(m *mcpmessage.Message, answer mcp.JSONRPCMessage) ([]byte, error) {
+	response, ok := answer.(mcp.JSONRPCResponse)
+	result, encodes := response.Result.(json.Marshaler)
+	if !ok || !encodes {
+		return json.Marshal(answer)
+	}
+	text, err := result.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	whole := make([]byte, 0, len(text)+len(m.ID)+64)
+	whole = append(append(whole, `{"jsonrpc":"2.0","id":`...), m.ID...)
+	whole = append(append(whole, `,"result":`...), text...)
+	return append(whole, '}'), nil
 }
 
 // statusOfCode is the HTTP status of what mcp-go answers to a request of

@@ -45,8 +45,15 @@ type Key struct {
 // Equal reports whether k is the same key as another, by the same id and for the
 // same algorithm.
 func (k Key) Equal(other Key) bool {
+	if k.ID != other.ID || k.Algorithm != other.Algorithm {
+		return false
+	}
+	// Between two fetches it is the same in memory too.
+	if known, ok := k.Public.(*rsa.PublicKey); ok && other.Public == crypto.PublicKey(known) {
+		return true
+	}
 	public, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && k.ID == other.ID && k.Algorithm == other.Algorithm && public.Equal(other.Public)
+	return ok && public.Equal(other.Public)
 }
 
 // Set is a fixed set of keys.
@@ -127,7 +134,7 @@ func ParseFor(data []byte, allowed []string) (set Set, leftOut []error, err erro
 		switch {
 		case err != nil:
 			leftOut = append(leftOut, fmt.Errorf("key %d, id %.64q: %w", i+1, key.ID, err))
-		case !slices.ContainsFunc(set, key.same):
+		case !slices.ContainsFunc(set, key.Equal):
 			set = append(set, key)
 		}
 	}
@@ -135,12 +142,6 @@ func ParseFor(data []byte, allowed []string) (set Set, leftOut []error, err erro
 		return nil, leftOut, errors.Join(append([]error{ErrUnusable}, leftOut...)...)
 	}
 	return set, leftOut, nil
-}
-
-// same reports whether a key is listed a second time.
-func (k Key) same(other Key) bool {
-	public, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && k.ID == other.ID && k.Algorithm == other.Algorithm && public.Equal(other.Public)
 }
 
 // The members of a JWK that are read. What else stands there, such as a

@@ -122,7 +122,8 @@ func isToken(name string) bool {
 }
 
 func addVary(h http.Header, name string) {
-	if !strings.Contains(strings.ToLower(strings.Join(h.Values("Vary"), ",")), strings.ToLower(name)) {
+	given := h.Values("Vary")
+	if len(given) == 0 || !strings.Contains(strings.ToLower(strings.Join(given, ",")), strings.ToLower(name)) {
 		h.Add("Vary", name)
 	}
 }

@@ -31,6 +31,9 @@ var (
 	ErrFull   = errors.New("the table is full of proven entries")
 )
 
+// Never is when an entry expires that stays until it is removed, or goes for another.
+var Never = time.Unix(1<<40, 0)
+
 // Ledger counts entries. It is not safe for use by several goroutines at once:
 // it stands under the lock of what it counts.
 type Ledger struct {
@@ -54,7 +57,7 @@ type entry struct {
 	expires time.Time
 	owner   *account
 	place   *list.Element // in the owner's unproven; nil once it is proven
-	index   int           // in expiring
+	index   int           // in expiring; of no use for one that never expires
 }
 
 type account struct {
@@ -96,7 +99,9 @@ func (l *Ledger) Add(caller, key string, expires, now time.Time) (gone []string,
 	e.place = a.unproven.PushBack(e)
 	a.count++
 	l.entries[key] = e
-	heap.Push(&l.expiring, e)
+	if !expires.Equal(Never) {
+		heap.Push(&l.expiring, e)
+	}
 	heap.Fix(&l.unproven, a.index)
 	return gone, nil
 }
@@ -120,7 +125,7 @@ func (l *Ledger) Prove(key string) {
 	}
 }
 
-// Extend changes when an entry expires.
+// Extend changes when an entry expires. Neither date is [Never].
 func (l *Ledger) Extend(key string, expires time.Time) {
 	if e := l.entries[key]; e != nil {
 		e.expires = expires
@@ -135,7 +140,9 @@ func (l *Ledger) Remove(key string) {
 		return
 	}
 	delete(l.entries, key)
-	heap.Remove(&l.expiring, e.index)
+	if !e.expires.Equal(Never) {
+		heap.Remove(&l.expiring, e.index)
+	}
 	a := e.owner
 	if e.place != nil {
 		a.unproven.Remove(e.place)

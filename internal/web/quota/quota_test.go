@@ -91,9 +91,21 @@ func TestExpiryAndRenewal(t *testing.T) {
 	if _, err := l.Add("b", "new", start.Add(time.Hour), start); err != nil || l.Len() != 2 || l.Of("b") != 1 {
 		t.Errorf("%v, %d", err, l.Len())
 	}
-	l.Remove("never")
-	l.Prove("never")
-	l.Extend("never", start)
+	l.Remove("absent")
+	l.Prove("absent")
+	l.Extend("absent", start)
+	// What never expires stays, and goes like any other.
+	if _, err := l.Add("b", "stays", Never, start); err != nil {
+		t.Fatal(err)
+	}
+	for now := start; len(l.Expire(now)) > 0; now = now.Add(1000 * time.Hour) {
+	}
+	if _, err := l.Add("b", "next", start.Add(time.Hour), Never); err != nil || l.Of("b") != 2 {
+		t.Errorf("%v, b has %d", err, l.Of("b"))
+	}
+	if l.Remove("stays"); l.Of("b") != 1 {
+		t.Errorf("b has %d", l.Of("b"))
+	}
 }
 
 // The ledger agrees with a slow one that looks at everything.
@@ -144,7 +156,7 @@ func TestAgainstAModel(t *testing.T) {
 			for i := range 5 {
 				most = max(most, unproven(fmt.Sprint("c", i)))
 			}
-			gone, err := l.Add(caller, key, start.Add(time.Hour), start)
+			gone, err := l.Add(caller, key, []time.Time{start.Add(time.Hour), Never}[n%2], start)
 			switch {
 			case had >= perCaller && hadOwn == 0:
 				if !errors.Is(err, ErrCaller) || len(gone) > 0 {
@@ -184,7 +196,13 @@ func TestAgainstAModel(t *testing.T) {
 			}
 		}
 	}
-	if len(l.entries) != len(l.expiring) || len(l.callers) != len(l.unproven) {
+	expiring := 0
+	for _, e := range l.entries {
+		if !e.expires.Equal(Never) {
+			expiring++
+		}
+	}
+	if expiring != len(l.expiring) || len(l.callers) != len(l.unproven) {
 		t.Error("the parts of the ledger disagree")
 	}
 }

@@ -108,9 +108,6 @@ func (c *connections) remember(address string, now time.Time) {
 	c.known[address] = true
 }
 
-// never is when the ledger lets a connection expire: they end when they are closed.
-var never = time.Unix(1, 0)
-
 // count counts a new connection, if there is room for it.
 func (c *connections) count(conn *connection) bool {
 	c.mu.Lock()
@@ -120,7 +117,7 @@ func (c *connections) count(conn *connection) bool {
 	}
 	c.number++
 	conn.key = strconv.Itoa(c.number)
-	gone, err := c.ledger.Add(conn.caller, conn.key, never, time.Unix(0, 0))
+	gone, err := c.ledger.Add(conn.caller, conn.key, quota.Never, time.Time{})
 	for _, old := range gone {
 		c.drop(c.open[old])
 	}
@@ -227,7 +224,7 @@ func (c *connection) hold(size int64) bool {
 		if c.of.open[c.key] == nil {
 			return false
 		}
-		gone, err := c.of.bodies.Add(c.caller, c.block(c.blocks), never, time.Unix(0, 0))
+		gone, err := c.of.bodies.Add(c.caller, c.block(c.blocks), quota.Never, time.Time{})
 		if err == nil {
 			c.blocks++
 		}
@@ -263,7 +260,7 @@ func (c *connection) answered() {
 			c.whole = false
 			c.of.remember(c.caller, time.Now())
 		}
-		_, _ = c.of.ledger.Add(c.caller, c.key, never, time.Unix(0, 0)) // in its own place
+		_, _ = c.of.ledger.Add(c.caller, c.key, quota.Never, time.Time{}) // in its own place
 	}
 }
 

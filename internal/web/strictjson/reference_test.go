@@ -104,7 +104,7 @@ func FuzzObject(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := object(data)
+		got, err := object(data, 0)
 		want, wantErr := reference(data)
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%q: %v, and by encoding/json %v", data, err, wantErr)
@@ -155,7 +155,7 @@ func foldedTwice(members map[string]json.RawMessage) bool {
 
 func BenchmarkObject(b *testing.B) {
 	data := []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello"}}}`)
-	for name, read := range map[string]func([]byte) (map[string]json.RawMessage, error){"object": object, "reference": reference} {
+	for name, read := range map[string]func([]byte) (map[string]json.RawMessage, error){"object": Object, "reference": reference} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -34,7 +34,7 @@ var (
 // Object is [Members] for a document of which all names are read: no two names of
 // the object itself may differ only in case.
 func Object(data []byte) (map[string]json.RawMessage, error) {
-	members, err := object(data)
+	members, err := object(data, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func all(string) bool { return true }
 // name differs from it only in case. All other names are somebody's data, and
 // exact: two clients may be called Portal and portal.
 func Members(data []byte, read ...string) (map[string]json.RawMessage, error) {
-	members, err := object(data)
+	members, err := object(data, min(len(data)/memberSize, 16))
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +115,11 @@ func Unambiguous(members map[string]json.RawMessage, read func(name string) bool
 // unambiguous refuses members of which one is read, and another differs from it
 // only in case.
 func unambiguous(members map[string]json.RawMessage, read func(name string) bool) (map[string]json.RawMessage, error) {
-	isFolded := true
+	folded := true
 	for name := range members {
-		isFolded = isFolded && Fold(name) == name
+		folded = folded && isFolded(name)
 	}
-	if isFolded { // as nearly always, and then no two names are alike
+	if folded { // as nearly always, and then no two names are alike
 		return members, nil
 	}
 	first := make(map[string]string, len(members))
@@ -134,8 +134,8 @@ func unambiguous(members map[string]json.RawMessage, read func(name string) bool
 }
 
 // object reads all tokens once, and stops at the depth limit before it has read
-// further. The members are parts of data.
-func object(data []byte) (map[string]json.RawMessage, error) {
+// further. The members are parts of data, about so many as size says.
+func object(data []byte, size int) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: broken UTF-8", ErrSyntax)
 	}
@@ -152,7 +152,7 @@ func object(data []byte) (map[string]json.RawMessage, error) {
 			return nil, syntaxError(err)
 		}
 		if first && token.Kind() == '{' {
-			members = map[string]json.RawMessage{}
+			members = make(map[string]json.RawMessage, size)
 		}
 		end, depth := decoder.InputOffset(), decoder.StackDepth()
 		container, length := decoder.StackIndex(depth)
@@ -174,6 +174,10 @@ func object(data []byte) (map[string]json.RawMessage, error) {
 		}
 	}
 }
+
+// memberSize is about how many bytes of a token's claims are one member. A map that
+// is as large as it becomes needn't grow.
+const memberSize = 40
 
 func syntaxError(err error) error {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
@@ -261,6 +265,16 @@ func Fold(name string) string {
 		}
 	}
 	return strings.ToLower(name) // the same, for ASCII
+}
+
+// isFolded tells of most names that they are what [Fold] maps them to.
+func isFolded(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // unpairedSurrogate looks for \uD800–\uDFFF that don't come in pairs: such
