@@ -78,9 +78,10 @@ conformance:
 	bash interop/conformance_all.sh
 
 ## bench: the servers beside those of other libraries, recorded for docs/performance.md; run make docs after
-##   it. It takes some twelve minutes on an idle machine; BENCH=-short only sees that all of it runs
+##   it. It takes some twelve minutes on an idle machine; BENCH=-short only sees that all of it runs.
+##   ORIGINAL=FOLDER of a clone of the Python original measures that too
 bench:
-	$(GO) run ./bench/run $(BENCH)
+	$(GO) run ./bench/run $(if $(ORIGINAL),-original "$(ORIGINAL)") $(BENCH)
 
 ## benchstat: the benchmarks of the layers, as recorded, beside those of the last commit
 BENCHSTAT = v0.0.0-20260908200009-22c9c6c9d4da

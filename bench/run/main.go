@@ -35,6 +35,8 @@ import (
 var (
 	short = flag.Bool("short", false, "measure for a moment each, and record nothing: sees that all of it runs")
 	only  = flag.String("only", "", "`parts` to measure, with commas between (default all of them)")
+
+	original = flag.String("original", "", "`folder` of a clone of the Python original, whose step 8 is then measured too")
 )
 
 // part is a part of the record that can be measured by itself.
@@ -128,8 +130,9 @@ type stage struct {
 	root, scratch string
 	signer        signer
 	issuer        *contestant // step 8, which all others trust; nil until it is needed
-	running       []*contestant
 	built         map[string]bool
+	original      []spec  // step 8 of the Python original, once its packages are installed
+	installed     float64 // seconds that this took
 }
 
 func newStage(ctx context.Context) (*stage, error) {
@@ -161,10 +164,9 @@ func keepAway() (back func()) {
 	return func() { _ = move(fmt.Sprintf("0-%d", runtime.NumCPU()-1)) }
 }
 
-// end stops all servers.
 func (s *stage) end() {
-	for _, c := range slices.Backward(s.running) {
-		c.stop()
+	if s.issuer != nil {
+		s.issuer.stop()
 	}
 	_ = os.RemoveAll(s.scratch)
 }

@@ -65,10 +65,7 @@ func profiles(s *stage, r *performance.Record) error {
 
 // buildProfiled builds a program with the profiler, under another name.
 func (s *stage) buildProfiled(p *spec) error {
-	folder, pkg := s.root, "./cmd/"+p.program
-	if !strings.HasPrefix(p.program, "step") {
-		folder, pkg = s.peers(), "./"+p.program
-	}
+	folder, pkg := s.source(p.program)
 	source, overlay := s.path("profiler.go"), s.path(p.program+"-overlay.json")
 	text, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(folder, pkg, "profiler.go"): source}})
 	if err != nil {
@@ -79,12 +76,8 @@ func (s *stage) buildProfiled(p *spec) error {
 			return err
 		}
 	}
-	binary := p.program + "-profiled"
-	if err := s.in(folder, "go", "build", "-overlay", overlay, "-o", s.path(binary), pkg); err != nil {
-		return err
-	}
-	p.binary = binary
-	return nil
+	p.command = []string{s.path(p.program + "-profiled")}
+	return s.in(folder, "go", "build", "-overlay", overlay, "-o", p.command[0], pkg)
 }
 
 func (s *stage) profile(p spec, w wire) (found performance.Profile, err error) {
@@ -113,7 +106,7 @@ func (s *stage) profile(p spec, w wire) (found performance.Profile, err error) {
 	if err != nil {
 		return found, err
 	}
-	traces, err := s.output(exec.Command("go", "tool", "pprof", "-traces", s.path(p.binary), file+".done"))
+	traces, err := s.output(exec.Command("go", "tool", "pprof", "-traces", p.command[0], file+".done"))
 	if err != nil {
 		return found, err
 	}

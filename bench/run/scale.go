@@ -34,7 +34,7 @@ func (l load) point(n int, got result) performance.Point {
 	}
 	return performance.Point{
 		Server: l.name, N: n, PerSecond: round(got.perSecond), Median: at(0.5), P99: at(0.99),
-		Memory: round(float64(l.status("VmRSS")) / (1 << 20)),
+		Memory: l.memory(),
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *stage) many(c *contestant, count int) ([]string, error) {
 	for worker := range errs {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < count && s.ctx.Err() == nil && errs[worker] == nil; i = int(next.Add(1)) - 1 {
-				tokens[i], errs[worker] = s.signer.tokenOf(s.issuerOf(c), c.audience, fmt.Sprintf("user-%d", i), fmt.Sprintf("client-%d", i%100))
+				tokens[i], errs[worker] = s.signer.token(s.issuerOf(c), c.audience, fmt.Sprintf("user-%d", i), fmt.Sprintf("client-%d", i%100))
 			}
 		})
 	}
@@ -187,11 +187,12 @@ func behindProxy(s *stage, count int) (performance.Point, error) {
 		},
 	}
 	front.Start()
-	token, err := s.signer.token(s.issuerURL(), site+"/mcp", "alice")
+	token, err := s.signer.token(s.issuerURL(), site+"/mcp", "alice", "bench")
 	if err != nil {
 		return performance.Point{}, err
 	}
-	proxied := &contestant{spec: first.spec, addr: front.Listener.Addr().String(), tokens: []string{token}, cmd: first.cmd}
+	proxied := &contestant{spec: first.spec, addr: front.Listener.Addr().String(), cmd: first.cmd}
+	proxied.tokens = []string{token}
 	l := load{contestant: proxied, wire: wires[1], connections: connections, long: long()}
 	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 	defer cancel()

@@ -18,17 +18,19 @@ func sideBySide(s *stage, r *performance.Record) error {
 		rounds, slot = 2, 100*time.Millisecond
 	}
 	var loads []load
-	all := append(slices.Clone(specs), foreign(s, r)...)
+	others, err := foreign(s, r)
+	if err != nil {
+		return err
+	}
+	all := append(slices.Clone(specs), others...)
 	for _, p := range all {
 		c, err := s.start(p)
 		if err != nil {
 			return err
 		}
 		defer c.stop()
-		for i, w := range wires {
-			if i == 0 || !p.one {
-				loads = append(loads, load{contestant: c, wire: w, connections: connections, long: slot})
-			}
+		for _, w := range p.asked() {
+			loads = append(loads, load{contestant: c, wire: w, connections: connections, long: slot})
 		}
 	}
 	defer keepAway()()

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"mcp-auth-step-by-step/internal/localfile"
@@ -30,13 +27,12 @@ const serverCore, loadCore = "0", "1"
 type spec struct {
 	name    string   // of the record
 	program string   // "step8", or a peer
-	guard   string   // of a peer
-	signed  bool     // it gets requests with a token
-	one     bool     // it knows the first of the two revisions alone
+	command []string // with its first arguments, where it isn't what the program is built to
+	guard   string   // of a peer; empty: none
+	signed  bool     // it gets requests with a token, which is made for it
+	tokens  []string // for the Authorization header; empty for none
+	wires   []wire   // that it is asked in; nil: all
 	anyCore bool     // it is not kept on one core
-	binary  string   // where it is another one than that of the program
-	command []string // instead of a binary: a program with its first arguments
-	flag    string   // begins its flags; empty: one hyphen
 }
 
 // The servers that are measured side by side.
@@ -44,12 +40,12 @@ var specs = []spec{
 	{name: performance.Step(4), program: "step4"},
 	{name: performance.Step(8), program: "step8", signed: true},
 	{name: performance.Step(10), program: "step10", signed: true},
-	{name: performance.MCPGo, program: "mcpgo", guard: "none"},
+	{name: performance.MCPGo, program: "mcpgo"},
 	{name: performance.MCPGoJWT, program: "mcpgo", guard: "jwt", signed: true},
-	{name: performance.GoSDK, program: "gosdk", guard: "none"},
+	{name: performance.GoSDK, program: "gosdk"},
 	{name: performance.GoSDKJWT, program: "gosdk", guard: "jwt", signed: true},
 	{name: performance.GoSDKHeld, program: "gosdk", guard: "cached", signed: true},
-	{name: performance.Floor, program: "floor", guard: "none"},
+	{name: performance.Floor, program: "floor"},
 	{name: performance.FloorRSA, program: "floor", guard: "jwt", signed: true},
 }
 
@@ -63,123 +59,121 @@ func specOf(name string) spec {
 	panic("there is no server " + name)
 }
 
+// asked is in which revisions a server is asked.
+func (p spec) asked() []wire {
+	if p.wires == nil {
+		return wires
+	}
+	return p.wires
+}
+
 // contestant is a server that is measured.
 type contestant struct {
 	spec
 	addr, audience string
-	tokens         []string // for the Authorization header; empty for none
 	cmd            *exec.Cmd
-	output         *tail
 	began          time.Time
-	once           sync.Once
 }
 
 func (c *contestant) stop() {
-	c.once.Do(func() {
-		_ = c.cmd.Process.Kill()
-		_ = c.cmd.Wait()
-	})
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
 }
 
 func (s *stage) path(name string) string { return filepath.Join(s.scratch, name) }
+
+// source is the module of a program and its package there.
+func (s *stage) source(program string) (folder, pkg string) {
+	if strings.HasPrefix(program, "step") {
+		return s.root, "./cmd/" + program
+	}
+	return s.peers(), "./" + program
+}
 
 // peers is the module of the peers.
 func (s *stage) peers() string { return filepath.Join(s.root, "bench", "peers") }
 
 // build compiles a program once.
-func (s *stage) build(name string) error {
-	if s.built[name] {
+func (s *stage) build(program string) error {
+	if program == "" || s.built[program] {
 		return nil
 	}
-	var err error
-	if strings.HasPrefix(name, "step") {
-		_, err = program.Build(s.ctx, s.root, s.scratch, name)
-	} else {
-		err = goBuild(s, s.peers(), "./"+name, s.path(name))
-	}
-	s.built[name] = err == nil
+	folder, pkg := s.source(program)
+	err := s.in(folder, "go", "build", "-o", s.path(program), pkg)
+	s.built[program] = err == nil
 	return err
-}
-
-func goBuild(s *stage, folder, pkg, binary string, env ...string) error {
-	command := exec.CommandContext(s.ctx, "go", "build", "-o", binary, pkg)
-	command.Dir, command.Env = folder, append(os.Environ(), env...)
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", pkg, err, output)
-	}
-	return nil
 }
 
 // start starts a server on one core and waits until it listens. env is added to its
 // environment.
 func (s *stage) start(p spec, env ...string) (*contestant, error) {
-	c, err := s.launch(p, env...)
+	c, err := s.prepare(p)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.wait(c.addr); err != nil {
-		c.stop()
-		return nil, fmt.Errorf("%s: %w: %s", p.name, err, c.output)
-	}
-	return c, nil
-}
-
-// launch is start without the wait.
-func (s *stage) launch(p spec, env ...string) (*contestant, error) {
-	if p.signed && p.program != "step8" && s.issuer == nil {
-		issuer, err := s.start(specOf(performance.Step(8)))
-		if err != nil {
-			return nil, err
-		}
-		s.issuer = issuer
-	}
-	if p.binary == "" && p.command == nil {
-		if err := s.build(p.program); err != nil {
-			return nil, err
-		}
-		p.binary = p.program
-	}
-	port, err := program.FreePort()
+	// A file asks nothing of the core of the load, however much a server logs.
+	log, err := os.Create(s.path("log-" + strings.ReplaceAll(c.addr, ":", "-")))
 	if err != nil {
 		return nil, err
 	}
-	c := &contestant{spec: p, addr: "localhost:" + port, output: &tail{}}
-	c.audience = "http://" + c.addr + "/mcp"
-	if p.signed {
-		token, err := s.signer.token(s.issuerOf(c), c.audience, "alice")
-		if err != nil {
-			return nil, err
-		}
-		c.tokens = []string{token}
-	}
-	command := append([]string{s.path(p.binary)}, s.arguments(c)...)
-	if p.command != nil {
-		command = append(append([]string{}, p.command...), s.arguments(c)...)
-	}
-	c.cmd = onCore(serverCore, command[0], command[1:]...)
+	defer func() { _ = log.Close() }()
+	command := append(slices.Clone(c.command), s.arguments(c)...)
+	c.cmd = onCore(serverCore, command...)
 	if p.anyCore {
 		c.cmd = exec.Command(command[0], command[1:]...)
 	}
-	c.cmd.Dir, c.cmd.Stderr = s.scratch, c.output
+	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = s.scratch, log, log
 	c.cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "JWT_ISSUER="+s.issuerURL(), "MCP_SERVER_URL=http://"+c.addr), env...)
 	c.began = time.Now()
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
-	s.running = append(s.running, c)
+	if err := s.wait(c.addr); err != nil {
+		c.stop()
+		said, _ := os.ReadFile(log.Name())
+		return nil, fmt.Errorf("%s: %w: %.4000s", p.name, err, said)
+	}
+	return c, nil
+}
+
+// prepare makes what a server needs: its binary, a port, a token and an issuer.
+func (s *stage) prepare(p spec) (c *contestant, err error) {
+	if p.signed && p.program != "step8" && s.issuer == nil {
+		if s.issuer, err = s.start(specOf(performance.Step(8))); err != nil {
+			return nil, err
+		}
+	}
+	if p.command == nil {
+		if err := s.build(p.program); err != nil {
+			return nil, err
+		}
+		p.command = []string{s.path(p.program)}
+	}
+	port, err := program.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	c = &contestant{spec: p, addr: "localhost:" + port}
+	c.audience = "http://" + c.addr + "/mcp"
+	if p.signed {
+		token, err := s.signer.token(s.issuerOf(c), c.audience, "alice", "bench")
+		if err != nil {
+			return nil, err
+		}
+		c.tokens = []string{token}
+	}
 	return c, nil
 }
 
 // arguments are those of a server's command line.
 func (s *stage) arguments(c *contestant) []string {
-	hyphen := cmp.Or(c.flag, "-")
-	arguments := []string{hyphen + "addr", c.addr}
+	arguments := []string{"--addr", c.addr}
 	switch {
 	case c.program == "step8":
-		arguments = append(arguments, "-keys", s.path("keys"))
+		arguments = append(arguments, "--keys", s.path("keys"))
 	case c.guard != "":
-		arguments = append(arguments, hyphen+"guard", c.guard, hyphen+"key", filepath.Join(s.path("keys"), keys.PublicFile),
-			hyphen+"issuer", s.issuerURL(), hyphen+"audience", c.audience)
+		arguments = append(arguments, "--guard", c.guard, "--key", filepath.Join(s.path("keys"), keys.PublicFile),
+			"--issuer", s.issuerURL(), "--audience", c.audience)
 	}
 	return arguments
 }
@@ -200,24 +194,18 @@ func (s *stage) issuerOf(c *contestant) string {
 }
 
 // onCore runs a program on one core, where taskset is there for it.
-func onCore(core, path string, arguments ...string) *exec.Cmd {
-	if taskset, err := exec.LookPath("taskset"); err == nil {
-		return exec.Command(taskset, append([]string{"-c", core, path}, arguments...)...)
+func onCore(core string, command ...string) *exec.Cmd {
+	if _, err := exec.LookPath("taskset"); err == nil {
+		command = append([]string{"taskset", "-c", core}, command...)
 	}
-	return exec.Command(path, arguments...)
+	return exec.Command(command[0], command[1:]...)
 }
 
-// wait waits until a server listens.
+// wait waits until a server listens, and looks often, since that is measured.
 func (s *stage) wait(addr string) error {
-	for range 1200 {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
+	for began := time.Now(); time.Since(began) < 30*time.Second && s.ctx.Err() == nil; time.Sleep(200 * time.Microsecond) {
+		if conn, err := net.Dial("tcp", addr); err == nil {
 			return conn.Close()
-		}
-		select {
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		case <-time.After(25 * time.Millisecond):
 		}
 	}
 	return errors.New("it doesn't listen")
@@ -238,49 +226,24 @@ func newSigner(dir string) (signer, error) {
 	return signer{private, public.ID}, err
 }
 
-func (s signer) token(issuer, audience, username string) (string, error) {
-	return s.tokenOf(issuer, audience, username, "bench")
+func (s signer) token(issuer, audience, username, client string) (string, error) {
+	return s.draft(issuer, audience, username, client).Token()
 }
 
-func (s signer) tokenOf(issuer, audience, username, client string) (string, error) {
+func (s signer) draft(issuer, audience, username, client string) *mint.Draft {
 	return mint.New(s.key, s.id, mint.Grant{
 		Issuer: issuer, Audience: audience, Username: username, ClientID: client, Scopes: []string{"mcp:read", "mcp:tools"},
 		Roles: mint.RolesOf(username), Lifetime: 2 * time.Hour, Now: time.Now(),
-	}).Token()
+	})
 }
 
-// tail keeps the first of what a program writes, and forgets the rest.
-type tail struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (t *tail) Write(text []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.b.Len() < 4<<10 {
-		t.b.Write(text)
+// memory is what a server has resident now, in MB; 0 where the system doesn't say.
+func (c *contestant) memory() float64 {
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/statm")
+	words := strings.Fields(string(text))
+	if len(words) < 2 {
+		return 0
 	}
-	return len(text), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.b.String()
-}
-
-var _ io.Writer = (*tail)(nil)
-
-// status reads a line of what the system says about a process, in bytes; 0 where
-// there is none. VmRSS is the memory that it uses now.
-func (c *contestant) status(name string) int {
-	text, _ := os.ReadFile("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/status")
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kilobytes, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
-			return kilobytes << 10
-		}
-	}
-	return 0
+	pages, _ := strconv.Atoi(words[1])
+	return round(float64(pages*os.Getpagesize()) / (1 << 20))
 }

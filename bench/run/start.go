@@ -1,10 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/performance"
@@ -17,10 +14,17 @@ func starts(s *stage, r *performance.Record) error {
 	if *short {
 		times = 1
 	}
-	r.Starts = nil
+	others, err := s.theOriginal()
+	if err != nil {
+		return err
+	}
+	var all []spec
 	for _, name := range []string{performance.Step(4), performance.Step(8), performance.Step(10), performance.MCPGoJWT, performance.GoSDKJWT} {
-		p := specOf(name)
-		found := performance.Start{Server: name}
+		all = append(all, specOf(name))
+	}
+	r.Starts = nil
+	for _, p := range append(all, others...) {
+		found := performance.Start{Server: p.name}
 		for range times {
 			took, err := s.firstAnswer(p, &found)
 			if err != nil {
@@ -28,15 +32,16 @@ func starts(s *stage, r *performance.Record) error {
 			}
 			found.First = append(found.First, took)
 		}
-		info, err := os.Stat(s.path(p.program))
-		if err != nil {
-			return err
-		}
-		found.Size = round(float64(info.Size()) / (1 << 20))
-		if !*short && (p.program == "step10" || p.program == "gosdk") {
+		switch {
+		case p.program == "":
+			found.Build = s.installed
+		case !*short && (p.program == "step10" || p.program == "gosdk"):
 			if found.Build, err = s.coldBuild(p.program); err != nil {
 				return err
 			}
+		}
+		if info, err := os.Stat(s.path(p.program)); err == nil && p.program != "" {
+			found.Size = round(float64(info.Size()) / (1 << 20))
 		}
 		r.Starts = append(r.Starts, found)
 	}
@@ -49,35 +54,25 @@ func (s *stage) firstAnswer(p spec, found *performance.Start) (float64, error) {
 	if err := s.build(p.program); err != nil {
 		return 0, err
 	}
-	c, err := s.launch(p)
+	defer keepAway()()
+	c, err := s.start(p)
 	if err != nil {
 		return 0, err
 	}
 	defer c.stop()
-	defer keepAway()()
-	l := load{contestant: c, wire: wires[1], connections: 1, long: time.Minute, only: 1}
-	for {
-		conn, err := net.Dial("tcp", c.addr)
-		if err == nil {
-			_ = conn.Close()
-			break
-		}
-		if time.Since(c.began) > 30*time.Second || s.ctx.Err() != nil {
-			return 0, fmt.Errorf("%s doesn't listen: %s", p.name, c.output)
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
+	asked := p.asked()
+	l := load{contestant: c, wire: asked[len(asked)-1], connections: 1, long: time.Minute, only: 1}
 	if _, err := l.run(s.ctx); err != nil {
 		return 0, err
 	}
 	took := float64(time.Since(c.began).Microseconds()) / 1000
 	if found.Idle == 0 {
-		found.Idle = round(float64(c.status("VmRSS")) / (1 << 20))
+		found.Idle = c.memory()
 		l.connections, l.long, l.only = connections, long(), 0
 		if _, err := l.run(s.ctx); err != nil {
 			return 0, err
 		}
-		found.Loaded = round(float64(c.status("VmRSS")) / (1 << 20))
+		found.Loaded = c.memory()
 	}
 	return took, nil
 }
@@ -85,12 +80,9 @@ func (s *stage) firstAnswer(p spec, found *performance.Start) (float64, error) {
 // coldBuild is how many seconds a build takes that has no cache.
 func (s *stage) coldBuild(program string) (float64, error) {
 	cache := s.path("cache-" + program)
-	folder, pkg := s.root, "./cmd/"+program
-	if program == "gosdk" {
-		folder, pkg = s.peers(), "./"+program
-	}
+	folder, pkg := s.source(program)
 	began := time.Now()
-	err := goBuild(s, folder, pkg, filepath.Join(s.scratch, "cold-"+program), "GOCACHE="+cache)
+	err := s.in(folder, "env", "GOCACHE="+cache, "go", "build", "-o", s.path("cold-"+program), pkg)
 	took := time.Since(began).Seconds()
 	_ = os.RemoveAll(cache)
 	return round(took), err

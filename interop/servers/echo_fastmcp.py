@@ -1,7 +1,7 @@
 """A FastMCP server with one tool, echo, and FastMCP's JWT verifier: bench/run times
 it for docs/performance.md.
 
-usage: python echo_fastmcp.py -addr localhost:PORT -key FILE -issuer URL -audience URL
+usage: python echo_fastmcp.py --addr localhost:PORT --key FILE --issuer URL --audience URL
 """
 
 import argparse
@@ -11,7 +11,7 @@ from fastmcp.server.auth.providers.jwt import JWTVerifier
 
 parser = argparse.ArgumentParser()
 for name in ("addr", "key", "issuer", "audience", "guard"):
-    parser.add_argument("-" + name)
+    parser.add_argument("--" + name)
 args = parser.parse_args()
 _, port = args.addr.split(":")
 

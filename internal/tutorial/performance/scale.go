@@ -67,15 +67,22 @@ func (r *Record) startTable() (string, error) {
 	var b strings.Builder
 	b.WriteString("| server | first answer after | memory idle | memory after a load | binary | build without a cache |\n" +
 		"|---|---|---|---|---|---|\n")
-	for _, s := range r.Starts {
-		build := ""
-		if s.Build > 0 {
-			build = significant(s.Build) + " s"
+	measured := func(x float64, unit string) string {
+		if x == 0 {
+			return ""
 		}
-		fmt.Fprintf(&b, "| %s | %s ms | %s MB | %s MB | %s MB | %s |\n", s.Server, significant(s.First.Median()),
-			significant(s.Idle), significant(s.Loaded), significant(s.Size), build)
+		return significant(x) + unit
 	}
-	return b.String(), nil
+	note := ""
+	for _, s := range r.Starts {
+		fmt.Fprintf(&b, "| %s | %s ms | %s MB | %s MB | %s | %s |\n", s.Server, significant(s.First.Median()),
+			significant(s.Idle), significant(s.Loaded), measured(s.Size, " MB"), measured(s.Build, " s"))
+		if s.Server == Original {
+			note = "\nThe Python original has neither a binary nor a build. In place of a build stands the time that `pip` takes to " +
+				"install its packages into an empty environment, once they are downloaded.\n"
+		}
+	}
+	return b.String() + note, nil
 }
 
 // authServerTable shows what step 9 does in a second on one core, and what it keeps.
