@@ -11,8 +11,6 @@
 package abuse
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,7 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/web/version"
 )
 
@@ -67,25 +64,5 @@ func processor() string {
 	return "unknown processor"
 }
 
-// read reads a record.
-func read(root, name string, into any) error {
-	text, err := os.ReadFile(filepath.Join(root, Folder, name))
-	if err != nil {
-		return err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
-}
-
-// write keeps a record.
-func write(root, name string, record any) error {
-	text, err := json.MarshalIndent(record, "", "\t")
-	if err != nil {
-		return err
-	}
-	return localfile.Write(filepath.Join(root, Folder, name), append(text, '\n'), 0o644)
-}
+// file is where a record is.
+func file(root, name string) string { return filepath.Join(root, Folder, name) }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 func TestMain(m *testing.M) {
@@ -77,7 +78,7 @@ func TestFloods(t *testing.T) {
 		try(Floods[i].ID, &Floods[i])
 	}
 	if !short && len(record.Runs) == len(Floods)+1 {
-		if err := write(root, floodsFile, record); err != nil {
+		if err := recorded.Write(file(root, floodsFile), record); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,9 +88,9 @@ func TestFloods(t *testing.T) {
 func TestSoak(t *testing.T) {
 	form(t)
 	long, each := time.Minute, time.Second
-	recorded, err := time.ParseDuration(os.Getenv("SOAK"))
+	asked, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err == nil {
-		long, each = recorded, 3*time.Second
+		long, each = asked, 3*time.Second
 	}
 	root, err := manifest.Root()
 	if err != nil {
@@ -109,8 +110,8 @@ func TestSoak(t *testing.T) {
 		t.Error(wrong)
 	}
 	t.Logf("%d honest requests, %d bad ones, idle before %v, after %v", soak.Good, soak.Bad, soak.Idle["before"], soak.Idle["after"])
-	if recorded > 0 {
-		if err := write(root, soakFile, soak); err != nil {
+	if asked > 0 {
+		if err := recorded.Write(file(root, soakFile), soak); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,7 +2,6 @@ package abuse
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -88,7 +87,11 @@ const perConnection = 25
 
 // connect opens a connection and sends what the flood sends.
 func (a *attacker) connect(ctx context.Context, next request) error {
-	at, err := url.Parse(cmp.Or(a.target(), a.issuer))
+	target := a.issuer
+	if a.atMCP {
+		target = a.mcp
+	}
+	at, err := url.Parse(target)
 	if err != nil {
 		return err
 	}
@@ -125,13 +128,6 @@ func (a *attacker) connect(ctx context.Context, next request) error {
 		}
 	}
 	return nil
-}
-
-func (a *attacker) target() string {
-	if a.atMCP {
-		return a.mcp
-	}
-	return ""
 }
 
 // source is the address of the n-th connection: one, one of many, or that of the

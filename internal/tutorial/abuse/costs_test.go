@@ -38,6 +38,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/pkce"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 	"mcp-auth-step-by-step/internal/web/quota"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
@@ -108,7 +109,7 @@ func TestCosts(t *testing.T) {
 	}
 	root, err := manifest.Root()
 	if err == nil && !short && !t.Failed() {
-		err = write(root, costsFile, costs)
+		err = recorded.Write(file(root, costsFile), costs)
 	}
 	if err != nil {
 		t.Fatal(err)

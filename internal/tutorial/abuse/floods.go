@@ -203,14 +203,10 @@ const site = "https://app.example/callback"
 // codes asks for codes as a user who has consented before.
 func codes(a *attacker) (request, error) {
 	u, jar := a.user()
-	var client struct {
-		ID string `json:"client_id"`
-	}
-	body := `{"redirect_uris":["` + site + `"],"token_endpoint_auth_method":"none"}`
-	if err := u.send(a.issuer+registerPath, "application/json", body, nil, &client); err != nil {
+	if err := u.registerAs(`{"redirect_uris":["` + site + `"],"token_endpoint_auth_method":"none"}`); err != nil {
 		return nil, err
 	}
-	where := strings.Replace(authorization(a.issuer, client.ID, scopes, challenge), url.QueryEscape(redirectURI), url.QueryEscape(site), 1)
+	where := strings.Replace(authorization(a.issuer, u.id, scopes, challenge), url.QueryEscape(redirectURI), url.QueryEscape(site), 1)
 	if _, err := (formlogin.Browser{Jar: jar}).Run(u.ctx, where, site, formlogin.User{Name: u.name, Password: passwords[u.name]}); err != nil {
 		return nil, err
 	}
@@ -253,12 +249,8 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // signedClient registers a client with a key.
 func (a *attacker) signedClient(jwk string) (id string, err error) {
 	u, _ := a.user()
-	var got struct {
-		ID string `json:"client_id"`
-	}
-	body := `{"redirect_uris":["` + redirectURI + `"],"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[` + jwk + `]}}`
-	err = u.send(a.issuer+registerPath, "application/json", body, nil, &got)
-	return got.ID, err
+	err = u.registerAs(`{"redirect_uris":["` + redirectURI + `"],"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[` + jwk + `]}}`)
+	return u.id, err
 }
 
 // assertion is a token request with a client assertion.

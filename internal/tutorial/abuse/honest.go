@@ -165,12 +165,16 @@ func (u *users) note(operation string, took time.Duration, err error) {
 var passwords = map[string]string{"mcp-user": "user123", "mcp-admin": "admin123", "mcp-readonly": "readonly123"}
 
 func (u *user) register() error {
+	return u.registerAs(`{"client_name":"Honest","redirect_uris":["` + redirectURI + `"],"token_endpoint_auth_method":"none",
+		"grant_types":["authorization_code","refresh_token"]}`)
+}
+
+// registerAs registers a client, which is then the user's.
+func (u *user) registerAs(client string) error {
 	var got struct {
 		ID string `json:"client_id"`
 	}
-	body := `{"client_name":"Honest","redirect_uris":["` + redirectURI + `"],"token_endpoint_auth_method":"none",
-		"grant_types":["authorization_code","refresh_token"]}`
-	err := u.send(u.Issuer+"/clients-registrations/openid-connect", "application/json", body, nil, &got)
+	err := u.send(u.Issuer+registerPath, "application/json", client, nil, &got)
 	u.id = got.ID
 	return err
 }
@@ -218,7 +222,7 @@ func (u *user) refresh() error {
 func (u *user) token(form url.Values) error {
 	form.Set("client_id", u.id)
 	var got tokens
-	err := u.send(u.Issuer+"/protocol/openid-connect/token", formType, form.Encode(), nil, &got)
+	err := u.send(u.Issuer+tokenPath, formType, form.Encode(), nil, &got)
 	if err == nil && (got.Access == "" || got.Refresh == "") {
 		err = fmt.Errorf("the answer lacks a token")
 	}
@@ -231,7 +235,7 @@ const formType = "application/x-www-form-urlencoded"
 func (u *user) introspect() error {
 	var got struct{ Active bool }
 	form := url.Values{"token": {u.access}, "client_id": {"echo-mcp-server"}, "client_secret": {"demo-secret-change-me"}}
-	err := u.send(u.Issuer+"/protocol/openid-connect/token/introspect", formType, form.Encode(), nil, &got)
+	err := u.send(u.Issuer+tokenPath+"/introspect", formType, form.Encode(), nil, &got)
 	if err == nil && !got.Active {
 		err = fmt.Errorf("the token is not active")
 	}

@@ -10,6 +10,7 @@ import (
 	"mcp-auth-step-by-step/internal/mcpserver/introspection"
 	"mcp-auth-step-by-step/internal/oauth/issuerkeys"
 	"mcp-auth-step-by-step/internal/oauth/tokencache"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -88,7 +89,7 @@ type Costs struct {
 const costsFile = "costs.json"
 
 // ReadCosts reads the recorded measurement.
-func ReadCosts(root string) (c Costs, err error) { return c, read(root, costsFile, &c) }
+func ReadCosts(root string) (Costs, error) { return recorded.Read[Costs](file(root, costsFile)) }
 
 // Sum is what all resources take at their limits, in bytes.
 func (c Costs) Sum() (sum int) {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 // Record is a recorded run of all floods.
@@ -29,7 +31,7 @@ type Run struct {
 const floodsFile = "floods.json"
 
 // ReadRecord reads the recorded run.
-func ReadRecord(root string) (r Record, err error) { return r, read(root, floodsFile, &r) }
+func ReadRecord(root string) (Record, error) { return recorded.Read[Record](file(root, floodsFile)) }
 
 // try lets honest users work for some time, under a flood or undisturbed, against
 // servers that were just started.

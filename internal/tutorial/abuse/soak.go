@@ -2,13 +2,16 @@ package abuse
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"mcp-auth-step-by-step/internal/tutorial/mutation"
+	"mcp-auth-step-by-step/internal/tutorial/program"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 // Soak is a recorded run of mixed good and bad load.
@@ -42,7 +45,7 @@ type Use struct {
 const soakFile = "soak.json"
 
 // ReadSoak reads the recorded run.
-func ReadSoak(root string) (s Soak, err error) { return s, read(root, soakFile, &s) }
+func ReadSoak(root string) (Soak, error) { return recorded.Read[Soak](file(root, soakFile)) }
 
 // counter is a file that a soak adds to the programs: it writes down how many
 // goroutines there are. The programs themselves don't show it to anybody.
@@ -70,19 +73,8 @@ const counterVariable = "ABUSE_COUNTER"
 
 // CountingFlags are flags of go build that add the counter to both programs.
 func CountingFlags(root, folder string) ([]string, error) {
-	source := filepath.Join(folder, "counter.go")
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
-		filepath.Join(root, "cmd", "step9", "counter.go"):  source,
-		filepath.Join(root, "cmd", "step10", "counter.go"): source,
-	}})
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(folder, "overlay.json")
-	if err := os.WriteFile(source, []byte(counter), 0o600); err != nil {
-		return nil, err
-	}
-	return []string{"-overlay", file}, os.WriteFile(file, overlay, 0o600)
+	overlay, err := mutation.Overlay(root, folder, map[string]string{"cmd/step9/counter.go": counter, "cmd/step10/counter.go": counter})
+	return []string{"-overlay", overlay}, err
 }
 
 // soaker runs a soak.
@@ -106,8 +98,10 @@ func (p Programs) soak(folder string, long, each time.Duration) (Soak, error) {
 	if err := all.arrive(); err != nil {
 		return s.Soak, err
 	}
-	if err := s.oneOfEach(each / 4); err != nil {
-		return s.Soak, err
+	for i := range Floods {
+		if err := s.send(&Floods[i], each/4); err != nil {
+			return s.Soak, err
+		}
 	}
 	if s.Idle["before"], err = s.idle(); err != nil {
 		return s.Soak, err
@@ -130,16 +124,6 @@ func (p Programs) soak(folder string, long, each time.Duration) (Soak, error) {
 	}
 	s.Failed, s.why = len(all.failed), append(s.why, distinct(all.failed)...)
 	return s.Soak, err
-}
-
-// oneOfEach sends each flood once.
-func (s *soaker) oneOfEach(each time.Duration) error {
-	for i := range Floods {
-		if err := s.send(&Floods[i], each); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // mixed sends one flood after the other until a context ends.
@@ -186,17 +170,13 @@ func (s *soaker) sample() error {
 }
 
 func (s *soaker) use() (step9, step10 Use, err error) {
-	if step9, err = s.useOf("step9", s.World); err == nil {
-		step10, err = s.useOf("step10", s.World)
+	if step9, err = s.useOf("step9", s.Step9); err == nil {
+		step10, err = s.useOf("step10", s.Step10)
 	}
 	return step9, step10, err
 }
 
-func (s *soaker) useOf(name string, w *World) (Use, error) {
-	running := w.Step9
-	if name == "step10" {
-		running = w.Step10
-	}
+func (s *soaker) useOf(name string, running *program.Program) (Use, error) {
 	u, err := used(running)
 	if err != nil {
 		return Use{}, err
@@ -205,10 +185,7 @@ func (s *soaker) useOf(name string, w *World) (Use, error) {
 	if err != nil {
 		return Use{}, err
 	}
-	goroutines, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil { // it is just being written
-		goroutines = 0
-	}
+	goroutines, _ := strconv.Atoi(strings.TrimSpace(string(text))) // 0 while it is being written
 	return Use{u.memory >> 20, goroutines, u.files}, nil
 }
 

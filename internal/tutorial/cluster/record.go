@@ -4,15 +4,13 @@
 package cluster
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/localfile"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 // Operations are what the clients do, as tables name them.
@@ -52,26 +50,16 @@ func file(root string) string {
 }
 
 // Write keeps a record in the repository.
-func (r *Record) Write(root string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return localfile.Write(file(root), append(text, '\n'), 0o644)
-}
+func (r *Record) Write(root string) error { return recorded.Write(file(root), r) }
 
 // Table shows the recorded run, if there is one.
 func Table(root string) (string, error) {
-	text, err := os.ReadFile(file(root))
+	r, err := recorded.Read[Record](file(root))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "No run is recorded here yet; `make cluster` records one.\n", nil
 	}
 	if err != nil {
 		return "", err
-	}
-	var r Record
-	if err := json.Unmarshal(text, &r); err != nil {
-		return "", fmt.Errorf("%s: %w", file(root), err)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Recorded on %s\n\n| in this time | seconds | %s |\n|---|---|%s\n",

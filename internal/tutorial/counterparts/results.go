@@ -1,7 +1,6 @@
 package counterparts
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/localfile"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 // Outcomes of a step.
@@ -56,67 +55,24 @@ const folder = "interop/clients"
 
 // Exceptions reads what is known not to work.
 func Exceptions(root string) ([]Exception, error) {
-	var all []Exception
-	return all, read(filepath.Join(root, folder, "baseline.json"), &all)
+	return recorded.Read[[]Exception](filepath.Join(root, folder, "baseline.json"))
 }
 
 // Rows reads the last run.
 func Rows(root string) ([]Row, error) {
-	var all []Row
-	return all, read(filepath.Join(root, folder, "results.json"), &all)
-}
-
-func read(name string, into any) error {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
+	return recorded.Read[[]Row](filepath.Join(root, folder, "results.json"))
 }
 
 // Record puts the rows of a run in the place of those of the same cases.
 func Record(root string, rows []Row) error {
-	kept, err := Rows(root)
-	if err != nil && !os.IsNotExist(err) {
-		return err
+	var order [][4]string
+	for _, c := range Cases() {
+		order = append(order, [4]string{c.Client.Name, c.Provider, c.Registration, c.Revision})
 	}
-	order := map[[4]string]int{}
-	for i, c := range Cases() {
-		order[[4]string{c.Client.Name, c.Provider, c.Registration, c.Revision}] = i
-	}
-	fresh := map[[4]string]bool{}
-	for _, r := range rows {
-		fresh[r.key()] = true
-	}
-	kept = slices.DeleteFunc(kept, func(r Row) bool {
-		_, known := order[r.key()]
-		return fresh[r.key()] || !known
-	})
-	kept = append(kept, rows...)
-	slices.SortStableFunc(kept, func(a, b Row) int { return order[a.key()] - order[b.key()] })
-	var text bytes.Buffer
-	text.WriteString("[\n")
-	for i, r := range kept {
-		line, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		text.Write(line)
-		if i < len(kept)-1 {
-			text.WriteByte(',')
-		}
-		text.WriteByte('\n')
-	}
-	text.WriteString("]\n")
-	return localfile.Write(filepath.Join(root, folder, "results.json"), text.Bytes(), 0o644)
+	return recorded.Replace(filepath.Join(root, folder, "results.json"), rows, Row.key, order)
 }
 
-func (r *Row) key() [4]string {
+func (r Row) key() [4]string {
 	return [4]string{r.Counterpart, r.Provider, r.Registration, r.Revision}
 }
 

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 // ClientTable is a table in Markdown of what clients did in the last run, followed
@@ -148,14 +150,14 @@ type ServerRow struct {
 	Revision    string `json:"revision"`
 	Step        string `json:"step"`
 	Outcome     string `json:"outcome"`
-	Note        string `json:"note"`
+	Note        string `json:"note,omitempty"`
 }
 
 // ServerTable is a table in Markdown of what the client of step 11 did at the
 // servers in the last run.
 func ServerTable(root string) (string, error) {
-	var rows []ServerRow
-	if err := read(filepath.Join(root, "interop/servers/results.json"), &rows); err != nil {
+	rows, err := recorded.Read[[]ServerRow](filepath.Join(root, "interop/servers/results.json"))
+	if err != nil {
 		return "", err
 	}
 	var b strings.Builder

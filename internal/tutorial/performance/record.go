@@ -8,17 +8,14 @@
 package performance
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/tutorial/abuse"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 // Folder is where the records are, relative to the root of the repository.
@@ -140,26 +137,12 @@ func (s Series) over(other Series) Series {
 
 // Read reads the record.
 func Read(root string) (*Record, error) {
-	text, err := os.ReadFile(filepath.Join(root, Folder, recordFile))
-	if err != nil {
-		return nil, err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	r := &Record{}
-	if err := decoder.Decode(r); err != nil {
-		return nil, fmt.Errorf("%s: %w", recordFile, err)
-	}
-	return r, nil
+	return recorded.Read[*Record](filepath.Join(root, Folder, recordFile))
 }
 
 // Write keeps the record.
 func (r *Record) Write(root string) error {
-	text, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	return localfile.Write(filepath.Join(root, Folder, recordFile), append(text, '\n'), 0o644)
+	return recorded.Write(filepath.Join(root, Folder, recordFile), r)
 }
 
 // server is the one of a name, nil where it was left out.

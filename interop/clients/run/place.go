@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"mcp-auth-step-by-step/internal/tutorial/counterparts"
 	"mcp-auth-step-by-step/internal/tutorial/program"
@@ -201,31 +197,7 @@ func (p *place) startStep10(ctx context.Context, provider, url string, environme
 		return err
 	}
 	p.servers[provider] = started.URL + "/mcp"
-	return hasKeys(ctx, started.URL)
-}
-
-// hasKeys waits until a server has the keys of its provider.
-func hasKeys(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/health", nil)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return fmt.Errorf("waiting for the keys of %s: %w", url, err)
-		}
-		var health struct {
-			Keys bool `json:"jwks_available"`
-		}
-		err = errors.Join(json.NewDecoder(response.Body).Decode(&health), response.Body.Close())
-		if err != nil || health.Keys {
-			return err
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	return program.AwaitReady(ctx, started.URL+"/health")
 }
 
 func (p *place) startStep8(ctx context.Context) error {

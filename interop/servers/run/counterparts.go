@@ -36,9 +36,8 @@ const (
 	demoUser = "mcp-user:user123" // of step 9
 )
 
-// counterparts are all servers; those that speak both revisions come twice.
-func counterparts() []counterpart {
-	var all []counterpart
+// all are all servers; those that speak both revisions come twice.
+func all() (all []counterpart) {
 	for _, c := range slices.Concat(ownProviders(), behindOthers(), askedAbout()) {
 		if c.both {
 			all = append(all, c)

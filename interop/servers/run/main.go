@@ -7,14 +7,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,7 +22,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"mcp-auth-step-by-step/internal/localfile"
+	"mcp-auth-step-by-step/internal/tutorial/counterparts"
+	"mcp-auth-step-by-step/internal/tutorial/recorded"
 )
 
 var (
@@ -39,15 +36,7 @@ var (
 
 // row is a step at a counterpart, and what came of it.
 type row struct {
-	Side        string `json:"side"`
-	Counterpart string `json:"counterpart"`
-	Version     string `json:"version"`
-	Provider    string `json:"provider"`
-	Revision    string `json:"revision"`
-	Step        string `json:"step"`
-	Outcome     string `json:"outcome"` // ok, failed, or failed as expected
-	Note        string `json:"note,omitempty"`
-
+	counterparts.ServerRow
 	details string
 }
 
@@ -72,7 +61,7 @@ func main() {
 }
 
 func run(ctx context.Context) (good bool, err error) {
-	known, err := baseline()
+	known, err := recorded.Read[[]exception]("interop/servers/baseline.json")
 	if err != nil {
 		return false, err
 	}
@@ -81,7 +70,7 @@ func run(ctx context.Context) (good bool, err error) {
 		return false, err
 	}
 	var chosen []counterpart
-	for _, c := range counterparts() {
+	for _, c := range all() {
 		if filter.MatchString(c.name) {
 			chosen = append(chosen, c)
 		}
@@ -100,15 +89,6 @@ func run(ctx context.Context) (good bool, err error) {
 	return conclude(slices.Concat(rows...), known, *only == "")
 }
 
-func baseline() ([]exception, error) {
-	text, err := os.ReadFile("interop/servers/baseline.json")
-	if err != nil {
-		return nil, err
-	}
-	var known []exception
-	return known, json.Unmarshal(text, &known)
-}
-
 // conclude compares with the baseline, shows the table and says whether all is
 // as expected. Where all counterparts ran, no exception may be left over.
 func conclude(rows []row, known []exception, all bool) (good bool, err error) {
@@ -124,13 +104,13 @@ func conclude(rows []row, known []exception, all bool) (good bool, err error) {
 		used[at] = true
 		r.judge(known, at)
 		word := "ok"
-		if r.Outcome == "failed" {
+		if r.Outcome == counterparts.Failed {
 			failed++
 			word = "FAIL"
 		} else {
 			passed++
 		}
-		if r.Outcome == "failed as expected" {
+		if r.Outcome == counterparts.Expected {
 			word = "known"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%.150s\n", word, r.Counterpart, r.Version, r.Provider, r.Revision, r.Step, r.Note)
@@ -145,7 +125,7 @@ func conclude(rows []row, known []exception, all bool) (good bool, err error) {
 		return false, err
 	}
 	for _, r := range rows {
-		if r.details != "" && (r.Outcome == "failed" || *debug) {
+		if r.details != "" && (r.Outcome == counterparts.Failed || *debug) {
 			fmt.Printf("\n--- %s, %s, %s: %s\n%s\n", r.Counterpart, r.Revision, r.Step, r.Note, r.details)
 		}
 	}
@@ -163,49 +143,20 @@ func (r *row) judge(known []exception, at int) {
 	}
 	e := known[at]
 	switch r.Outcome {
-	case "failed":
-		r.Outcome, r.Note = "failed as expected", e.Fault+": "+e.Reason
-	case "ok":
-		r.Outcome, r.Note = "failed", "it works now: take it out of the baseline"
+	case counterparts.Failed:
+		r.Outcome, r.Note = counterparts.Expected, e.Fault+": "+e.Reason
+	case counterparts.OK:
+		r.Outcome, r.Note = counterparts.Failed, "it works now: take it out of the baseline"
 	}
 }
 
-const resultsFile = "interop/servers/results.json"
-
-// keep puts the rows of a run in the place of those of the same counterparts,
-// and writes all, a line for each, in the order of counterparts.
+// keep puts the rows of a run in the place of those of the same counterparts.
 func keep(rows []row) error {
-	var all []row
-	kept, err := os.ReadFile(resultsFile)
-	if err == nil {
-		err = json.Unmarshal(kept, &all)
+	var order []string
+	for _, c := range all() {
+		order = append(order, c.key())
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	order := map[string]int{}
-	for i, c := range counterparts() {
-		order[c.key()] = i
-	}
-	all = slices.DeleteFunc(all, func(old row) bool {
-		_, known := order[old.key()]
-		return !known || slices.ContainsFunc(rows, func(r row) bool { return r.key() == old.key() })
-	})
-	all = append(all, rows...)
-	slices.SortStableFunc(all, func(a, b row) int { return order[a.key()] - order[b.key()] })
-	text := bytes.NewBufferString("[\n")
-	for i, r := range all {
-		line, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		if i > 0 {
-			text.WriteString(",\n")
-		}
-		text.Write(line)
-	}
-	text.WriteString("\n]\n")
-	return localfile.Write(resultsFile, text.Bytes(), 0o644)
+	return recorded.Replace("interop/servers/results.json", rows, row.key, order)
 }
 
 func (r row) key() string { return strings.Join([]string{r.Counterpart, r.Provider, r.Revision}, ", ") }
@@ -226,9 +177,9 @@ func meet(ctx context.Context, c counterpart) (rows []row) {
 	ctx, cancel := context.WithTimeout(ctx, 8*time.Minute)
 	defer cancel()
 	revision := c.revision()
-	blank := row{
-		Side: "server", Counterpart: c.name, Version: c.version, Provider: c.provider, Revision: revision, Outcome: "ok",
-	}
+	blank := row{ServerRow: counterparts.ServerRow{
+		Side: "server", Counterpart: c.name, Version: c.version, Provider: c.provider, Revision: revision, Outcome: counterparts.OK,
+	}}
 	home, err := os.MkdirTemp("", "step11-*")
 	if err != nil {
 		return []row{blank.failed("start", err.Error())}
@@ -259,7 +210,7 @@ func meet(ctx context.Context, c counterpart) (rows []row) {
 }
 
 func (r row) failed(step, details string) row {
-	r.Step, r.Outcome, r.Note, r.details = step, "failed", "", details
+	r.Step, r.Outcome, r.Note, r.details = step, counterparts.Failed, "", details
 	return r
 }
 
