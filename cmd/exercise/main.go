@@ -107,7 +107,7 @@ func (s *session) do(ctx context.Context, e lab.Exercise, answer string) error {
 		s.say("%s\n", strings.ReplaceAll(e.Task, "`", ""))
 	}
 	s.say("Step %d is built in a temporary folder …", e.Step)
-	bench, err := lab.NewBench(ctx, s.root, e.Step, nil)
+	bench, err := lab.NewBench(ctx, "", s.root, e.Step, nil)
 	if err != nil {
 		return err
 	}
@@ -140,11 +140,7 @@ func (s *session) task(r lab.Run) error {
 
 // recipe shows what gets in, and asks which check it was.
 func (s *session) recipe(r lab.Run, answer string) error {
-	line, err := r.Source(s.root)
-	if err != nil {
-		return err
-	}
-	s.say("\nThis is taken out (%s, line %d):\n\n    %s\n", r.Line.File, r.Line.Line, line)
+	s.say("\nThis is taken out (%s, line %d):\n\n    %s\n", r.Line.File, r.Line.Number, r.Line.Text)
 	for i, trial := range r.Exercise.Trials {
 		s.say("%s\n    with the line:     %s\n    without the line:  %s", trial.What, r.With[i].Says, r.Without[i].Says)
 	}

@@ -131,22 +131,16 @@ func report(w io.Writer, changes []change, b *bundle) {
 	}
 }
 
-// context is how many lines are shown around a difference.
-const context = 2
-
 // showDiff shows what a file has (-) and what adopt would write (+).
 func showDiff(w io.Writer, there, wanted []byte) {
 	split := func(text []byte) []string { return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") }
 	lines := manifest.Diff(split(there), split(wanted))
-	near := func(i int) bool {
-		return slices.ContainsFunc(lines[max(0, i-context):min(len(lines), i+context+1)], func(l manifest.Line) bool { return l.Op != ' ' })
-	}
 	var out bytes.Buffer
 	for i, line := range lines {
 		switch {
-		case near(i):
+		case manifest.IsNear(lines, i):
 			fmt.Fprintf(&out, "    %c %s\n", line.Op, line.Text)
-		case i > 0 && near(i-1):
+		case i > 0 && manifest.IsNear(lines, i-1):
 			out.WriteString("    …\n")
 		}
 	}

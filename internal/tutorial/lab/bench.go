@@ -23,7 +23,7 @@ import (
 // the lines of its exercises. Nothing in the repository changes. The step has keys of
 // its own, and reads no environment file, key or state of the reader.
 type Bench struct {
-	// Command makes the commands of the step's program; nil: [exec.CommandContext].
+	// Command makes the commands of the step's program, by default as [exec.CommandContext].
 	Command func(ctx context.Context, path string, args ...string) (*exec.Cmd, error)
 
 	root, dir, binary string
@@ -32,20 +32,17 @@ type Bench struct {
 	provider          *stubprovider.Provider // for a step that trusts one
 }
 
-// NewBench builds a step. changed are further files that take the place of those of
-// the repository, by their path in it; nil: none.
-func NewBench(ctx context.Context, root string, step int, changed map[string]string) (*Bench, error) {
-	return NewBenchIn(ctx, "", root, step, changed)
-}
-
-// NewBenchIn is NewBench with a temporary folder below another folder; empty: below
-// that of the system.
-func NewBenchIn(ctx context.Context, parent, root string, step int, changed map[string]string) (*Bench, error) {
+// NewBench builds a step in a temporary folder below parent; empty: below that of the
+// system. changed are further files that take the place of those of the repository, by
+// their path in it; nil: none.
+func NewBench(ctx context.Context, parent, root string, step int, changed map[string]string) (*Bench, error) {
 	dir, err := os.MkdirTemp(parent, "exercise-")
 	if err != nil {
 		return nil, err
 	}
-	b := &Bench{root: root, dir: dir, step: step}
+	b := &Bench{root: root, dir: dir, step: step, Command: func(ctx context.Context, path string, args ...string) (*exec.Cmd, error) {
+		return exec.CommandContext(ctx, path, args...), nil
+	}}
 	if err := b.build(ctx, changed); err != nil {
 		b.Close()
 		return nil, err
@@ -99,9 +96,9 @@ func (b *Bench) Close() {
 	_ = os.RemoveAll(b.dir)
 }
 
-// Find is the line of an exercise in the source as it stands: the mutant with its key,
+// find is the line of an exercise in the source as it stands: the mutant with its key,
 // or the only one whose key begins so.
-func (b *Bench) Find(e Exercise) (mutation.Mutant, error) {
+func (b *Bench) find(e Exercise) (mutation.Mutant, error) {
 	var found []mutation.Mutant
 	for _, m := range b.lines {
 		own := strings.HasPrefix(m.File, e.Folder+"/")
@@ -131,7 +128,7 @@ type Running struct {
 func (b *Bench) Start(ctx context.Context, without *Exercise) (r *Running, err error) {
 	r = &Running{bench: b, env: Environment()}
 	if without != nil {
-		line, err := b.Find(*without)
+		line, err := b.find(*without)
 		if err != nil {
 			return nil, err
 		}
@@ -168,11 +165,6 @@ func (b *Bench) Start(ctx context.Context, without *Exercise) (r *Running, err e
 
 // command is a command of the step's program, in the bench's folder.
 func (b *Bench) command(ctx context.Context, args ...string) (*exec.Cmd, error) {
-	if b.Command == nil {
-		command := exec.CommandContext(ctx, b.binary, args...)
-		command.Dir = b.dir
-		return command, nil
-	}
 	command, err := b.Command(ctx, b.binary, args...)
 	if err == nil {
 		command.Dir = b.dir
@@ -240,19 +232,16 @@ func textOf(answer *matrix.Answer) string {
 	return text + "\n" + answer.Body
 }
 
-// errNoRow says that a trial names a row that isn't there.
-var errNoRow = errors.New("the table has no such row")
-
 // request is what a trial sends: a row's request, or its own.
 func (t Trial) request() (matrix.Request, error) {
 	if t.Row == "" {
 		return t.Request, nil
 	}
-	i := slices.IndexFunc(matrix.Rows, func(row matrix.Row) bool { return row.ID == t.Row })
-	if i < 0 {
-		return matrix.Request{}, fmt.Errorf("%w: %s", errNoRow, t.Row)
+	row, ok := matrix.Find(t.Row)
+	if !ok {
+		return matrix.Request{}, fmt.Errorf("the table has no row %s", t.Row)
 	}
-	return matrix.Rows[i].Request, nil
+	return row.Request, nil
 }
 
 // errorOf is the error code of an answer, of OAuth or of JSON-RPC, or empty.
@@ -301,7 +290,7 @@ func (r *Running) client(ctx context.Context, t Trial) (Outcome, error) {
 // Without is nil where there is no recipe.
 type Run struct {
 	Exercise      Exercise
-	Line          mutation.Mutant
+	Line          Line
 	With, Without []Outcome
 }
 
@@ -317,7 +306,7 @@ func (b *Bench) Exercise(ctx context.Context, e Exercise) (run Run, err error) {
 	if run.With, err = b.TryAll(ctx, nil, e.Trials); err != nil || e.Free() {
 		return run, err
 	}
-	if run.Line, err = b.Find(e); err != nil {
+	if run.Line, err = b.line(e); err != nil {
 		return run, err
 	}
 	run.Without, err = b.TryAll(ctx, &e, e.Trials)
@@ -341,17 +330,21 @@ func (b *Bench) TryAll(ctx context.Context, without *Exercise, trials []Trial) (
 	return outcomes, nil
 }
 
-// Source is the line of the source that is taken out, with what belongs to it.
-func (r Run) Source(root string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(r.Line.File)))
+// line is the line of the source that an exercise takes out.
+func (b *Bench) line(e Exercise) (Line, error) {
+	mutant, err := b.find(e)
 	if err != nil {
-		return "", err
+		return Line{}, err
+	}
+	text, err := os.ReadFile(filepath.Join(b.root, filepath.FromSlash(mutant.File)))
+	if err != nil {
+		return Line{}, err
 	}
 	lines := strings.Split(string(text), "\n")
-	if r.Line.Line < 1 || r.Line.Line > len(lines) {
-		return "", fmt.Errorf("%s has no line %d", r.Line.File, r.Line.Line)
+	if mutant.Line < 1 || mutant.Line > len(lines) {
+		return Line{}, fmt.Errorf("%s has no line %d", mutant.File, mutant.Line)
 	}
-	return strings.TrimSpace(lines[r.Line.Line-1]), nil
+	return Line{mutant.File, mutant.Line, strings.TrimSpace(lines[mutant.Line-1])}, nil
 }
 
 // FindExercise is the exercise with an id.
@@ -393,15 +386,9 @@ func Lines(root string, step int) (map[string]Line, error) {
 		if e.Free() {
 			continue
 		}
-		mutant, err := b.Find(e)
-		if err != nil {
+		if lines[e.ID], err = b.line(e); err != nil {
 			return nil, err
 		}
-		text, err := Run{Exercise: e, Line: mutant}.Source(root)
-		if err != nil {
-			return nil, err
-		}
-		lines[e.ID] = Line{mutant.File, mutant.Line, text}
 	}
 	return lines, nil
 }

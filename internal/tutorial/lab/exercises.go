@@ -117,10 +117,10 @@ var Exercises = []Exercise{
 		ID: "2.3", Step: 2, Title: "A second address",
 		Task: "The endpoint also answers at `/v2/mcp`, with the same checks. `GET` is refused there with 405, as at `/mcp`.",
 		Trials: []Trial{
-			{What: "ping at /v2/mcp", Request: message("/v2/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping"}`), Want: gets(`"result":{}`, "")},
+			{What: "ping at /v2/mcp", Request: message(`{"jsonrpc":"2.0","id":1,"method":"ping"}`), Want: gets(`"result":{}`, "")},
 			{
 				What:    "two readers at /v2/mcp are refused",
-				Request: message("/v2/mcp", `{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call"}`),
+				Request: message(`{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call"}`),
 				Want:    matrix.Want{Status: 400, RPC: -32600},
 			},
 			{What: "GET at /v2/mcp is refused", Request: get("/v2/mcp"), Want: matrix.Want{Status: 405, Has: []string{"Allow: POST"}}},
@@ -259,10 +259,10 @@ var Exercises = []Exercise{
 		ID: "6.4", Step: 6, Title: "Let a second audience in",
 		Task: "The server also takes tokens whose audience is `https://mcp.example/mcp`, because it will move there. It takes no others.",
 		Trials: []Trial{
-			{What: "a token for https://mcp.example/mcp gets in", Request: echoWith(`{"aud":"https://mcp.example/mcp"}`, ""),
+			{What: "a token for https://mcp.example/mcp gets in", Request: echoWith(`{"aud":"https://mcp.example/mcp"}`),
 				Era: matrix.Legacy, Want: ran()},
 			{What: "a token for the old address gets in", Row: "token-good", Era: matrix.Legacy, Want: ran()},
-			{What: "a token for https://mcp.example stays out", Request: echoWith(`{"aud":"https://mcp.example"}`, ""),
+			{What: "a token for https://mcp.example stays out", Request: echoWith(`{"aud":"https://mcp.example"}`),
 				Era: matrix.Legacy, Want: out401},
 			{What: "a token for another server stays out", Row: "flaw-wrong-audience", Era: matrix.Legacy, Want: out401},
 			{What: "a token without an audience stays out", Row: "flaw-no-audience", Era: matrix.Legacy, Want: out401},
@@ -472,18 +472,19 @@ func get(target string, headers ...string) matrix.Request {
 	return matrix.Request{Method: "GET", Target: target, Headers: headers}
 }
 
-func message(target, body string) matrix.Request {
-	return matrix.Request{Target: target, Body: body, Headers: []string{"Content-Type: application/json"}}
+// message is one for the second address that exercise 2.3 asks for.
+func message(body string) matrix.Request {
+	return matrix.Request{Target: "/v2/mcp", Body: body, Headers: []string{"Content-Type: application/json"}}
 }
 
 func echoTimes(count string) matrix.Request {
 	return matrix.Request{Call: &matrix.Call{Method: "tools/call", Name: "echo", Args: `{"message":"hi","repeat_count":` + count + `}`}}
 }
 
-// echoWith calls echo with a token whose claims are changed, or that has a flaw.
-func echoWith(claims, flaw string) matrix.Request {
+// echoWith calls echo with a token whose claims are changed.
+func echoWith(claims string) matrix.Request {
 	return matrix.Request{
 		Call:  &matrix.Call{Method: "tools/call", Name: "echo", Args: `{"message":"hi"}`},
-		Token: &matrix.Token{Username: "alice", Scopes: "mcp:read,mcp:tools", Claims: claims, Flaw: flaw},
+		Token: &matrix.Token{Username: "alice", Scopes: "mcp:read,mcp:tools", Claims: claims},
 	}
 }

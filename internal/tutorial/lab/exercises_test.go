@@ -30,7 +30,7 @@ func TestExercisesCanBeSolved(t *testing.T) {
 	}
 	for _, step := range manifest.Steps {
 		t.Run(fmt.Sprintf("step%d", step.Number), func(t *testing.T) {
-			bench, err := NewBench(t.Context(), root(t), step.Number, nil)
+			bench, err := NewBench(t.Context(), "", root(t), step.Number, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestTasksCanBeDone(t *testing.T) {
 // missing are the trials of an exercise that don't hold with changed files.
 func missing(t *testing.T, e Exercise, changed map[string]string) (names []string) {
 	t.Helper()
-	bench, err := NewBench(t.Context(), root(t), e.Step, changed)
+	bench, err := NewBench(t.Context(), "", root(t), e.Step, changed)
 	if err != nil {
 		t.Fatal(err)
 	}

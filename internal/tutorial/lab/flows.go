@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,14 +37,7 @@ var flows = map[string]func(*attempt) (string, error){
 }
 
 // Flows are their names.
-func Flows() []string {
-	var names []string
-	for name := range flows {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func Flows() []string { return slices.Sorted(maps.Keys(flows)) }
 
 // Addresses of the honest client and of the attacker. Nothing is sent to either:
 // what the browser would open is read from the redirect.
@@ -56,7 +50,6 @@ const (
 type attempt struct {
 	ctx    context.Context
 	out    io.Writer
-	issuer string
 	client *http.Client
 
 	authorize, token, register string // endpoints
@@ -75,7 +68,7 @@ func Attacking(ctx context.Context, name, issuer string, out io.Writer) error {
 	if err != nil || !loopback.URL(u) {
 		return fmt.Errorf("issuer %q is not on loopback; attack your own servers alone", issuer)
 	}
-	r := &attempt{ctx: ctx, out: out, issuer: issuer, client: &http.Client{
+	r := &attempt{ctx: ctx, out: out, client: &http.Client{
 		Timeout:       time.Minute,
 		Transport:     &http.Transport{DialContext: (&net.Dialer{ControlContext: loopback.Control}).DialContext},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -64,11 +64,10 @@ type Commands struct {
 
 // Row is the row of the table that is sent, or nil.
 func (a Attack) Row() *matrix.Row {
-	i := slices.IndexFunc(matrix.Rows, func(r matrix.Row) bool { return r.ID == a.Name })
-	if i < 0 {
+	row, ok := matrix.Find(a.Name)
+	if !ok {
 		return nil
 	}
-	row := matrix.Rows[i]
 	if a.Step < guarded {
 		row.Request.Token = nil
 	}
@@ -140,11 +139,5 @@ func StepPrograms(step int) []string {
 
 // Of are the attacks of a step.
 func Of(step int) []Attack {
-	var attacks []Attack
-	for _, attack := range Attacks {
-		if attack.Step == step {
-			attacks = append(attacks, attack)
-		}
-	}
-	return attacks
+	return slices.DeleteFunc(slices.Clone(Attacks), func(a Attack) bool { return a.Step != step })
 }

@@ -10,7 +10,9 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -44,6 +46,21 @@ func (s Step) Script() string { return fmt.Sprintf("scripts/test_step%d.sh", s.N
 
 // Page is the page about the step.
 func (s Step) Page() string { return fmt.Sprintf("docs/step%d.md", s.Number) }
+
+var minutes = regexp.MustCompile(`\*\*Time:\*\* (\d+) minutes`)
+
+// Minutes is how long the step takes, as its page says.
+func (s Step) Minutes(root string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(root, s.Page()))
+	if err != nil {
+		return 0, err
+	}
+	match := minutes.FindSubmatch(text)
+	if match == nil {
+		return 0, fmt.Errorf("%s doesn't say how long it takes: **Time:** 20 minutes", s.Page())
+	}
+	return strconv.Atoi(string(match[1]))
+}
 
 // Steps are all of them, in order: the servers, and between them what they
 // talk to.
@@ -176,6 +193,15 @@ func Diff(older, newer []string) []Line {
 		}
 	}
 	return lines
+}
+
+// near is how many unchanged lines are shown around a change.
+const near = 2
+
+// IsNear tells whether a line of a comparison has changed, or stands beside one that has.
+func IsNear(lines []Line, i int) bool {
+	around := lines[max(0, i-near):min(len(lines), i+near+1)]
+	return slices.ContainsFunc(around, func(l Line) bool { return l.Op != ' ' })
 }
 
 // Changes compares a step with the server before it; one that begins anew, with

@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -94,14 +95,19 @@ func soon(try func() error) error {
 	}
 }
 
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
+// refusesUnknown sends a token of a key that the server doesn't have, until a count has
+// grown by which it shows that the server asks its provider for the key.
+func (t *Target) refusesUnknown(count func() int, before int) error {
+	return soon(func() error {
+		if err := t.calls(Token{Key: "next"}, http.StatusUnauthorized); err != nil || count() > before {
 			return err
 		}
-	}
-	return nil
+		return errors.New("the server didn't ask the provider for its keys")
+	})
 }
+
+// seen is how many requests the provider has had.
+func (t *Target) seen() int { return len(t.Provider.Seen()) }
 
 func lateProvider(t *Target) error {
 	provider, err := stubprovider.Start(stubprovider.Keys()["rs256"])
@@ -121,7 +127,7 @@ func lateProvider(t *Target) error {
 	}
 	for _, token := range []*Token{nil, alice, {Username: "alice", Flaw: "alg-none"}} {
 		answer, err := early.Send(Request{Call: echoCall, Token: token}, Modern)
-		if err := first(err, check(none, answer)); err != nil {
+		if err := cmp.Or(err, check(none, answer)); err != nil {
 			return err
 		}
 	}
@@ -130,7 +136,7 @@ func lateProvider(t *Target) error {
 		Status: http.StatusServiceUnavailable,
 		Has:    []string{`"status":"degraded"`, `"jwks_available":false`, "Retry-After: "},
 	}
-	if err := first(err, check(degraded, health)); err != nil {
+	if err := cmp.Or(err, check(degraded, health)); err != nil {
 		return err
 	}
 	provider.Answer(nil)
@@ -139,7 +145,7 @@ func lateProvider(t *Target) error {
 	}
 	health, err = early.Send(get("/health"), None)
 	healthy := Want{Status: http.StatusOK, Has: []string{`"status":"healthy"`, `"jwks_available":true`}}
-	return first(err, check(healthy, health), early.calls(Token{Flaw: "alg-none"}, http.StatusUnauthorized))
+	return cmp.Or(err, check(healthy, health), early.calls(Token{Flaw: "alg-none"}, http.StatusUnauthorized))
 }
 
 func check(want Want, answer *Answer) error {
@@ -154,16 +160,10 @@ func providerAway(t *Target) error {
 		stubprovider.HangUp,
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
 	} {
-		asked := len(t.Provider.Seen())
+		before := t.seen()
 		t.Provider.Answer(away)
-		// Not before the server has noticed.
-		err := soon(func() error {
-			if err := t.calls(Token{Key: "next"}, http.StatusUnauthorized); err != nil || len(t.Provider.Seen()) > asked {
-				return err
-			}
-			return errors.New("the server didn't ask the provider for its keys")
-		})
-		err = first(err,
+		err := cmp.Or(
+			t.refusesUnknown(t.seen, before), // not before the server has noticed
 			t.calls(Token{}, http.StatusOK),
 			t.calls(Token{Key: "next"}, http.StatusUnauthorized),
 			t.calls(Token{Flaw: "bad-signature"}, http.StatusUnauthorized))
@@ -172,7 +172,7 @@ func providerAway(t *Target) error {
 		}
 	}
 	health, err := t.Send(get("/health"), None)
-	return first(err, check(Want{Status: http.StatusOK}, health))
+	return cmp.Or(err, check(Want{Status: http.StatusOK}, health))
 }
 
 func unknownKeys(t *Target) error {
@@ -208,14 +208,8 @@ func poisonedKeys(t *Target) error {
 		`{"keys":[],"keys":[` + next + `]}`, `{"keys":[` + next + `]}x`,
 	} {
 		t.Provider.PublishText(text)
-		before := t.Provider.Fetches()
-		err := soon(func() error {
-			if err := t.calls(Token{Key: "next"}, http.StatusUnauthorized); err != nil || t.Provider.Fetches() > before {
-				return err
-			}
-			return errors.New("the nonsense wasn't read")
-		})
-		if err := first(err, t.calls(Token{}, http.StatusOK)); err != nil {
+		err := t.refusesUnknown(t.Provider.Fetches, t.Provider.Fetches())
+		if err := cmp.Or(err, t.calls(Token{}, http.StatusOK)); err != nil {
 			return fmt.Errorf("%s: %w", text, err)
 		}
 	}
@@ -232,7 +226,7 @@ func oddKeys(t *Target) error {
 		`{"kty":"oct","kid":"odd","k":"c2VjcmV0","alg":"HS256"}`,
 	}
 	t.Provider.PublishText(`{"keys":[` + strings.Join(odd, ",") + "," + stubprovider.Keys()["next"].JWK + `]}`)
-	return first(
+	return cmp.Or(
 		soon(func() error { return t.calls(Token{Key: "next"}, http.StatusOK) }),
 		t.calls(Token{Key: "ps256"}, http.StatusUnauthorized),
 		t.calls(Token{Header: `{"kid":"odd"}`}, http.StatusUnauthorized),
@@ -252,20 +246,14 @@ func rotation(t *Target) error {
 }
 
 func tokensStayHere(t *Target) error {
-	before := len(t.Provider.Seen())
+	before := t.seen()
 	// A call of each tool, by good tokens and by one that makes the server ask.
 	for _, tool := range []string{"echo", "get_time", "whoami", "audit"} {
 		if _, err := t.Send(Request{Call: &Call{Method: "tools/call", Name: tool, Args: `{}`}, Token: admin}, Modern); err != nil {
 			return err
 		}
 	}
-	err := soon(func() error {
-		if err := t.calls(Token{Key: "next"}, http.StatusUnauthorized); err != nil || len(t.Provider.Seen()) > before {
-			return err
-		}
-		return errors.New("the server didn't ask the provider for its keys")
-	})
-	if err != nil {
+	if err := t.refusesUnknown(t.seen, before); err != nil {
 		return err
 	}
 	for _, header := range t.Provider.Seen() {
@@ -290,7 +278,7 @@ func namedByEnv(t *Target) error {
 		Status: http.StatusUnauthorized, Error: "missing_token",
 		Has: []string{`resource_metadata="` + calledByEnv + `/.well-known/oauth-protected-resource/mcp"`},
 	}
-	if err := first(err, check(want, refused)); err != nil {
+	if err := cmp.Or(err, check(want, refused)); err != nil {
 		return err
 	}
 	return t.calls(Token{}, http.StatusOK)

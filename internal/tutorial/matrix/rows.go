@@ -11,6 +11,15 @@ import (
 var Rows = slices.Concat(rowsOfStep1(), rowsOfStep2(), rowsOfStep3(), rowsOfStep4(),
 	rowsOfStep5(), rowsOfStep6(), rowsOfStep7(), rowsOfStep8(), rowsOfStep10())
 
+// Find is the row with an id.
+func Find(id string) (Row, bool) {
+	i := slices.IndexFunc(Rows, func(r Row) bool { return r.ID == id })
+	if i < 0 {
+		return Row{}, false
+	}
+	return Rows[i], true
+}
+
 // inLayer says that rows belong to a layer.
 func inLayer(layer int, rows []Row) []Row {
 	for i := range rows {
@@ -118,16 +127,16 @@ func workOf(has ...string) []Want { return works(Want{Status: 200, Has: has}) }
 
 // listOf is the outcome of lists, which are complete as soon as there is
 // something to list.
-func listOf(has ...string) []Want { return unknownMethodUntil(3, Want{Status: 200, Has: has}) }
+func listOf(has ...string) []Want { return unknownMethod(Want{Status: 200, Has: has}) }
 
-// unknownMethodUntil is the outcome of a method that a step brings.
-func unknownMethodUntil(step int, wants ...Want) []Want {
-	wants[0].From = step
+// unknownMethod is the outcome of a method that step 3 brings.
+func unknownMethod(wants ...Want) []Want {
+	wants[0].From = 3
 	return append(absentUntil(2, Want{Status: 200, RPC: -32601}), wants...)
 }
 
 // notThere is the outcome of a call of a tool or prompt that does not exist.
-func notThere() []Want { return unknownMethodUntil(3, Want{Status: 200, RPC: -32602}) }
+func notThere() []Want { return unknownMethod(Want{Status: 200, RPC: -32602}) }
 
 // unknownUntil is the outcome of calls of a tool or prompt that a step brings.
 func unknownUntil(step int, wants ...Want) []Want {

@@ -15,7 +15,7 @@ func rowsOfStep3() []Row {
 		{
 			ID: "tools-list", Refs: []string{"RS04"}, Title: "list the tools",
 			Request: Request{Call: &Call{Method: "tools/list"}, Token: alice},
-			Want: unknownMethodUntil(3, Want{
+			Want: unknownMethod(Want{
 				Status: 200,
 				Has: []string{
 					tools, `"name":"get_time"`, `"outputSchema"`, `"readOnlyHint":true`,
@@ -27,7 +27,7 @@ func rowsOfStep3() []Row {
 					From: 6, Status: 200, Has: []string{tools, `"name":"whoami"`},
 					Lacks: []string{"audit"}, Note: "with whoami",
 				}),
-			Modern: unknownMethodUntil(3, Want{
+			Modern: unknownMethod(Want{
 				Status: 200,
 				Has: []string{
 					tools, `"name":"get_time"`, `"resultType":"complete"`, `"ttlMs":`,
@@ -43,13 +43,13 @@ func rowsOfStep3() []Row {
 		{
 			ID: "prompts-list", Refs: []string{"RS04"}, Title: "list the prompts",
 			Request: Request{Call: &Call{Method: "prompts/list"}, Token: alice},
-			Want: unknownMethodUntil(3, Want{
+			Want: unknownMethod(Want{
 				Status: 200,
 				Has: []string{
 					`"name":"echo_prompt"`, `"name":"greeting"`, `"name":"help"`, `"required":true`,
 				},
 			}),
-			Modern: unknownMethodUntil(3, Want{
+			Modern: unknownMethod(Want{
 				Status: 200,
 				Has: []string{
 					`"name":"echo_prompt"`, `"name":"greeting"`, `"name":"help"`,

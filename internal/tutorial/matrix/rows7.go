@@ -128,7 +128,7 @@ func rowsOfStep7() []Row {
 		{
 			ID: "cors-answer", Refs: []string{"RS15"}, Title: "a page on localhost reads an answer",
 			Request: Request{Call: &Call{Method: "prompts/list"}, Token: alice, Headers: []string{page}},
-			Want: unknownMethodUntil(3,
+			Want: unknownMethod(
 				Want{Status: 200, Lacks: []string{"Access-Control"}, Note: "unreadable"},
 				Want{
 					From: 7, Status: 200,

@@ -212,7 +212,7 @@ func rowsOfStep8() []Row {
 		{
 			ID: "audit-listed", Refs: []string{"E04"}, Title: "an administrator's list of tools",
 			Request: Request{Call: tools, Token: admin},
-			Want: unknownMethodUntil(3,
+			Want: unknownMethod(
 				Want{Status: 200, Lacks: []string{"audit"}, Note: "without audit"},
 				Want{
 					From: 8, Status: 200,

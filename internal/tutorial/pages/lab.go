@@ -78,7 +78,6 @@ func (w *Writer) attacks(page string, step int) (string, error) {
 
 // stage is what runs while the attacks of a step are carried out.
 type stage struct {
-	w      *Writer
 	step   int
 	target *matrix.Target // of a step that is an MCP server
 	naive  *naive.Lab
@@ -88,7 +87,7 @@ type stage struct {
 }
 
 func (w *Writer) newStage(step int) (s *stage, err error) {
-	s = &stage{w: w, step: step}
+	s = &stage{step: step}
 	keySet := ""
 	switch step {
 	case 9:

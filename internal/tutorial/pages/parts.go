@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
@@ -38,9 +37,6 @@ func (w *Writer) stepTable(page string) string {
 	return b.String()
 }
 
-// around is how many unchanged lines are shown around a change.
-const around = 2
-
 func (w *Writer) diff(number int) (string, error) {
 	lines, err := manifest.Changes(w.root, number)
 	if err != nil {
@@ -50,18 +46,10 @@ func (w *Writer) diff(number int) (string, error) {
 		source, err := step.Source(w.root)
 		return folded("go", strings.Join(source, "\n"), step.Folder()+"/main.go"), err
 	}
-	near := func(i int) bool {
-		for j := max(0, i-around); j <= min(len(lines)-1, i+around); j++ {
-			if lines[j].Op != ' ' {
-				return true
-			}
-		}
-		return false
-	}
 	var b strings.Builder
 	skipped := false
 	for i, line := range lines {
-		if !near(i) {
+		if !manifest.IsNear(lines, i) {
 			skipped = true
 			continue
 		}
@@ -111,11 +99,12 @@ func (w *Writer) code(page, folder, name string, show func(language, text, summa
 			return err
 		}
 		for _, declaration := range parsed.Decls {
-			if !declares(declaration, name) {
+			doc, ok := declares(declaration, name)
+			if !ok {
 				continue
 			}
 			begin, end := declaration.Pos(), declaration.End()
-			if doc := docOf(declaration); doc != nil {
+			if doc != nil {
 				begin = doc.Pos()
 			}
 			where := path.Join(folder, filepath.Base(file))
@@ -130,43 +119,31 @@ func (w *Writer) code(page, folder, name string, show func(language, text, summa
 	return found, err
 }
 
-func declares(declaration ast.Decl, name string) bool {
+// declares tells whether a declaration is that of a name, and which comment it has.
+func declares(declaration ast.Decl, name string) (doc *ast.CommentGroup, ok bool) {
 	switch d := declaration.(type) {
 	case *ast.FuncDecl:
 		if d.Recv == nil {
-			return d.Name.Name == name
+			return d.Doc, d.Name.Name == name
 		}
 		receiver := d.Recv.List[0].Type
 		if star, ok := receiver.(*ast.StarExpr); ok {
 			receiver = star.X
 		}
 		ident, ok := receiver.(*ast.Ident)
-		return ok && ident.Name+"."+d.Name.Name == name
+		return d.Doc, ok && ident.Name+"."+d.Name.Name == name
 	case *ast.GenDecl:
-		for _, spec := range d.Specs {
+		return d.Doc, slices.ContainsFunc(d.Specs, func(spec ast.Spec) bool {
 			switch s := spec.(type) {
 			case *ast.TypeSpec:
-				if s.Name.Name == name {
-					return true
-				}
+				return s.Name.Name == name
 			case *ast.ValueSpec:
-				if s.Names[0].Name == name {
-					return true
-				}
+				return s.Names[0].Name == name
 			}
-		}
+			return false
+		})
 	}
-	return false
-}
-
-func docOf(declaration ast.Decl) *ast.CommentGroup {
-	switch d := declaration.(type) {
-	case *ast.FuncDecl:
-		return d.Doc
-	case *ast.GenDecl:
-		return d.Doc
-	}
-	return nil
+	return nil, false
 }
 
 var breakable = regexp.MustCompile(`[_/@.:]+`)
@@ -183,23 +160,16 @@ func narrow(text string) string {
 	return strings.ReplaceAll(strings.Join(words, " "), "\x00", "<wbr>")
 }
 
-var minutes = regexp.MustCompile(`\*\*Time:\*\* (\d+) minutes`)
-
 // course lists the steps with the time that their pages say they take.
 func (w *Writer) course(page string) (string, error) {
 	var b strings.Builder
 	b.WriteString("| | step | minutes |\n|---|---|---|\n")
 	total := 0
 	for _, s := range manifest.Steps {
-		text, err := os.ReadFile(filepath.Join(w.root, s.Page()))
+		n, err := s.Minutes(w.root)
 		if err != nil {
 			return "", err
 		}
-		match := minutes.FindSubmatch(text)
-		if match == nil {
-			return "", fmt.Errorf("%s doesn't say how long it takes: **Time:** 20 minutes", s.Page())
-		}
-		n, _ := strconv.Atoi(string(match[1]))
 		total += n
 		fmt.Fprintf(&b, "| %d | [%s](%s) | %d |\n", s.Number, s.Name, link(page, s.Page()), n)
 	}
@@ -225,11 +195,10 @@ func telling(page string, number int, ids []string) (string, error) {
 	fmt.Fprintf(&b, " now, at step %d |\n|---|", number)
 	b.WriteString(strings.Repeat("---|", min(step.After, 1)+1) + "\n")
 	for _, id := range ids {
-		index := slices.IndexFunc(matrix.Rows, func(r matrix.Row) bool { return r.ID == id })
-		if index < 0 || matrix.Rows[index].Layer != number {
+		row, ok := matrix.Find(id)
+		if !ok || row.Layer != number {
 			return "", fmt.Errorf("layer %d has no row %s", number, id)
 		}
-		row := matrix.Rows[index]
 		fmt.Fprintf(&b, "| [%s](%s#%s) |", narrow(row.Title), link(page, "docs/matrix.md"), id)
 		if step.After > 0 {
 			b.WriteString(" " + narrow(firstOutcome(row, step.After)) + " |")

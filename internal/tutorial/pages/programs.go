@@ -105,11 +105,10 @@ func (p *programs) startProvider() (err error) {
 
 // compare shows a request of the table and what steps answer to it.
 func (w *Writer) compare(id string, era matrix.Era, steps ...int) (string, error) {
-	index := slices.IndexFunc(matrix.Rows, func(r matrix.Row) bool { return r.ID == id })
-	if index < 0 {
+	row, ok := matrix.Find(id)
+	if !ok {
 		return "", errors.New("no such row")
 	}
-	row := matrix.Rows[index]
 	if row.Exchange != nil || !slices.Contains(row.Eras(), era) {
 		return "", fmt.Errorf("the row can't be shown in the era %q", era)
 	}

@@ -62,7 +62,7 @@ func (c *code) page(_ *http.Request, number int) (Content, error) {
 		}
 	}
 	body := execute("code.html", map[string]any{
-		"Step": step, "Blocks": blocks(lines), "Added": added, "Gone": gone, "Failed": failed, "File": step.Folder() + "/main.go",
+		"Step": step, "Blocks": blocks(lines, changes), "Added": added, "Gone": gone, "Failed": failed, "File": step.Folder() + "/main.go",
 	})
 	return Content{Title: "What step " + fmt.Sprint(number) + " adds", Body: body, Wide: true}, nil
 }
@@ -134,22 +134,11 @@ func (c *code) explain(folder string) (*explain.File, error) {
 	return file, nil
 }
 
-// shownAround is how many unchanged lines stand around a change.
-const shownAround = 2
-
 // blocks folds what is unchanged.
-func blocks(lines []codeLine) []codeBlock {
-	near := func(i int) bool {
-		for j := max(0, i-shownAround); j <= min(len(lines)-1, i+shownAround); j++ {
-			if lines[j].Op != " " {
-				return true
-			}
-		}
-		return false
-	}
+func blocks(lines []codeLine, changes []manifest.Line) []codeBlock {
 	var all []codeBlock
 	for i, line := range lines {
-		if same := !near(i); len(all) == 0 || all[len(all)-1].Same != same {
+		if same := !manifest.IsNear(changes, i); len(all) == 0 || all[len(all)-1].Same != same {
 			all = append(all, codeBlock{Same: same})
 		}
 		last := &all[len(all)-1]

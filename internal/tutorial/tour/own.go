@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/tutorial/lab"
@@ -40,22 +39,17 @@ type card struct {
 	Attacks []lab.Attack
 }
 
-var minutes = regexp.MustCompile(`\*\*Time:\*\* (\d+) minutes`)
-
 // overview has a card for each step, and the picture of its layers.
 func (s *Server) overview(*http.Request) (Content, error) {
 	cards := make([]card, len(manifest.Steps))
 	total := 0
 	for i, step := range manifest.Steps {
-		text, err := os.ReadFile(filepath.Join(s.Root, step.Page()))
+		length, err := step.Minutes(s.Root)
 		if err != nil {
 			return Content{}, err
 		}
-		cards[i] = card{Step: step, Attacks: lab.Of(step.Number)}
-		if match := minutes.FindSubmatch(text); match != nil {
-			cards[i].Minutes, _ = strconv.Atoi(string(match[1]))
-			total += cards[i].Minutes
-		}
+		cards[i] = card{Step: step, Attacks: lab.Of(step.Number), Minutes: length}
+		total += length
 	}
 	body := execute("overview.html", map[string]any{"Cards": cards, "Hours": (total + 30) / 60})
 	return Content{Title: "Protect an MCP server, one layer at a time", Body: body, Wide: true}, nil

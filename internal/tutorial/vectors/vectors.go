@@ -37,8 +37,7 @@ type Group struct {
 type Case struct {
 	ID       int `json:"tcId"`
 	Comment  string
-	Result   string // valid, invalid or acceptable
-	Flags    []string
+	Result   string          // valid, invalid or acceptable
 	JWS, JWE json.RawMessage // of the JOSE files: a string, or an object
 	Msg, Sig string          // of the signature files: hexadecimal
 

@@ -3,6 +3,7 @@
 package wording
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -85,13 +86,7 @@ func textOf(e ast.Expr) string {
 			if left == "" && right == "" {
 				return ""
 			}
-			if left == "" {
-				left = "%s"
-			}
-			if right == "" {
-				right = "%s"
-			}
-			return left + right
+			return cmp.Or(left, "%s") + cmp.Or(right, "%s")
 		}
 	case *ast.ParenExpr:
 		return textOf(x.X)

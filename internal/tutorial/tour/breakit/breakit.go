@@ -216,11 +216,13 @@ func (w *Work) bench(ctx context.Context, e lab.Exercise) (*lab.Bench, error) {
 		w.benches[i].bench.Close()
 		w.benches = slices.Delete(w.benches, i, i+1)
 	}
-	bench, err := lab.NewBenchIn(ctx, w.folder, w.root, e.Step, nil)
+	bench, err := lab.NewBench(ctx, w.folder, w.root, e.Step, nil)
 	if err != nil {
 		return nil, err
 	}
-	bench.Command = w.command
+	if w.command != nil {
+		bench.Command = w.command
+	}
 	w.benches = append(w.benches, &kept{e.Step, bench})
 	return bench, nil
 }
