@@ -249,7 +249,8 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // signedClient registers a client with a key.
 func (a *attacker) signedClient(jwk string) (id string, err error) {
 	u, _ := a.user()
-	err = u.registerAs(`{"redirect_uris":["` + redirectURI + `"],"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[` + jwk + `]}}`)
+	err = u.registerAs(`{"redirect_uris":["` + redirectURI + `"],"token_endpoint_auth_method":"private_key_jwt",` +
+		`"jwks":{"keys":[` + jwk + `]}}`)
 	return u.id, err
 }
 
