@@ -147,12 +147,9 @@ func (r Redirect) Destination() string {
 	return r.authority
 }
 
-// Loopback reports whether the URI leads to this machine by http or https.
-func (r Redirect) Loopback() bool { return !r.Private() && loopback.Host(r.host) }
-
 // Local reports whether a program on the user's machine takes the code: one
 // that listens on loopback, or that has claimed a private-use scheme.
-func (r Redirect) Local() bool { return r.Private() || r.Loopback() }
+func (r Redirect) Local() bool { return r.Private() || loopback.Host(r.host) }
 
 // matches reports whether a URI that was asked for is this registered one:
 // byte by byte, but for the port of http to this machine. A native app takes

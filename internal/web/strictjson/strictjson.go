@@ -177,7 +177,7 @@ func object(data []byte, size int) (map[string]json.RawMessage, error) {
 
 // memberSize is about how many bytes of a token's claims are one member. A map that
 // is as large as it becomes needn't grow.
-const memberSize = 40
+const memberSize = 24
 
 func syntaxError(err error) error {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
