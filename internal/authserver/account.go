@@ -3,7 +3,7 @@ package authserver
 import (
 	"cmp"
 	"crypto/subtle"
-	"maps"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,13 +18,12 @@ import (
 type application struct {
 	ClientID string
 	Scopes   []string
-	Logins   int   // token families, of which each came from one login
-	Since    int64 // when the first of them began, in Unix seconds; 0 without any
+	Since    int64 // when the first of its token families began, in Unix seconds; 0 without any
 }
 
-// applicationsOf are the applications of a user: those with a consent that is
-// remembered, or with tokens.
-func (g *grants) applicationsOf(subject string) ([]application, error) {
+// applicationsOf are the applications of a user by their ids: those with a consent
+// that is remembered, or with tokens.
+func (g *grants) applicationsOf(subject string) (map[string]*application, error) {
 	found := map[string]*application{}
 	note := func(clientID string, scopes []string) *application {
 		if found[clientID] == nil {
@@ -35,25 +34,18 @@ func (g *grants) applicationsOf(subject string) ([]application, error) {
 		return a
 	}
 	// Not in a View, because the tables' counts are read.
-	err := g.store.Update(func(tx store.Tx) error {
+	return found, g.store.Update(func(tx store.Tx) error {
 		for _, kept := range g.consents.of(tx, subject, g.now()) {
 			note(kept.ClientID, kept.Scopes)
 		}
 		for _, f := range g.families.of(tx, subject, g.now()) {
 			a := note(f.ClientID, f.Scopes)
-			a.Logins++
 			if a.Since == 0 || f.Began < a.Since {
 				a.Since = f.Began
 			}
 		}
 		return nil
 	})
-	byID := func(a, b *application) int { return cmp.Compare(a.ClientID, b.ClientID) }
-	all := []application{}
-	for _, a := range slices.SortedFunc(maps.Values(found), byID) {
-		all = append(all, *a)
-	}
-	return all, err
 }
 
 // withdraw takes back all that a user has given to a client: consents, codes and
@@ -62,28 +54,11 @@ func (g *grants) applicationsOf(subject string) ([]application, error) {
 func (g *grants) withdraw(subject, clientID string) error {
 	return g.store.Update(func(tx store.Tx) error {
 		now := g.now()
-		for key, kept := range g.consents.of(tx, subject, now) {
-			if kept.ClientID == clientID {
-				if err := g.consents.delete(tx, key); err != nil {
-					return err
-				}
-			}
-		}
-		for key, f := range g.families.of(tx, subject, now) {
-			if f.ClientID == clientID {
-				if err := g.families.delete(tx, key); err != nil {
-					return err
-				}
-			}
-		}
-		for key, code := range g.codes.of(tx, subject, now) {
-			if code.Request.ClientID == clientID {
-				if err := g.codes.delete(tx, key); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return errors.Join(
+			g.consents.deleteOf(tx, subject, now, func(kept consentGiven) bool { return kept.ClientID == clientID }),
+			g.families.deleteOf(tx, subject, now, func(f family) bool { return f.ClientID == clientID }),
+			g.codes.deleteOf(tx, subject, now, func(code codeGrant) bool { return code.Request.ClientID == clientID }),
+		)
 	})
 }
 
@@ -106,13 +81,15 @@ func (s *Server) showApplications(w http.ResponseWriter, r *http.Request) error 
 	for _, a := range held {
 		views = append(views, s.viewOf(a))
 	}
-	slices.SortStableFunc(views, func(a, b applicationView) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	slices.SortFunc(views, func(a, b applicationView) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
 	return s.pages.applications(w, user, views, formToken(key), r.URL.Query().Has("done"), s.grants.lifetimes.access)
 }
 
 // viewOf says of an application what a person needs to know it again. A metadata
 // document isn't fetched for it: its URL says whose client it is.
-func (s *Server) viewOf(a application) applicationView {
+func (s *Server) viewOf(a *application) applicationView {
 	shown := applicationView{ID: a.ClientID, Name: a.ClientID}
 	known, err := s.clients.here(a.ClientID)
 	switch {
@@ -126,7 +103,7 @@ func (s *Server) viewOf(a application) applicationView {
 	for _, scope := range a.Scopes {
 		shown.Scopes = append(shown.Scopes, s.pages.describe(scope))
 	}
-	if a.Logins > 0 {
+	if a.Since != 0 {
 		shown.Since = time.Unix(a.Since, 0).UTC()
 	}
 	return shown

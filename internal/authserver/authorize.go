@@ -78,15 +78,18 @@ func (s *Server) browse(answer func(http.ResponseWriter, *http.Request) error) h
 			location := s.location.response(back.to, response{"error": told.code, "error_description": description})
 			switch {
 			case back.page != nil:
-				s.pages.goBack(w, back.to, back.page, location)
+				s.pages.problem(w, back.page, location, back.to.uri.Destination())
 			case back.to.unproven:
-				s.pages.goBack(w, back.to, problem("The application's request was refused: "+told.description), location)
+				page := problem("The application's request was refused: " + told.description)
+				s.pages.problem(w, page, location, back.to.uri.Destination())
 			default:
 				redirect(w, location)
 			}
 		case err != nil:
 			s.logRefusal(r, "page refused", err)
-			s.pages.problem(w, err)
+			page := &pageError{http.StatusInternalServerError, errInternal.description}
+			errors.As(err, &page)
+			s.pages.problem(w, page, "", "")
 		}
 	})
 }

@@ -65,14 +65,20 @@ const (
 	maxIdle         = 30 * 24 * time.Hour  // bounds SessionIdle
 )
 
-func lifetimesOf(r *realm.Realm) lifetimes {
-	return lifetimes{
+// lifetimes are the realm's. A login ends when the provider has to be asked again.
+func (c *Config) lifetimes() lifetimes {
+	r := c.Realm
+	l := lifetimes{
 		access:  cmp.Or(r.AccessTokenLifetime, 5*time.Minute),
 		code:    min(cmp.Or(r.CodeLifetime, maxCode), maxCode),
 		login:   cmp.Or(r.LoginLifetime, 30*time.Minute),
 		idle:    min(cmp.Or(r.SessionIdle, 30*time.Minute), maxIdle),
 		longest: min(cmp.Or(r.SessionMax, defaultMax), maxGrant),
 	}
+	if c.Upstream != nil {
+		l.longest = min(l.longest, c.Upstream.Settings().Lifetime)
+	}
+	return l
 }
 
 // accessToken is how long access tokens of a client live.
@@ -159,15 +165,10 @@ func (s *Server) keep(c Config) error {
 		consents: newTable[consentGiven]("consents", ConsentsPerUser, c.Limits.Grants),
 		revoked:  newTable[bool]("revoked", RevokedPerClient, c.Limits.Grants),
 	}
-	kept.loads = []func(store.Tx, time.Time) error{
-		s.grants.codes.load, s.grants.families.load, s.grants.consents.load, s.grants.revoked.load, s.clients.registered.load,
-	}
-	kept.counts = []*counts{
-		s.grants.codes.counts, s.grants.families.counts, s.grants.consents.counts, s.grants.revoked.counts, s.clients.registered.counts,
-	}
+	kept.tables = []countedTable{s.grants.codes, s.grants.families, s.grants.consents, s.grants.revoked, s.clients.registered}
 	if f := s.users.upstream; f != nil {
 		f.store, f.now, f.keep = kept, c.Now, s.grants.lifetimes.longest+s.grants.lifetimes.access
-		kept.loads, kept.counts = append(kept.loads, f.kept.load), append(kept.counts, f.kept.counts)
+		kept.tables = append(kept.tables, f.kept)
 	}
 	if err := kept.Store.Update(kept.load); err != nil {
 		return fmt.Errorf("the state can't be read: %w", err)

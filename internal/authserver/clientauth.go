@@ -67,16 +67,13 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 		return given, invalidClient(err)
 	}
 	methods := 0
-	for _, m := range []struct {
-		name    string
-		present bool
-	}{
-		{clientmetadata.AuthSecretBasic, given.method != ""},
-		{clientmetadata.AuthSecretPost, form.Has("client_secret")},
-		{clientmetadata.AuthPrivateKeyJWT, form.Has("client_assertion")},
+	for method, present := range map[string]bool{
+		clientmetadata.AuthSecretBasic:   given.method != "",
+		clientmetadata.AuthSecretPost:    form.Has("client_secret"),
+		clientmetadata.AuthPrivateKeyJWT: form.Has("client_assertion"),
 	} {
-		if m.present {
-			given.method = m.name
+		if present {
+			given.method = method
 			methods++
 		}
 	}

@@ -103,18 +103,16 @@ func clientsOf(r *realm.Realm) (map[string]*client, error) {
 	return all, nil
 }
 
+// grantsOf are the grant types of a client in the realm file, in any order.
 func grantsOf(c realm.Client) (grants []string) {
-	for _, grant := range []struct {
-		name    string
-		allowed bool
-	}{
-		{clientmetadata.GrantCode, c.StandardFlow},
-		{clientmetadata.GrantRefresh, c.RefreshTokens && (c.StandardFlow || c.DirectAccess)},
-		{clientmetadata.GrantClientCredentials, c.ServiceAccount},
-		{grantPassword, c.DirectAccess},
+	for grant, allowed := range map[string]bool{
+		clientmetadata.GrantCode:              c.StandardFlow,
+		clientmetadata.GrantRefresh:           c.RefreshTokens && (c.StandardFlow || c.DirectAccess),
+		clientmetadata.GrantClientCredentials: c.ServiceAccount,
+		grantPassword:                         c.DirectAccess,
 	} {
-		if grant.allowed {
-			grants = append(grants, grant.name)
+		if allowed {
+			grants = append(grants, grant)
 		}
 	}
 	return grants
@@ -149,14 +147,10 @@ func (c *clients) here(id string) (*client, error) {
 	if known := c.inFile[id]; known != nil {
 		return known, nil
 	}
-	var found registration
-	err := c.store.View(func(tx store.Tx) error {
-		var ok bool
-		if found, ok = c.registered.get(tx, id, c.now()); !ok {
-			return errUnknownClient
-		}
-		return nil
-	})
+	found, ok, err := c.registered.find(c.store, id, c.now())
+	if err == nil && !ok {
+		err = errUnknownClient
+	}
 	if err != nil {
 		return nil, err
 	}

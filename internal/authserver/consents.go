@@ -26,13 +26,9 @@ type consentGiven struct {
 
 // consented are the scopes that the user has granted before, for a consent page
 // that says what is new.
-func (g *grants) consented(subject string, ask authorization) (scopes []string) {
-	_ = g.store.View(func(tx store.Tx) error {
-		found, _ := g.consents.get(tx, consentKey(subject, ask), g.now())
-		scopes = found.Scopes
-		return nil
-	})
-	return scopes
+func (g *grants) consented(subject string, ask authorization) []string {
+	found, _, _ := g.consents.find(g.store, consentKey(subject, ask), g.now())
+	return found.Scopes
 }
 
 // remembers reports whether the user needn't be asked again, because all that is

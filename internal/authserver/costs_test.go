@@ -308,8 +308,8 @@ func TestWD7_FamiliarAddressesAreBounded(t *testing.T) {
 	for i := range 2 * AddressesPerUser {
 		f.add("user", fmt.Sprint("user ", i))
 	}
-	if len(f.known) != AddressesPerUser+1 || f.has("user 0") || !f.has(fmt.Sprint("user ", 2*AddressesPerUser-1)) || !f.has("other home") {
-		t.Errorf("%d are known", len(f.known))
+	if f.known.Len() != AddressesPerUser+1 || f.has("user 0") || !f.has(fmt.Sprint("user ", 2*AddressesPerUser-1)) || !f.has("other home") {
+		t.Errorf("%d are known", f.known.Len())
 	}
 }
 

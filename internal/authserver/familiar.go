@@ -12,9 +12,8 @@ import (
 type familiar struct {
 	now func() time.Time
 
-	mu     sync.Mutex
-	known  map[string]bool // by user and address
-	ledger *quota.Ledger
+	mu    sync.Mutex
+	known *quota.Ledger // by user and address
 }
 
 const (
@@ -27,13 +26,13 @@ const (
 )
 
 func newFamiliar(now func() time.Time) *familiar {
-	return &familiar{now: now, known: map[string]bool{}, ledger: quota.New(AddressesPerUser, FamiliarAddresses)}
+	return &familiar{now: now, known: quota.New(AddressesPerUser, FamiliarAddresses)}
 }
 
 func (f *familiar) has(userAndAddress string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.known[userAndAddress]
+	return f.known.Has(userAndAddress)
 }
 
 // add remembers an address of a user, on that user's account.
@@ -41,11 +40,5 @@ func (f *familiar) add(user, userAndAddress string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()
-	gone, err := f.ledger.Add(user, userAndAddress, now.Add(familiarFor), now)
-	for _, old := range gone {
-		delete(f.known, old)
-	}
-	if err == nil {
-		f.known[userAndAddress] = true
-	}
+	_, _ = f.known.Add(user, userAndAddress, now.Add(familiarFor), now) // none is proven, so there is always one that can go
 }

@@ -110,15 +110,6 @@ func (c *Config) providerName() string {
 	return c.Upstream.Settings().Name
 }
 
-// lifetimes are the realm's. A login ends when the provider has to be asked again.
-func (c *Config) lifetimes() lifetimes {
-	l := lifetimesOf(c.Realm)
-	if c.Upstream != nil {
-		l.longest = min(l.longest, c.Upstream.Settings().Lifetime)
-	}
-	return l
-}
-
 // since is from when on a session counts: from the login here, whenever the user
 // has proven the password at the provider.
 func (s session) since() int64 { return cmp.Or(s.Since, s.AuthTime) }

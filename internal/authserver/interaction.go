@@ -20,10 +20,9 @@ type session struct {
 }
 
 // interaction is an authorization request on its way through the pages, or a login
-// for the page of applications. It is
-// found by the digest of an identifier in the page's form, works in one browser
-// only, and is used up by the answer. So forged, tampered and repeated answers
-// fail.
+// for the page of applications. It is found by the digest of an identifier in the
+// page's form, works in one browser only, and is used up by the answer. So forged,
+// tampered and repeated answers fail.
 type interaction struct {
 	Request authorization `json:"request"`
 	Account bool          `json:"account,omitempty"` // there is no request: the page of applications comes next
@@ -34,6 +33,14 @@ type interaction struct {
 	// the digest of its cookie.
 	Attempt *upstream.Attempt `json:"attempt,omitempty"`
 	Proof   string            `json:"proof,omitempty"`
+}
+
+// refuse is an error for the client of the request, if there is one; nil stays nil.
+func (v interaction) refuse(err error) error {
+	if v.Account {
+		return err
+	}
+	return v.Request.target().refuse(err)
 }
 
 // interactions keeps who is logged in, and what is on its way through the pages:
@@ -62,13 +69,9 @@ func (i *interactions) browser(w http.ResponseWriter, r *http.Request) string {
 
 // session returns who is logged in, and by which key.
 func (i *interactions) session(r *http.Request) (found session, key string, ok bool) {
-	if key = i.cookieDigest(r, sessionCookie); key == "" {
-		return found, "", false
+	if key = i.cookieDigest(r, sessionCookie); key != "" {
+		found, ok, _ = i.sessions.find(i.store, key, i.now())
 	}
-	_ = i.store.View(func(tx store.Tx) error {
-		found, ok = i.sessions.get(tx, key, i.now())
-		return nil
-	})
 	return found, key, ok
 }
 

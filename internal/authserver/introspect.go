@@ -17,21 +17,25 @@ import (
 	"mcp-auth-step-by-step/internal/web/logging"
 )
 
-// accessClaims are the claims of one of this server's access tokens.
+// accessClaims are the claims of one of this server's access tokens, in the form
+// in which introspection tells them (RFC 7662, section 2.2). The roles at each
+// client are there as Keycloak adds them: a server that asks must not take a guest
+// for somebody without a role. Of a token that isn't active it says nothing else.
 type accessClaims struct {
 	*principal.Principal `json:"-"`
 
-	Issuer   string `json:"iss"`
-	Subject  string `json:"sub"`
-	Audience string `json:"aud"`
-	ID       string `json:"jti"`
-	ClientID string `json:"client_id"`
-	Scope    string `json:"scope"`
-	Username string `json:"preferred_username"`
-	Issued   int64  `json:"iat"`
-	Expires  int64  `json:"exp"`
-	// Roles are those at each client, in Keycloak's form.
-	Roles json.RawMessage `json:"resource_access"`
+	Active    bool            `json:"active"`
+	Scope     string          `json:"scope,omitempty"`
+	ClientID  string          `json:"client_id,omitempty"`
+	Username  string          `json:"username,omitempty"` // preferred_username in the token
+	TokenType string          `json:"token_type,omitempty"`
+	Expires   int64           `json:"exp,omitempty"`
+	Issued    int64           `json:"iat,omitempty"`
+	Subject   string          `json:"sub,omitempty"`
+	Audience  string          `json:"aud,omitempty"`
+	Issuer    string          `json:"iss,omitempty"`
+	ID        string          `json:"jti,omitempty"`
+	Roles     json.RawMessage `json:"resource_access,omitempty"`
 }
 
 // errNotActive says that a token isn't an access token of this server, or has
@@ -44,7 +48,7 @@ func (t *tokens) inspect(ctx context.Context, token string) (*accessClaims, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotActive, err)
 	}
-	claims := &accessClaims{Principal: who}
+	claims := &accessClaims{Principal: who, Active: true, Username: who.Username, TokenType: "Bearer"}
 	payload, err := decodeSegment(strings.Split(token, ".")[1]) // three parts, or Verify would have failed
 	if err == nil {
 		err = json.Unmarshal(payload, claims)
@@ -98,25 +102,6 @@ func (g *grants) checkRevoked(id string) error {
 	})
 }
 
-// introspection is RFC 7662, section 2.2, and the roles, as Keycloak adds them: a
-// server that asks must not take a guest for somebody without a role. Of a token
-// that isn't active it says nothing else.
-type introspection struct {
-	Active    bool   `json:"active"`
-	Scope     string `json:"scope,omitempty"`
-	ClientID  string `json:"client_id,omitempty"`
-	Username  string `json:"username,omitempty"`
-	TokenType string `json:"token_type,omitempty"`
-	Expires   int64  `json:"exp,omitempty"`
-	Issued    int64  `json:"iat,omitempty"`
-	Subject   string `json:"sub,omitempty"`
-	Audience  string `json:"aud,omitempty"`
-	Issuer    string `json:"iss,omitempty"`
-	ID        string `json:"jti,omitempty"`
-
-	Roles json.RawMessage `json:"resource_access,omitempty"`
-}
-
 // introspect tells a resource server whether an access token is active (RFC
 // 7662). It asks for a confidential client of the realm file: a client that
 // registered itself is not a resource server, and could try out found tokens.
@@ -132,16 +117,11 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, errNotActive) {
 		return err
 	}
-	answer := introspection{}
-	if err == nil {
-		answer = introspection{
-			Active: true, Scope: claims.Scope, ClientID: claims.ClientID, Username: claims.Username, TokenType: "Bearer",
-			Expires: claims.Expires, Issued: claims.Issued, Subject: claims.Subject, Audience: claims.Audience,
-			Issuer: claims.Issuer, ID: claims.ID, Roles: claims.Roles,
-		}
+	if claims == nil {
+		claims = &accessClaims{}
 	}
-	logging.FromContext(r.Context()).Info("token introspected", "client_id", c.id, "active", answer.Active, logging.Error(err))
-	jsonreply.Write(w, http.StatusOK, answer)
+	logging.FromContext(r.Context()).Info("token introspected", "client_id", c.id, "active", claims.Active, logging.Error(err))
+	jsonreply.Write(w, http.StatusOK, claims)
 	return nil
 }
 

@@ -10,14 +10,17 @@ import (
 )
 
 // startLogin shows the login page of a new interaction. Where users log in at a
-// provider, the user has to decide about the client first.
+// provider, it first asks whether the client may have what it asked for, of a user
+// whom nobody knows yet. The provider has one client, and remembers it: a login
+// there says nothing about the client here. So the browser goes there only after
+// this page (MCP, Security Best Practices, "Confused Deputy Problem").
 func (s *Server) startLogin(w http.ResponseWriter, r *http.Request, v interaction, c *client) error {
-	if s.upstream != nil && c != nil {
-		return s.askFirst(w, r, v, c)
-	}
 	id, err := s.interactions.keep(s.remote(r), v)
 	if err != nil {
 		return err
+	}
+	if s.upstream != nil && c != nil {
+		return s.pages.consent(w, v, c, nil, nil, id)
 	}
 	return s.pages.login(w, http.StatusOK, v, c, loginView{Request: id})
 }
@@ -75,25 +78,31 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return errForeignForm.because(err)
 	}
 	who := session{Subject: user.ID, AuthTime: s.now().Unix()}
+	return s.goOn(w, r, v, who, func(sessionKey string) error {
+		if err := s.clients.loggedIn(c); err != nil {
+			return err
+		}
+		// The user has logged in as asked, and must not be asked for it again.
+		v.Request.Prompt = slices.DeleteFunc(v.Request.Prompt, func(p string) bool { return p == "login" || p == "select_account" })
+		return s.proceed(w, r, v, who, sessionKey)
+	})
+}
+
+// goOn begins the session of a user who has logged in. Then comes the page of
+// applications, if the login was for that, or else what next does for the client.
+func (s *Server) goOn(w http.ResponseWriter, r *http.Request, v interaction, who session, next func(sessionKey string) error) error {
 	key, err := s.interactions.begin(w, r, who)
-	if err != nil && v.Account {
-		return err
-	}
 	if err != nil {
-		return v.Request.target().refuse(err)
+		return v.refuse(err)
 	}
+	log := logging.FromContext(r.Context())
 	if v.Account {
-		logging.FromContext(r.Context()).Info("logged in", "sub", user.ID)
+		log.Info("logged in", "sub", who.Subject)
 		redirect(w, s.base()+pathApplications)
 		return nil
 	}
-	if err := s.clients.loggedIn(c); err != nil {
-		return v.Request.target().refuse(err)
-	}
-	logging.FromContext(r.Context()).Info("logged in", "client_id", c.id, "sub", user.ID)
-	// The user has logged in as asked, and must not be asked for it again.
-	v.Request.Prompt = slices.DeleteFunc(v.Request.Prompt, func(p string) bool { return p == "login" || p == "select_account" })
-	return v.Request.target().refuse(s.proceed(w, r, v, who, key))
+	log.Info("logged in", "client_id", v.Request.ClientID, "sub", who.Subject)
+	return v.refuse(next(key))
 }
 
 // logIn checks a password, and logs who failed from where; never the name, in

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"embed"
-	"errors"
 	"fmt"
 	"html/template"
 	"math"
@@ -209,24 +208,15 @@ func (p pages) describe(scope string) string {
 	return cmp.Or(known.ConsentText, scope)
 }
 
-// problem shows an error to the user alone: nothing is sent to the client (OAuth
-// 2.1, section 4.1.2.1).
-func (p pages) problem(w http.ResponseWriter, err error) {
-	told := &pageError{http.StatusInternalServerError, errInternal.description}
-	errors.As(err, &told)
+// problem shows an error to the user. It is for the user alone, and nothing is sent
+// to the client (OAuth 2.1, section 4.1.2.1); or it is for the client too, and the
+// user decides whether to go back there.
+func (p pages) problem(w http.ResponseWriter, told *pageError, back, destination string) {
 	shown := p.view("This did not work")
-	shown.Problem, shown.Account = told.text, p.base+pathApplications
-	if err := p.render(w, told.status, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
-		errInternal.write(w)
+	shown.Problem, shown.Back, shown.Destination = told.text, back, destination
+	if back == "" {
+		shown.Account = p.base + pathApplications
 	}
-}
-
-// goBack shows an error that is for the client, and lets the user decide whether to
-// go there.
-func (p pages) goBack(w http.ResponseWriter, to target, told *pageError, location string) {
-	shown := p.view("This did not work")
-	shown.Problem = told.text
-	shown.Back, shown.Destination = location, to.uri.Destination()
 	if err := p.render(w, told.status, "problem", shown, policy(clientmetadata.Redirect{})); err != nil {
 		errInternal.write(w)
 	}

@@ -151,7 +151,10 @@ func (d *directory) logIn(ctx context.Context, username, password, address strin
 	wrong := true // until it is known
 	for _, try := range tries {
 		if err := try.limit.begin(ctx, try.key); err != nil {
-			return nil, loginLimited(err)
+			if errors.Is(err, errLimited) {
+				err = tooManyTries("There were too many wrong tries. Wait a minute and try again.")
+			}
+			return nil, err
 		}
 		defer func() { try.limit.end(try.key, wrong) }()
 	}
@@ -167,13 +170,6 @@ func (d *directory) logIn(ctx context.Context, username, password, address strin
 		d.familiar.add(name, both)
 	}
 	return user, err
-}
-
-func loginLimited(err error) error {
-	if errors.Is(err, errLimited) {
-		return tooManyTries("There were too many wrong tries. Wait a minute and try again.")
-	}
-	return err
 }
 
 // check compares a password. For a user who doesn't exist it does the same work,

@@ -28,7 +28,7 @@ type table[T any] struct {
 // the store guards them.
 type counts struct {
 	ledger  *quota.Ledger
-	changed bool // since the transaction began
+	changed bool // in this transaction
 }
 
 // record is what the store holds.
@@ -45,6 +45,13 @@ func newTable[T any](bucket string, perCaller, total int) table[T] {
 	return t
 }
 
+// wereChanged reports whether the counts were changed since it was asked before.
+func (c *counts) wereChanged() bool {
+	changed := c.changed
+	c.changed = false
+	return changed
+}
+
 func (t table[T]) reset() { t.ledger = quota.New(t.perCaller, t.total) }
 
 // get returns a record that has not expired.
@@ -59,6 +66,15 @@ func (t table[T]) record(tx store.Tx, key string, now time.Time) (r record[T], o
 		return record[T]{}, false
 	}
 	return r, true
+}
+
+// find is get in a transaction of its own.
+func (t table[T]) find(in store.Store, key string, now time.Time) (value T, ok bool, err error) {
+	err = in.View(func(tx store.Tx) error {
+		value, ok = t.get(tx, key, now)
+		return nil
+	})
+	return value, ok, err
 }
 
 // add keeps a new record on the account of a caller. Records that go for it are
@@ -102,6 +118,18 @@ func (t table[T]) of(tx store.Tx, caller string, now time.Time) map[string]T {
 		}
 	}
 	return found
+}
+
+// deleteOf deletes those of a caller's records that are not proven and match.
+func (t table[T]) deleteOf(tx store.Tx, caller string, now time.Time, match func(T) bool) error {
+	for key, value := range t.of(tx, caller, now) {
+		if match(value) {
+			if err := t.delete(tx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (t table[T]) write(tx store.Tx, key string, r record[T]) error {
@@ -162,12 +190,17 @@ func (t table[T]) load(tx store.Tx, now time.Time) error {
 	return nil
 }
 
+// countedTable is a table of any type.
+type countedTable interface {
+	load(tx store.Tx, now time.Time) error
+	wereChanged() bool
+}
+
 // durable is the store that may outlive the program.
 type durable struct {
 	store.Store
 	now    func() time.Time
-	loads  []func(store.Tx, time.Time) error // of its tables
-	counts []*counts
+	tables []countedTable
 	failed atomic.Bool // a transaction that changed counts was not kept
 }
 
@@ -182,11 +215,11 @@ func (d *durable) Update(f func(store.Tx) error) error {
 				return err
 			}
 		}
-		for _, c := range d.counts {
-			c.changed = false
-		}
 		err := f(tx)
-		changed = slices.ContainsFunc(d.counts, func(c *counts) bool { return c.changed })
+		changed = false
+		for _, t := range d.tables {
+			changed = t.wereChanged() || changed
+		}
 		return err
 	})
 	if err != nil && changed {
@@ -196,8 +229,8 @@ func (d *durable) Update(f func(store.Tx) error) error {
 }
 
 func (d *durable) load(tx store.Tx) error {
-	for _, load := range d.loads {
-		if err := load(tx, d.now()); err != nil {
+	for _, t := range d.tables {
+		if err := t.load(tx, d.now()); err != nil {
 			return err
 		}
 	}

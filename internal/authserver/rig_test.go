@@ -330,7 +330,7 @@ func (r *rig) want(got reply, status int, code string) {
 func (r *rig) active(token string) bool {
 	r.Helper()
 	got := r.browser().post(r.Server.base()+pathIntrospect, url.Values{"token": {token}}, "Authorization", basic(serverClient, serverSecret))
-	var said introspection
+	var said accessClaims
 	if err := json.Unmarshal([]byte(got.text), &said); err != nil || got.StatusCode != http.StatusOK {
 		r.Fatalf("introspection: %d %s", got.StatusCode, got.text)
 	}

@@ -3,7 +3,6 @@ package authserver
 import (
 	"net/http"
 	"net/url"
-	"slices"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
@@ -55,24 +54,21 @@ func (s *Server) grant(r *http.Request) (*issue, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := []string{clientmetadata.GrantCode, clientmetadata.GrantRefresh, clientmetadata.GrantClientCredentials, grantPassword}
+	give := map[string]func(*client, url.Values) (*issue, error){
+		clientmetadata.GrantCode:              s.grants.exchangeCode,
+		clientmetadata.GrantRefresh:           s.grants.refresh,
+		clientmetadata.GrantClientCredentials: s.clientCredentials,
+		grantPassword:                         func(c *client, form url.Values) (*issue, error) { return s.password(r, c, form) },
+	}[kind]
 	switch {
-	case !slices.Contains(known, kind):
+	case give == nil:
 		return nil, refuse("unsupported_grant_type", "This server supports authorization_code, refresh_token and client_credentials.")
 	case !c.AllowsGrant(kind) && kind == grantPassword:
 		return nil, refuse("unauthorized_client", "OAuth 2.1 has no password grant. Use authorization_code.")
 	case !c.AllowsGrant(kind):
 		return nil, refuse("unauthorized_client", "This client may not use this grant type.")
 	}
-	switch kind {
-	case clientmetadata.GrantCode:
-		return s.grants.exchangeCode(c, values)
-	case clientmetadata.GrantRefresh:
-		return s.grants.refresh(c, values)
-	case clientmetadata.GrantClientCredentials:
-		return s.clientCredentials(c, values)
-	}
-	return s.password(r, c, values)
+	return give(c, values)
 }
 
 // clientCredentials is the grant of OAuth 2.1, section 4.2. There is no user and

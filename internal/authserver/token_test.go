@@ -398,7 +398,7 @@ func TestIntrospectionIsForResourceServers(t *testing.T) {
 		}
 	}
 	got := ask(url.Values{"token": {token}}, "Authorization", basic(serverClient, serverSecret))
-	var said introspection
+	var said accessClaims
 	_ = json.Unmarshal([]byte(got.text), &said)
 	if !said.Active || said.Scope != "mcp:read" || said.ClientID != testClient || said.Username != "mcp-user" || said.Audience != testResource || said.Issuer != r.issuer || said.Expires == 0 || said.ID == "" || !strings.Contains(string(said.Roles), `"mcp:read"`) || got.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%s", got.text)

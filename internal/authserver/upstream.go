@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"mcp-auth-step-by-step/internal/authserver/upstream"
-	"mcp-auth-step-by-step/internal/web/logging"
 )
 
 // Upstream is a provider at which users log in; [upstream.Provider] is one.
@@ -22,18 +21,6 @@ type Upstream interface {
 // UpstreamRedirect is the redirect URI of an authorization server at the provider
 // at which its users log in. Keycloak's has the same form.
 func UpstreamRedirect(issuer string) string { return issuer + pathUpstream }
-
-// askFirst asks whether the client may have what it asked for, of a user whom
-// nobody knows yet. The provider has one client, and remembers it: a login there
-// says nothing about the client here. So the browser goes there only after this
-// page (MCP, Security Best Practices, "Confused Deputy Problem").
-func (s *Server) askFirst(w http.ResponseWriter, r *http.Request, v interaction, c *client) error {
-	id, err := s.interactions.keep(s.remote(r), v)
-	if err != nil {
-		return err
-	}
-	return s.pages.consent(w, v, c, nil, nil, id)
-}
 
 // loginElsewhere takes the button of the login page for the page of applications,
 // the one login that is for no client.
@@ -48,11 +35,11 @@ func (s *Server) loginElsewhere(w http.ResponseWriter, r *http.Request, values u
 	return s.leave(w, r, v)
 }
 
-// answerFirst takes the decision of that page.
+// answerFirst takes the decision of the page that asks before the login.
 func (s *Server) answerFirst(w http.ResponseWriter, r *http.Request, v interaction, values url.Values) error {
 	v.Request.Unproven = false // the user has decided
 	if !values.Has("accept") {
-		return v.Request.target().refuse(refuse("access_denied", "The user did not consent."))
+		return v.refuse(refuse("access_denied", "The user did not consent."))
 	}
 	return s.leave(w, r, v)
 }
@@ -71,7 +58,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, v interaction) er
 	}
 	v.Attempt, v.Proof = &attempt, digest(proof)
 	if err := s.interactions.keepAs(s.remote(r), state, v); err != nil {
-		return v.Request.target().refuse(err)
+		return v.refuse(err)
 	}
 	tie := s.cookie(proofCookie(state), proof)
 	tie.MaxAge = int(s.grants.lifetimes.login.Seconds())
@@ -101,16 +88,7 @@ func (s *Server) back(w http.ResponseWriter, r *http.Request) error {
 		return s.refuseLogin(w, v, err)
 	}
 	s.forget(w, chooseCookie)
-	if _, err := s.interactions.begin(w, r, who); err != nil {
-		return v.Request.target().refuse(err)
-	}
-	if v.Account {
-		logging.FromContext(r.Context()).Info("logged in", "sub", who.Subject)
-		redirect(w, s.base()+pathApplications)
-		return nil
-	}
-	logging.FromContext(r.Context()).Info("logged in", "client_id", v.Request.ClientID, "sub", who.Subject)
-	return v.Request.target().refuse(s.proceedAllowed(w, r, v.Request, who))
+	return s.goOn(w, r, v, who, func(string) error { return s.proceedAllowed(w, r, v.Request, who) })
 }
 
 // proceedAllowed answers with a code: the user has consented in this browser, and
@@ -194,7 +172,7 @@ var loginRefusals = []loginRefusal{
 func (s *Server) refuseLogin(w http.ResponseWriter, v interaction, cause error) error {
 	at := slices.IndexFunc(loginRefusals, func(r loginRefusal) bool { return errors.Is(cause, r.is) })
 	if at < 0 {
-		return v.Request.target().refuse(cause)
+		return v.refuse(cause)
 	}
 	refusal := loginRefusals[at]
 	page := &pageError{refusal.status, fmt.Sprintf(refusal.page, s.upstream.Settings().Name)}

@@ -172,6 +172,9 @@ func (l *Ledger) Expire(now time.Time) (gone []string) {
 // Len is the number of entries, those of one caller if it is named.
 func (l *Ledger) Len() int { return len(l.entries) }
 
+// Has reports whether an entry is counted.
+func (l *Ledger) Has(key string) bool { return l.entries[key] != nil }
+
 // Of is the number of a caller's entries.
 func (l *Ledger) Of(caller string) int {
 	if a := l.callers[caller]; a != nil {
