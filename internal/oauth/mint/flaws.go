@@ -2,23 +2,22 @@ package mint
 
 import (
 	"cmp"
-	"crypto"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"maps"
-	"math/big"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/lestrrat-go/jwx/v3/jwk"
 )
 
 // Flaw makes a token wrong in exactly one way.
@@ -40,41 +39,24 @@ func FlawByName(name string) (Flaw, bool) {
 
 // Flaws are all of them, by what they attack.
 var Flaws = []Flaw{
-	{"alg-none", "C01", "has alg none and no signature: anybody could write it", func(d *Draft) error {
-		d.Header["alg"] = "none"
-		d.Sign = func([]byte) ([]byte, error) { return nil, nil }
-		return nil
-	}},
-	{"alg-none-case", "C01", "has alg nOnE, which a comparison with \"none\" misses, and no signature", func(d *Draft) error {
-		d.Header["alg"] = "nOnE"
-		d.Sign = func([]byte) ([]byte, error) { return nil, nil }
-		return nil
-	}},
+	{"alg-none", "C01", "has alg none and no signature: anybody could write it", unsigned("none")},
+	{"alg-none-case", "C01", "has alg nOnE, which a comparison with \"none\" misses, and no signature", unsigned("nOnE")},
 	{"hs256-public-key", "C02", "is signed with HS256, and the public key is the secret; " +
 		"a verifier that lets the token choose the algorithm accepts it", func(d *Draft) error {
 		der, err := x509.MarshalPKIXPublicKey(&d.key.PublicKey)
-		d.hmac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+		d.signBy(jwt.SigningMethodHS256, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 		return err
 	}},
 	{"hs256-empty-secret", "C03", "is signed with HS256 and an empty secret", func(d *Draft) error {
-		d.hmac(nil)
+		d.signBy(jwt.SigningMethodHS256, []byte{})
 		return nil
 	}},
 	{"rs384", "C03", "is signed by the right key with an algorithm that isn't allowed", func(d *Draft) error {
-		d.Header["alg"] = "RS384"
-		d.Sign = func(input []byte) ([]byte, error) {
-			hash := crypto.SHA384.New()
-			hash.Write(input)
-			return rsa.SignPKCS1v15(nil, d.key, crypto.SHA384, hash.Sum(nil))
-		}
+		d.signBy(jwt.SigningMethodRS384, d.key)
 		return nil
 	}},
 	{"ps256", "C04", "is signed by the right key with PS256, but the key is published for RS256", func(d *Draft) error {
-		d.Header["alg"] = "PS256"
-		d.Sign = func(input []byte) ([]byte, error) {
-			sum := sha256.Sum256(input)
-			return rsa.SignPSS(rand.Reader, d.key, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
-		}
+		d.signBy(jwt.SigningMethodPS256, d.key)
 		return nil
 	}},
 	{"alg-twice", "C04", "has alg twice in its header, so that two readers can pick different ones", func(d *Draft) error {
@@ -84,9 +66,7 @@ var Flaws = []Flaw{
 	{"embedded-key", "C06", "is signed by an unknown key, which stands in its own header (jwk)", func(d *Draft) error {
 		unknown, err := d.unknownKeySigns()
 		if err == nil {
-			d.Header["jwk"] = map[string]any{
-				"kty": "RSA", "n": encode(unknown.N.Bytes()), "e": encode(big.NewInt(int64(unknown.E)).Bytes()),
-			}
+			d.Header["jwk"], err = jwk.Import(&unknown.PublicKey)
 		}
 		return err
 	}},
@@ -219,12 +199,12 @@ func changed(name string, edit func(string) string) func(*Draft) error {
 	}
 }
 
-func (d *Draft) hmac(secret []byte) {
-	d.Header["alg"] = "HS256"
-	d.Sign = func(input []byte) ([]byte, error) {
-		mac := hmac.New(sha256.New, secret)
-		mac.Write(input)
-		return mac.Sum(nil), nil
+// unsigned leaves the signature empty.
+func unsigned(alg string) func(*Draft) error {
+	return func(d *Draft) error {
+		d.Header["alg"] = alg
+		d.Sign = func([]byte) ([]byte, error) { return nil, nil }
+		return nil
 	}
 }
 
@@ -234,6 +214,6 @@ var unknownKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.Ge
 // unknownKeySigns lets a key sign that no server knows.
 func (d *Draft) unknownKeySigns() (*rsa.PrivateKey, error) {
 	unknown, err := unknownKey()
-	d.Sign = func(input []byte) ([]byte, error) { return rs256(unknown, input) }
+	d.signBy(jwt.SigningMethodRS256, unknown)
 	return unknown, err
 }

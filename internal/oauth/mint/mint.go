@@ -4,16 +4,16 @@
 package mint
 
 import (
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // Grant is what a token says.
@@ -66,7 +66,7 @@ type Draft struct {
 // kid.
 func New(key *rsa.PrivateKey, kid string, g Grant) *Draft {
 	d := &Draft{
-		Header: map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": kid},
+		Header: map[string]any{"typ": "at+jwt", "kid": kid},
 		Claims: map[string]any{
 			"iss":                g.Issuer,
 			"aud":                g.Audience,
@@ -86,8 +86,14 @@ func New(key *rsa.PrivateKey, kid string, g Grant) *Draft {
 		d.Claims["resource_access"] = map[string]any{g.RolesClient: map[string]any{"roles": d.Claims["roles"]}}
 		delete(d.Claims, "roles")
 	}
-	d.Sign = func(input []byte) ([]byte, error) { return rs256(key, input) }
+	d.signBy(jwt.SigningMethodRS256, key)
 	return d
+}
+
+// signBy changes the algorithm and the key of the signature.
+func (d *Draft) signBy(method jwt.SigningMethod, key any) {
+	d.Header["alg"] = method.Alg()
+	d.Sign = func(input []byte) ([]byte, error) { return method.Sign(string(input), key) }
 }
 
 // Replace sets members of the header and of the claims to what two JSON objects
@@ -130,11 +136,6 @@ func (d *Draft) Token() (string, error) {
 	input := parts[0] + "." + parts[1]
 	signature, err := d.Sign([]byte(input))
 	return input + "." + encode(signature), err
-}
-
-func rs256(key *rsa.PrivateKey, input []byte) ([]byte, error) {
-	sum := sha256.Sum256(input)
-	return rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
