@@ -7,10 +7,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
+	"encoding/json"
 	"sync"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/lestrrat-go/jwx/v3/jwk"
 )
 
 // Key is a key pair of a provider.
@@ -19,7 +21,12 @@ type Key struct {
 	Algorithm string          // what it signs with
 	JWK       string          // its public half, as it is published
 	RSA       *rsa.PrivateKey // nil where it is of another type
-	Sign      func(input []byte) ([]byte, error)
+	private   crypto.Signer
+}
+
+// Sign signs by the key's algorithm.
+func (k Key) Sign(input []byte) ([]byte, error) {
+	return jwt.GetSigningMethod(k.Algorithm).Sign(string(input), k.private)
 }
 
 // Keys are some of each kind, by their names; made once, for that takes a
@@ -38,7 +45,7 @@ var Keys = sync.OnceValue(func() map[string]Key {
 		"eddsa":    newEd("eddsa"),
 	}
 	misused := keys["ps256"]
-	misused.Algorithm, misused.Sign = "RS256", signRSA(misused.RSA, "RS256")
+	misused.Algorithm = "RS256"
 	keys["ps256-as-rs256"] = misused
 	return keys
 })
@@ -54,51 +61,28 @@ func Published() []Key {
 
 func newRSA(id, algorithm, use string) Key {
 	private := must(rsa.GenerateKey(rand.Reader, 2048))
-	return Key{
-		ID: id, Algorithm: algorithm, RSA: private,
-		JWK:  fmt.Sprintf(`{"kty":"RSA","kid":%q,"alg":%q,"use":%q,"n":%q,"e":"AQAB"}`, id, algorithm, use, encode(private.N.Bytes())),
-		Sign: signRSA(private, algorithm),
-	}
-}
-
-func signRSA(private *rsa.PrivateKey, algorithm string) func([]byte) ([]byte, error) {
-	return func(input []byte) ([]byte, error) {
-		sum := sha256.Sum256(input)
-		if algorithm == "PS256" {
-			return rsa.SignPSS(rand.Reader, private, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
-		}
-		return rsa.SignPKCS1v15(nil, private, crypto.SHA256, sum[:])
-	}
+	key := newKey(id, algorithm, use, private)
+	key.RSA = private
+	return key
 }
 
 func newEC(id string) Key {
-	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	point := must(private.PublicKey.Bytes()) // 4, x, y
-	return Key{
-		ID: id, Algorithm: "ES256",
-		JWK: fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":%q,"alg":"ES256","use":"sig","x":%q,"y":%q}`,
-			id, encode(point[1:33]), encode(point[33:])),
-		Sign: func(input []byte) ([]byte, error) {
-			sum := sha256.Sum256(input)
-			r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
-			if err != nil {
-				return nil, err
-			}
-			return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), nil
-		},
-	}
+	return newKey(id, "ES256", "sig", must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)))
 }
 
 func newEd(id string) Key {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		panic(err)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return newKey(id, "EdDSA", "sig", must(private, err))
+}
+
+func newKey(id, algorithm, use string, private crypto.Signer) Key {
+	public := must(jwk.Import(private.Public()))
+	for name, value := range map[string]string{jwk.KeyIDKey: id, jwk.AlgorithmKey: algorithm, jwk.KeyUsageKey: use} {
+		if err := public.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
-	return Key{
-		ID: id, Algorithm: "EdDSA",
-		JWK:  fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"alg":"EdDSA","use":"sig","x":%q}`, id, encode(public)),
-		Sign: func(input []byte) ([]byte, error) { return ed25519.Sign(private, input), nil },
-	}
+	return Key{ID: id, Algorithm: algorithm, JWK: string(must(json.Marshal(public))), private: private}
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -2,18 +2,20 @@ package stubprovider
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"mcp-auth-step-by-step/internal/oauth/pkce"
+	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
 // Login is a provider at which users log in (OpenID Connect Core 1.0, section 3.1).
@@ -24,7 +26,7 @@ type Login struct {
 	document     map[string]any
 	server       *http.Server
 
-	mu       sync.Mutex
+	guarded
 	now      func() time.Time
 	client   Registered
 	user     map[string]any // claims of who logs in
@@ -96,13 +98,6 @@ func (l *Login) list(name string) []string {
 	return words
 }
 
-// do changes the provider while it runs.
-func (l *Login) do(f func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f()
-}
-
 // Register makes a client known, and forgets the one before.
 func (l *Login) Register(client Registered) { l.do(func() { l.client = client }) }
 
@@ -141,7 +136,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer l.mu.Unlock()
 	switch l.base + r.URL.Path {
 	case l.Issuer() + "/.well-known/openid-configuration":
-		writeJSON(w, http.StatusOK, l.document)
+		jsonreply.Write(w, http.StatusOK, l.document)
 	case l.member("jwks_uri"):
 		_, _ = w.Write([]byte(`{"keys":[` + Keys()["rs256"].JWK + `]}`))
 	case l.member("authorization_endpoint"):
@@ -158,12 +153,6 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		http.NotFound(w, r)
 	}
-}
-
-func writeJSON(w http.ResponseWriter, status int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value)
 }
 
 // unsupported says what the metadata doesn't promise.
@@ -237,24 +226,23 @@ func (l *Login) authenticated(r *http.Request) bool {
 
 // token exchanges a code, once.
 func (l *Login) token(w http.ResponseWriter, r *http.Request) {
-	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-	code := r.PostFormValue("code")
+	code, challenge := r.PostFormValue("code"), pkce.Challenge(r.PostFormValue("code_verifier"))
 	ask, known := l.codes[code]
 	delete(l.codes, code)
 	switch {
 	case !l.authenticated(r):
-		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
+		jsonreply.Write(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
 		return
 	case r.Form.Has("resource"):
 		l.refused = append(l.refused, "resource")
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_target"})
+		jsonreply.Write(w, http.StatusBadRequest, map[string]string{"error": "invalid_target"})
 		return
-	case !known || r.PostFormValue("redirect_uri") != ask.Get("redirect_uri") || encode(sum[:]) != ask.Get("code_challenge"):
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
+	case !known || r.PostFormValue("redirect_uri") != ask.Get("redirect_uri") || challenge != ask.Get("code_challenge"):
+		jsonreply.Write(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
 		return
 	}
 	l.redeemed++
-	writeJSON(w, http.StatusOK, map[string]any{
+	jsonreply.Write(w, http.StatusOK, map[string]any{
 		"access_token": "opaque-" + rand.Text(), "refresh_token": "opaque-" + rand.Text(), "token_type": "Bearer", "expires_in": 3600,
 		"scope": ask.Get("scope"), "id_token": l.idToken(ask.Get("nonce")),
 	})
@@ -266,9 +254,7 @@ func (l *Login) idToken(nonce string) string {
 	claims := map[string]any{
 		"iss": l.issuer, "aud": l.client.ID, "iat": l.now().Unix(), "exp": l.now().Add(time.Hour).Unix(), "nonce": nonce,
 	}
-	for name, value := range l.user {
-		claims[name] = value
-	}
+	maps.Copy(claims, l.user)
 	if l.change != nil {
 		l.change(header, claims)
 	}

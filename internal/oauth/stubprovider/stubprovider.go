@@ -5,8 +5,10 @@ package stubprovider
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -19,12 +21,21 @@ type Provider struct {
 	issuer string
 	server *http.Server
 
-	mu       sync.Mutex
+	guarded
 	metadata map[string]any
 	keySet   string
 	instead  http.HandlerFunc
 	fetches  int
 	seen     []http.Header
+}
+
+// guarded is what a test changes and reads while a provider runs.
+type guarded struct{ mu sync.Mutex }
+
+func (g *guarded) do(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
 }
 
 // Start serves a provider that publishes keys.
@@ -33,11 +44,7 @@ func Start(keys ...Key) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		return nil, err
-	}
-	p := New("http://localhost:"+port, keys...)
+	p := New(fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port), keys...)
 	p.server = &http.Server{Handler: p}
 	go func() { _ = p.server.Serve(listener) }()
 	return p, nil
@@ -73,41 +80,24 @@ func (p *Provider) Publish(keys ...Key) {
 }
 
 // PublishText shows a text as the key set.
-func (p *Provider) PublishText(keySet string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.keySet = keySet
-}
+func (p *Provider) PublishText(keySet string) { p.do(func() { p.keySet = keySet }) }
 
 // State sets a member of the metadata.
-func (p *Provider) State(name string, value any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.metadata[name] = value
-}
+func (p *Provider) State(name string, value any) { p.do(func() { p.metadata[name] = value }) }
 
 // Answer lets something else answer all requests; nil ends that.
-func (p *Provider) Answer(instead http.HandlerFunc) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.instead = instead
-}
+func (p *Provider) Answer(instead http.HandlerFunc) { p.do(func() { p.instead = instead }) }
 
 // HangUp is for Answer: it ends the connection without a word.
 func HangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 // Fetches is how often the key set was asked for.
-func (p *Provider) Fetches() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.fetches
-}
+func (p *Provider) Fetches() (n int) { p.do(func() { n = p.fetches }); return n }
 
 // Seen are the headers of all requests so far.
-func (p *Provider) Seen() []http.Header {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]http.Header{}, p.seen...)
+func (p *Provider) Seen() (all []http.Header) {
+	p.do(func() { all = slices.Clone(p.seen) })
+	return all
 }
 
 // ServeHTTP answers at the addresses of the metadata and the keys.
