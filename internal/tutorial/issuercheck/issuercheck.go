@@ -111,27 +111,29 @@ type checker struct {
 // Run asks for the metadata at all its places, and for the keys. issuer is one that
 // [ParseIssuer] accepts.
 func Run(ctx context.Context, issuer string, options Options) *Report {
-	c := &checker{report: &Report{Issuer: issuer, Outcome: NotFound}, policy: options.Policy}
-	c.policy.Timeout, c.policy.MaxBytes, c.policy.Proxy = timeout, maxBytes, options.Proxy
 	u, err := ParseIssuer(issuer)
 	if err != nil {
-		c.report.Identity.Problem = err.Error()
-		return c.report
+		return &Report{Issuer: issuer, Outcome: NotFound, Identity: Verdict{Problem: err.Error()}}
 	}
+	policy := options.Policy
+	policy.Timeout, policy.MaxBytes, policy.Proxy = timeout, maxBytes, options.Proxy
 	// The rules of step 11: the origin that the user typed, and public ones.
-	c.policy.Loopback = loopback.URL(u)
-	c.policy.Private = append([]string{baseurl.Origin(u)}, options.PrivateOrigins...)
-	c.client = safefetch.NewClient(c.policy)
-	defer c.client.CloseIdleConnections()
+	policy.Loopback = loopback.URL(u)
+	policy.Private = append([]string{baseurl.Origin(u)}, options.PrivateOrigins...)
+	client := safefetch.NewClient(policy)
+	defer client.CloseIdleConnections()
+	return run(ctx, issuer, client, policy)
+}
+
+func run(ctx context.Context, issuer string, client *http.Client, policy safefetch.Policy) *Report {
+	c := &checker{client: client, policy: policy, report: &Report{Issuer: issuer, Outcome: NotFound}}
 	c.lookEverywhere(ctx)
+	c.askForKeys(ctx)
+	c.askAsClient(ctx)
 	if c.found == nil {
-		c.askForKeys(ctx)
-		c.askAsClient(ctx)
 		return c.report
 	}
 	c.report.Outcome = Obstacle
-	c.askForKeys(ctx)
-	c.askAsClient(ctx)
 	c.report.Row = c.row()
 	c.suggest()
 	if c.report.Server.OK && c.report.Client.OK {
@@ -276,8 +278,7 @@ func (c *checker) wayAround(err error) string {
 
 // short is an error without the URL that stands beside it.
 func short(err error, address string) string {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	text := strings.TrimPrefix(err.Error(), address+": ")

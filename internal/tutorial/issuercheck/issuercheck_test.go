@@ -165,13 +165,13 @@ func TestWhereItGoes(t *testing.T) {
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
 	defer inside.Close()
 	document := strings.NewReplacer("BASE/keys", inside.URL, "BASE", "https://id.example").Replace(good)
-	web := stubprovider.StartWeb(map[string]string{"https://id.example" + inserted: document})
-	defer web.Close()
-	report := Run(t.Context(), "https://id.example/a", Options{Proxy: web.Proxy, Policy: safefetch.Policy{RootCAs: web.Authority()}})
+	web := startWeb(map[string]string{"https://id.example" + inserted: document})
+	defer web.close()
+	report := Run(t.Context(), "https://id.example/a", Options{Proxy: web.chosen, Policy: safefetch.Policy{RootCAs: web.trusted()}})
 	if report.Server.OK || asked > 0 || !strings.Contains(report.Text(), "begin with https") {
 		t.Errorf("%d requests\n%s", asked, report.Text())
 	}
-	untrusted := Run(t.Context(), "https://id.example/a", Options{Proxy: web.Proxy})
+	untrusted := Run(t.Context(), "https://id.example/a", Options{Proxy: web.chosen})
 	if untrusted.Outcome != NotFound || !strings.Contains(untrusted.Text(), "certificate") {
 		t.Errorf("%s", untrusted.Text())
 	}

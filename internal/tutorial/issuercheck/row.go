@@ -38,13 +38,36 @@ func is(condition bool) string {
 // row is what the metadata says, in the order of the table.
 func (c *checker) row() []Feature {
 	return []Feature{
-		c.pkce(), c.place("RFC 8414", "RFC 8414"), c.place("OpenID", "OpenID discovery"), c.registration(),
+		c.pkce(), c.place("RFC 8414", "RFC 8414"), c.place("OpenID", "OpenID discovery"),
+		either(c.server.RegistrationEndpoint != "", "RFC 7591", "RFC 7591 registration",
+			finding{c.server.RegistrationEndpoint, "Clients can register, if it takes requests without a token. That was not tried."},
+			finding{"no registration_endpoint", "Register each client by hand, and give it the client_id (step 11: --client-id)."}),
 		{
 			Column: "RFC 8707", Name: "RFC 8707 resource indicators", Value: unknown, Said: "metadata has no member for it",
 			Means: "Clients send resource. See the provider's page for whether it decides aud.",
 		},
-		c.issParameter(), c.documents(), c.authentication(), c.introspection(),
+		either(c.server.IssParameter, "RFC 9207", "RFC 9207 iss in answers",
+			finding{"authorization_response_iss_parameter_supported", "Clients can tell which issuer answered."},
+			finding{"not promised", "A client that uses several issuers can't tell which one answered."}),
+		either(c.server.MetadataDocuments, "CIMD", "Client ID Metadata Documents",
+			finding{"client_id_metadata_document_supported", "A client can use the URL of its document as client_id."},
+			finding{"not promised", "Clients don't use the URL of a document as client_id here."}),
+		c.authentication(),
+		either(c.found.Introspection != "", "RFC 7662", "RFC 7662 introspection",
+			finding{c.found.Introspection, "Step 10 can ask about opaque tokens (INTROSPECTION_CLIENT_ID)."},
+			finding{"no introspection_endpoint", "Step 10 needs access tokens that are JWTs."}),
 	}
+}
+
+// finding is what the metadata has, and what it means for a client.
+type finding struct{ said, means string }
+
+// either is a feature that the metadata has, or doesn't have.
+func either(has bool, column, name string, present, absent finding) Feature {
+	if !has {
+		return Feature{column, name, no, absent.said, absent.means}
+	}
+	return Feature{column, name, yes, present.said, present.means}
 }
 
 func (c *checker) pkce() Feature {
@@ -80,42 +103,6 @@ func (c *checker) place(kind, name string) Feature {
 	return f
 }
 
-func (c *checker) registration() Feature {
-	f := Feature{Column: "RFC 7591", Name: "RFC 7591 registration", Value: is(c.server.RegistrationEndpoint != "")}
-	if f.Value == yes {
-		f.Said, f.Means = c.server.RegistrationEndpoint, "Clients can register, if it takes requests without a token. That was not tried."
-	} else {
-		f.Said, f.Means = "no registration_endpoint", "Register each client by hand, and give it the client_id (step 11: --client-id)."
-	}
-	return f
-}
-
-func (c *checker) issParameter() Feature {
-	f := Feature{
-		Column: "RFC 9207", Name: "RFC 9207 iss in answers", Value: is(c.server.IssParameter),
-		Said: "authorization_response_iss_parameter_supported",
-	}
-	if f.Value == yes {
-		f.Means = "Clients can tell which issuer answered."
-	} else {
-		f.Said, f.Means = "not promised", "A client that uses several issuers can't tell which one answered."
-	}
-	return f
-}
-
-func (c *checker) documents() Feature {
-	f := Feature{
-		Column: "CIMD", Name: "Client ID Metadata Documents", Value: is(c.server.MetadataDocuments),
-		Said: "client_id_metadata_document_supported",
-	}
-	if f.Value == yes {
-		f.Means = "A client can use the URL of its document as client_id."
-	} else {
-		f.Said, f.Means = "not promised", "Clients don't use the URL of a document as client_id here."
-	}
-	return f
-}
-
 func (c *checker) authentication() Feature {
 	methods := c.server.TokenAuthMethods
 	f := Feature{
@@ -130,16 +117,6 @@ func (c *checker) authentication() Feature {
 		f.Means = "Programs on a user's machine can be public clients, with PKCE."
 	default:
 		f.Means = "Not listed. A client needs a secret or a key, unless the provider takes public clients without saying so."
-	}
-	return f
-}
-
-func (c *checker) introspection() Feature {
-	f := Feature{Column: "RFC 7662", Name: "RFC 7662 introspection", Value: is(c.found.Introspection != "")}
-	if f.Value == yes {
-		f.Said, f.Means = c.found.Introspection, "Step 10 can ask about opaque tokens (INTROSPECTION_CLIENT_ID)."
-	} else {
-		f.Said, f.Means = "no introspection_endpoint", "Step 10 needs access tokens that are JWTs."
 	}
 	return f
 }

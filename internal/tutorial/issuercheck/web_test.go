@@ -1,4 +1,4 @@
-package stubprovider
+package issuercheck
 
 import (
 	"crypto/ecdsa"
@@ -17,18 +17,18 @@ import (
 	"time"
 )
 
-// Web is the web as far as a test needs it: documents at https URLs of any host,
+// web is the web as far as a test needs it: documents at https URLs of any host,
 // over TLS, for programs that go through its proxy and trust its authority.
-type Web struct {
+type web struct {
 	site, proxy *httptest.Server
 	key         *ecdsa.PrivateKey
 	authority   *x509.Certificate
 	documents   map[string]string
 }
 
-// StartWeb serves documents by their URLs.
-func StartWeb(documents map[string]string) *Web {
-	w := &Web{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), documents: documents}
+// startWeb serves documents by their URLs.
+func startWeb(documents map[string]string) *web {
+	w := &web{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), documents: documents}
 	w.authority = w.certify(&x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign,
@@ -40,23 +40,23 @@ func StartWeb(documents map[string]string) *Web {
 	return w
 }
 
-// Close ends it.
-func (w *Web) Close() {
+// close ends it.
+func (w *web) close() {
 	w.proxy.Close()
 	w.site.Close()
 }
 
-// Proxy is for http.Transport.
-func (w *Web) Proxy(*http.Request) (*url.URL, error) { return url.Parse(w.proxy.URL) }
+// chosen is for http.Transport.
+func (w *web) chosen(*http.Request) (*url.URL, error) { return url.Parse(w.proxy.URL) }
 
-// Authority is whom to trust.
-func (w *Web) Authority() *x509.CertPool {
+// trusted is whom to trust.
+func (w *web) trusted() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(w.authority)
 	return pool
 }
 
-func (w *Web) serve(writer http.ResponseWriter, r *http.Request) {
+func (w *web) serve(writer http.ResponseWriter, r *http.Request) {
 	text, ok := w.documents["https://"+r.Host+r.URL.Path]
 	if !ok {
 		http.NotFound(writer, r)
@@ -67,7 +67,7 @@ func (w *Web) serve(writer http.ResponseWriter, r *http.Request) {
 }
 
 // certify makes a certificate that lasts for a test.
-func (w *Web) certify(template *x509.Certificate) *x509.Certificate {
+func (w *web) certify(template *x509.Certificate) *x509.Certificate {
 	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	signer := w.authority
 	if signer == nil {
@@ -77,7 +77,7 @@ func (w *Web) certify(template *x509.Certificate) *x509.Certificate {
 }
 
 // certificate is that of whatever host is asked for.
-func (w *Web) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (w *web) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	leaf := w.certify(&x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: hello.ServerName}, DNSNames: []string{hello.ServerName},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -86,7 +86,7 @@ func (w *Web) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 }
 
 // connect leads every host to the site (RFC 9110, section 9.3.6).
-func (w *Web) connect(writer http.ResponseWriter, r *http.Request) {
+func (w *web) connect(writer http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect {
 		http.Error(writer, "CONNECT alone", http.StatusMethodNotAllowed)
 		return
@@ -109,4 +109,11 @@ func (w *Web) connect(writer http.ResponseWriter, r *http.Request) {
 	both.Go(func() { _, _ = io.Copy(site, buffered); _ = site.Close() })
 	both.Go(func() { _, _ = io.Copy(client, site); _ = client.Close() })
 	both.Wait()
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
