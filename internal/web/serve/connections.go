@@ -184,17 +184,15 @@ func (l *lines) count(read []byte) int {
 	if l.again.Swap(false) {
 		l.seen, l.empty, l.over = 0, true, false
 	}
-	for _, b := range read {
-		switch {
-		case l.over:
-			return l.seen
-		case b == '\n':
+	for len(read) > 0 && !l.over {
+		line, rest, ended := bytes.Cut(read, []byte("\n"))
+		l.empty = l.empty && len(bytes.Trim(line, "\r")) == 0
+		if ended {
 			l.over = l.empty && l.seen > 0
 			l.seen++
 			l.empty = true
-		case b != '\r':
-			l.empty = false
 		}
+		read = rest
 	}
 	return l.seen
 }
