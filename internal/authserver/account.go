@@ -65,9 +65,8 @@ func (g *grants) withdraw(subject, clientID string) error {
 // showApplications shows a user who is logged in the applications that may act for
 // the user, and the login page to others.
 func (s *Server) showApplications(w http.ResponseWriter, r *http.Request) error {
-	who, key, loggedIn := s.interactions.session(r)
-	user := s.users.subject(who.Subject)
-	if !loggedIn || user == nil {
+	who, key, user := s.session(r)
+	if user == nil {
 		return s.startLogin(w, r, interaction{Account: true, Browser: s.interactions.browser(w, r)}, nil)
 	}
 	if err := s.interactions.touch(key, who); err != nil {

@@ -105,12 +105,12 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return to.refuse(err)
 	}
-	who, key, loggedIn := s.session(r)
+	who, key, user := s.session(r)
 	tooOld := ask.MaxAge >= 0 && s.now().Unix()-who.AuthTime > ask.MaxAge
 	v := interaction{Request: ask, Browser: s.interactions.browser(w, r)}
 	switch {
-	case loggedIn && !tooOld && !ask.prompts("login") && !ask.prompts("select_account"):
-		return to.refuse(s.proceed(w, r, v, who, key))
+	case user != nil && !tooOld && !ask.prompts("login") && !ask.prompts("select_account"):
+		return to.refuse(s.proceed(w, r, v, who, key, user))
 	case ask.prompts("none"):
 		return to.refuse(refuse("login_required", "The user has to log in."))
 	}
@@ -260,11 +260,7 @@ func maxAge(text string) (int64, error) {
 
 // proceed goes on for a user who is logged in: with the consent page, or where
 // the user has consented before, with the answer.
-func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, who session, sessionKey string) error {
-	user := s.users.subject(who.Subject)
-	if user == nil {
-		return refuse("access_denied", "The user no longer exists.")
-	}
+func (s *Server) proceed(w http.ResponseWriter, r *http.Request, v interaction, who session, sessionKey string, user *account) error {
 	if err := s.leaveOut(&v.Request, user); err != nil {
 		return err
 	}

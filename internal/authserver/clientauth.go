@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"mcp-auth-step-by-step/internal/authserver/clientassertion"
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
+	"mcp-auth-step-by-step/internal/oauth/jws"
 )
 
 // credentials are what a request brings to authenticate its client.
@@ -42,9 +43,9 @@ func (c *clients) authenticate(r *http.Request, form url.Values) (*client, error
 		return nil, invalidClient(fmt.Errorf("authenticates with %s, registered for %s", given.method, known.TokenEndpointAuthMethod))
 	}
 	switch given.method {
-	case clientmetadata.AuthSecretBasic, clientmetadata.AuthSecretPost:
+	case clientauth.Basic, clientauth.Post:
 		err = c.checkSecret(r, known, given.secret)
-	case clientmetadata.AuthPrivateKeyJWT:
+	case clientauth.PrivateKeyJWT:
 		err = c.checkAssertion(r, known, given.assertion)
 	}
 	return known, err
@@ -56,7 +57,7 @@ func (c *clients) authenticate(r *http.Request, form url.Values) (*client, error
 func (c *client) mayUse(method string) bool {
 	registered := c.TokenEndpointAuthMethod
 	return method == registered ||
-		c.origin == fromRealmFile && registered == clientmetadata.AuthSecretBasic && method == clientmetadata.AuthSecretPost
+		c.origin == fromRealmFile && registered == clientauth.Basic && method == clientauth.Post
 }
 
 // readCredentials finds the one method by which a request authenticates its
@@ -68,9 +69,9 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	}
 	methods := 0
 	for method, present := range map[string]bool{
-		clientmetadata.AuthSecretBasic:   given.method != "",
-		clientmetadata.AuthSecretPost:    form.Has("client_secret"),
-		clientmetadata.AuthPrivateKeyJWT: form.Has("client_assertion"),
+		clientauth.Basic:         given.method != "",
+		clientauth.Post:          form.Has("client_secret"),
+		clientauth.PrivateKeyJWT: form.Has("client_assertion"),
 	} {
 		if present {
 			given.method = method
@@ -82,10 +83,10 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	case methods > 1:
 		return given, refuse("invalid_request", "Authenticate the client with one method alone.")
 	case methods == 0:
-		given.method = clientmetadata.AuthNone
-	case given.method == clientmetadata.AuthSecretPost:
+		given.method = clientauth.None
+	case given.method == clientauth.Post:
 		given.secret = form.Get("client_secret")
-	case given.method == clientmetadata.AuthPrivateKeyJWT:
+	case given.method == clientauth.PrivateKeyJWT:
 		given.assertion = form.Get("client_assertion")
 		if form.Get("client_assertion_type") != clientassertion.Type {
 			return given, invalidClient(errors.New("unknown client_assertion_type"))
@@ -134,7 +135,7 @@ func basicAuth(r *http.Request) (given credentials, err error) {
 	if !ok || len(headers) > 1 {
 		return given, errors.New("the Authorization header is not one Basic header")
 	}
-	given.method = clientmetadata.AuthSecretBasic
+	given.method = clientauth.Basic
 	if given.id, err = url.QueryUnescape(user); err == nil {
 		given.secret, err = url.QueryUnescape(password)
 	}
@@ -147,15 +148,11 @@ func basicAuth(r *http.Request) (given credentials, err error) {
 // assertionSubject reads whom an assertion claims to be from, before it is
 // verified: to know with whose keys to verify it.
 func assertionSubject(assertion string) string {
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 {
-		return ""
-	}
 	var claims struct {
 		Subject string `json:"sub"`
 	}
-	payload, err := decodeSegment(parts[1])
-	if err != nil || json.Unmarshal(payload, &claims) != nil {
+	token, err := jws.Parse(assertion)
+	if err != nil || json.Unmarshal(token.Payload, &claims) != nil {
 		return ""
 	}
 	return claims.Subject

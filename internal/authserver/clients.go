@@ -14,6 +14,7 @@ import (
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/realm"
 	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/web/logging"
 	"mcp-auth-step-by-step/internal/web/loopback"
@@ -79,13 +80,13 @@ func clientsOf(r *realm.Realm) (map[string]*client, error) {
 	for _, c := range r.Clients {
 		m := &clientmetadata.Metadata{
 			ClientID: c.ID, ClientName: c.Name, RedirectURIs: redirects(c.RedirectURIs), GrantTypes: grantsOf(c),
-			TokenEndpointAuthMethod: clientmetadata.AuthSecretBasic,
+			TokenEndpointAuthMethod: clientauth.Basic,
 		}
 		switch {
 		case c.Public:
-			m.TokenEndpointAuthMethod = clientmetadata.AuthNone
+			m.TokenEndpointAuthMethod = clientauth.None
 		case c.SignedJWT:
-			m.TokenEndpointAuthMethod, m.JWKS = clientmetadata.AuthPrivateKeyJWT, json.RawMessage(c.Keys)
+			m.TokenEndpointAuthMethod, m.JWKS = clientauth.PrivateKeyJWT, json.RawMessage(c.Keys)
 			if _, err := jwks.Parse(m.JWKS); err != nil {
 				return nil, fmt.Errorf("client %s: attributes.jwks.string: %w", c.ID, err)
 			}

@@ -63,7 +63,7 @@ func (i *interactions) browser(w http.ResponseWriter, r *http.Request) string {
 		return known
 	}
 	id := secret()
-	http.SetCookie(w, i.cookie(browserCookie, id))
+	i.setCookie(w, browserCookie, id, 0)
 	return digest(id)
 }
 
@@ -75,11 +75,14 @@ func (i *interactions) session(r *http.Request) (found session, key string, ok b
 	return found, key, ok
 }
 
-// session returns who is logged in, and by which key. A user of a provider who may
-// not log in any more isn't.
-func (s *Server) session(r *http.Request) (session, string, bool) {
+// session returns who is logged in, and by which key. user is nil if nobody is; a
+// user of a provider who may not log in any more isn't.
+func (s *Server) session(r *http.Request) (who session, key string, user *account) {
 	who, key, ok := s.interactions.session(r)
-	return who, key, ok && (s.upstream == nil || s.users.subject(who.Subject) != nil)
+	if ok {
+		user = s.users.subject(who.Subject)
+	}
+	return who, key, user
 }
 
 // begin starts a session with a new identifier, so that one which was known
@@ -93,7 +96,7 @@ func (i *interactions) begin(w http.ResponseWriter, r *http.Request, started ses
 		}
 		return i.sessions.add(tx, started.Subject, digest(id), started, i.now(), i.sessionEnd(started))
 	})
-	http.SetCookie(w, i.cookie(sessionCookie, id))
+	i.setCookie(w, sessionCookie, id, 0)
 	return digest(id), err
 }
 
@@ -118,9 +121,7 @@ func earlier(a, b time.Time) time.Time {
 
 // end ends the session of a browser.
 func (i *interactions) end(w http.ResponseWriter, r *http.Request) error {
-	gone := i.cookie(sessionCookie, "")
-	gone.MaxAge = -1
-	http.SetCookie(w, gone)
+	i.setCookie(w, sessionCookie, "", -1)
 	return i.store.Update(func(tx store.Tx) error { return i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)) })
 }
 

@@ -2,7 +2,6 @@ package authserver
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/store"
 	"mcp-auth-step-by-step/internal/oauth/accesstoken"
+	"mcp-auth-step-by-step/internal/oauth/jws"
 	"mcp-auth-step-by-step/internal/oauth/principal"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 	"mcp-auth-step-by-step/internal/web/logging"
@@ -49,9 +49,9 @@ func (t *tokens) inspect(ctx context.Context, token string) (*accessClaims, erro
 		return nil, fmt.Errorf("%w: %w", errNotActive, err)
 	}
 	claims := &accessClaims{Principal: who, Active: true, Username: who.Username, TokenType: "Bearer"}
-	payload, err := decodeSegment(strings.Split(token, ".")[1]) // three parts, or Verify would have failed
+	read, err := jws.Parse(token)
 	if err == nil {
-		err = json.Unmarshal(payload, claims)
+		err = json.Unmarshal(read.Payload, claims)
 	}
 	// Verify allows for clocks that differ; this one doesn't.
 	if err == nil && t.now().Unix() >= claims.Expires {
@@ -123,8 +123,4 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 	logging.FromContext(r.Context()).Info("token introspected", "client_id", c.id, "active", claims.Active, logging.Error(err))
 	jsonreply.Write(w, http.StatusOK, claims)
 	return nil
-}
-
-func decodeSegment(segment string) ([]byte, error) {
-	return base64.RawURLEncoding.Strict().DecodeString(segment)
 }

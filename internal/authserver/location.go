@@ -78,15 +78,19 @@ const (
 	chooseCookie   = "mcp_choose"   // the last login there was with a wrong account
 )
 
-// cookie makes a cookie that no script can read, and that other sites' requests
+// setCookie sets a cookie that no script can read, and that other sites' requests
 // don't carry, but for links to here. Over https its name promises that no other
-// host can have set it.
-func (l location) cookie(name, value string) *http.Cookie {
-	c := &http.Cookie{Name: l.cookieName(name), Value: value, Path: l.base(), HttpOnly: true, SameSite: http.SameSiteLaxMode}
+// host can have set it. seconds is how long the browser keeps it: 0 until it ends;
+// -1 takes it away.
+func (l location) setCookie(w http.ResponseWriter, name, value string, seconds int) {
+	c := &http.Cookie{
+		Name: l.cookieName(name), Value: value, MaxAge: seconds,
+		Path: l.base(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
 	if l.tls() {
 		c.Path, c.Secure = "/", true
 	}
-	return c
+	http.SetCookie(w, c)
 }
 
 func (l location) cookieName(name string) string {

@@ -22,7 +22,7 @@ func (s *Server) startLogin(w http.ResponseWriter, r *http.Request, v interactio
 	if s.upstream != nil && c != nil {
 		return s.pages.consent(w, v, c, nil, nil, id)
 	}
-	return s.pages.login(w, http.StatusOK, v, c, loginView{Request: id})
+	return s.pages.login(w, v, c, id, "", nil)
 }
 
 // showLogin shows the login page of an interaction again: for another account.
@@ -32,7 +32,7 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.pages.login(w, http.StatusOK, v, c, loginView{Request: id})
+	return s.pages.login(w, v, c, id, "", nil)
 }
 
 // resume finds the interaction of a page, and its client.
@@ -71,8 +71,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	user, err := s.logIn(r, username, values.Get("password"))
 	if err != nil {
-		told := asOAuth(err)
-		return s.pages.login(w, told.status, v, c, loginView{Request: id, Username: username, Problem: told.description})
+		return s.pages.login(w, v, c, id, username, asOAuth(err))
 	}
 	if _, err := s.interactions.take(r, id, loginPage); err != nil {
 		return errForeignForm.because(err)
@@ -84,7 +83,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		}
 		// The user has logged in as asked, and must not be asked for it again.
 		v.Request.Prompt = slices.DeleteFunc(v.Request.Prompt, func(p string) bool { return p == "login" || p == "select_account" })
-		return s.proceed(w, r, v, who, sessionKey)
+		return s.proceed(w, r, v, who, sessionKey, user)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientassertion"
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 )
 
@@ -60,8 +61,8 @@ func (s *Server) metadata() http.Handler {
 			grants = append(grants, grantPassword)
 		}
 	}
-	confidential := []string{clientmetadata.AuthSecretBasic, clientmetadata.AuthSecretPost, clientmetadata.AuthPrivateKeyJWT}
-	everybody := append([]string{clientmetadata.AuthNone}, confidential...)
+	confidential := []string{clientauth.Basic, clientauth.Post, clientauth.PrivateKeyJWT}
+	everybody := append([]string{clientauth.None}, confidential...)
 	body, err := json.MarshalIndent(document{
 		Issuer:                      s.issuer,
 		AuthorizationEndpoint:       s.endpoint(pathAuthorize),
@@ -103,19 +104,17 @@ func (s *Server) metadata() http.Handler {
 
 // about describes the realm in Keycloak's form, so that a health check or a
 // person at that URL sees that the server runs.
-func (s *Server) about() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		signing, _ := s.tokens.keys.current()
-		public, err := x509.MarshalPKIXPublicKey(&signing.PublicKey)
-		if err != nil {
-			errInternal.write(w)
-			return
-		}
-		jsonreply.Write(w, http.StatusOK, map[string]any{
-			"realm":             s.realm.Name,
-			"public_key":        base64.StdEncoding.EncodeToString(public),
-			"token-service":     s.endpoint("/protocol/openid-connect"),
-			"tokens-not-before": 0,
-		})
+func (s *Server) about(w http.ResponseWriter, _ *http.Request) {
+	signing, _ := s.tokens.keys.current()
+	public, err := x509.MarshalPKIXPublicKey(&signing.PublicKey)
+	if err != nil {
+		errInternal.write(w)
+		return
+	}
+	jsonreply.Write(w, http.StatusOK, map[string]any{
+		"realm":             s.realm.Name,
+		"public_key":        base64.StdEncoding.EncodeToString(public),
+		"token-service":     s.endpoint("/protocol/openid-connect"),
+		"tokens-not-before": 0,
 	})
 }

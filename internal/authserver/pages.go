@@ -58,25 +58,23 @@ func demoUsers(c Config, issuer *url.URL) []realm.User {
 	return slices.DeleteFunc(slices.Clone(c.Realm.Users), func(u realm.User) bool { return !realm.KnownFromDemo(u.Password) })
 }
 
-// loginView is what the login page shows besides the client.
-type loginView struct {
-	Request, Username, Problem string
-	Demo                       []realm.User
-}
-
 // view is what all pages show.
 type view struct {
 	Title, Realm, Style, Action string
 	Client, Destination         string
 	Provider                    string // at which users log in; empty: here
-	Login                       loginView
+	Request                     string // identifies the interaction
+	Problem                     string // of the problem page, and of the login page
+	// Of the login page:
+	Username string
+	Demo     []realm.User
 	// Of the consent page:
-	Request, User, Identity, Resource, Website string
-	Scopes                                     []scopeView
-	Withheld, NotAllowed                       []string
-	Local                                      bool
+	User, Identity, Resource, Website string
+	Scopes                            []scopeView
+	Withheld, NotAllowed              []string
+	Local                             bool
 	// Of the problem page:
-	Problem, Back string
+	Back string
 	// Of the page of applications, and of the link to it:
 	Applications []applicationView
 	Account      string
@@ -124,13 +122,13 @@ func (p pages) view(title string) view {
 	return view{Title: title, Realm: plaintext.Line(name), Style: p.base + pathStyle, Provider: p.provider}
 }
 
-func (p pages) login(w http.ResponseWriter, status int, v interaction, c *client, login loginView) error {
-	login.Username, login.Demo = plaintext.Line(login.Username), p.demo
-	shown := p.view("Log in")
-	if login.Problem != "" {
-		shown.Title = "Log in: try again"
+// login asks for the user name and the password; again, after a problem.
+func (p pages) login(w http.ResponseWriter, v interaction, c *client, id, username string, problem *oauthError) error {
+	status, shown := http.StatusOK, p.view("Log in")
+	if problem != nil {
+		status, shown.Title, shown.Problem = problem.status, "Log in: try again", problem.description
 	}
-	shown.Action, shown.Login = p.base+pathLogin, login
+	shown.Action, shown.Request, shown.Username, shown.Demo = p.base+pathLogin, id, plaintext.Line(username), p.demo
 	if v.Account && p.provider != "" {
 		return p.render(w, status, "login", shown, basePolicy) // the form's answer leads to the provider
 	}

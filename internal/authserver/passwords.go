@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -57,7 +56,7 @@ type account struct {
 func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() time.Time) (*directory, error) {
 	d := &directory{
 		users:       map[string]*account{},
-		dummySalt:   newSalt(),
+		dummySalt:   []byte(secret()),
 		queue:       make(chan struct{}, HashQueue),
 		running:     make(chan struct{}, min(HashesAtOnce, runtime.GOMAXPROCS(0))),
 		waiting:     make(chan struct{}, HashQueue),
@@ -69,7 +68,7 @@ func newDirectory(r *realm.Realm, cost PasswordCost, limits Limits, now func() t
 	}
 	d.derive = d.argon2(cost.withDefaults())
 	for _, user := range r.Users {
-		a := &account{User: user, salt: newSalt()}
+		a := &account{User: user, salt: []byte(secret())}
 		if a.ID == "" {
 			a.ID = subjectOf(r.Name, user.Username)
 		}
@@ -231,10 +230,4 @@ func subjectOf(realmName, username string) string {
 	mac := hmac.New(sha256.New, []byte("subject of realm "+realmName))
 	mac.Write([]byte(username))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
-}
-
-func newSalt() []byte {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails, by its contract
-	return salt
 }

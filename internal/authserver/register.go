@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/web/jsonreply"
 	"mcp-auth-step-by-step/internal/web/logging"
 )
@@ -73,7 +74,7 @@ func (c *clients) issueID(caller string, m *clientmetadata.Metadata) (*clientmet
 	if m.Scope == "" {
 		m.Scope = scopeList(canUse) // the scopes that it can use (RFC 7591, section 2)
 	}
-	if m.TokenEndpointAuthMethod == clientmetadata.AuthSecretBasic || m.TokenEndpointAuthMethod == clientmetadata.AuthSecretPost {
+	if m.TokenEndpointAuthMethod == clientauth.Basic || m.TokenEndpointAuthMethod == clientauth.Post {
 		never := int64(0)
 		m.ClientSecret, m.ClientSecretExpiresAt = secret(), &never
 		kept.Secret = digest(m.ClientSecret)

@@ -42,7 +42,7 @@ func (s *Server) routes() http.Handler {
 		readable("GET", base+document, s.metadata())
 	}
 	readable("GET", base+pathKeys, s.tokens.keys)
-	readable("GET", base, s.about())
+	readable("GET", base, http.HandlerFunc(s.about))
 	readable("POST", base+pathToken, s.api("token refused", s.token))
 	readable("POST", base+pathRevoke, s.api("revocation refused", s.revoke))
 	readable("POST", base+pathRegister, s.api("registration refused", s.register))

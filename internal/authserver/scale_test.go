@@ -13,6 +13,7 @@ import (
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
 	"mcp-auth-step-by-step/internal/authserver/store"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 )
 
 // direct hands requests to a handler without a network.
@@ -50,7 +51,7 @@ func serveMany(b *testing.B) *Server {
 func (s *Server) addRegistration(n int) error {
 	id := fmt.Sprintf("client-%d", n)
 	return s.clients.register(fmt.Sprintf("caller-%d", n/10), id, registration{Metadata: clientmetadata.Metadata{
-		ClientID: id, ClientName: "An application", RedirectURIs: clientmetadata.MustRedirects(testRedirect), TokenEndpointAuthMethod: clientmetadata.AuthNone,
+		ClientID: id, ClientName: "An application", RedirectURIs: clientmetadata.MustRedirects(testRedirect), TokenEndpointAuthMethod: clientauth.None,
 		GrantTypes: []string{clientmetadata.GrantCode, clientmetadata.GrantRefresh},
 	}})
 }

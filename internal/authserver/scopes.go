@@ -71,13 +71,10 @@ func (s scopeRules) selfAsserted(stated []string) (defaults, optional []string) 
 
 // ofUser leaves of some scopes those that the roles of a user allow.
 func (s scopeRules) ofUser(u realm.User, scopes []string) []string {
-	allowed := []string{}
-	for _, name := range scopes {
-		if scope, _ := s.realm.Scope(name); u.HasAny(scope.Roles) {
-			allowed = append(allowed, name)
-		}
-	}
-	return allowed
+	return without(scopes, func(name string) bool {
+		scope, _ := s.realm.Scope(name)
+		return !u.HasAny(scope.Roles)
+	})
 }
 
 // rolesIn are the roles of a user that stand in a token: all of them, or for a

@@ -60,9 +60,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, v interaction) er
 	if err := s.interactions.keepAs(s.remote(r), state, v); err != nil {
 		return v.refuse(err)
 	}
-	tie := s.cookie(proofCookie(state), proof)
-	tie.MaxAge = int(s.grants.lifetimes.login.Seconds())
-	http.SetCookie(w, tie)
+	s.setCookie(w, proofCookie(state), proof, int(s.grants.lifetimes.login.Seconds()))
 	redirect(w, location)
 	return nil
 }
@@ -82,12 +80,12 @@ func (s *Server) back(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errStartAgain.because(err)
 	}
-	s.forget(w, proofCookie(state))
+	s.setCookie(w, proofCookie(state), "", -1)
 	who, err := s.finishLogin(r, *v.Attempt, answer)
 	if err != nil {
 		return s.refuseLogin(w, v, err)
 	}
-	s.forget(w, chooseCookie)
+	s.setCookie(w, chooseCookie, "", -1)
 	return s.goOn(w, r, v, who, func(string) error { return s.proceedAllowed(w, r, v.Request, who) })
 }
 
@@ -130,13 +128,6 @@ func (s *Server) finishLogin(r *http.Request, attempt upstream.Attempt, answer u
 	return s.users.upstream.add(said)
 }
 
-// forget takes a cookie away.
-func (s *Server) forget(w http.ResponseWriter, name string) {
-	gone := s.cookie(name, "")
-	gone.MaxAge = -1
-	http.SetCookie(w, gone)
-}
-
 // loginRefusal says what came of a login at the provider: to the client as OAuth
 // has it (RFC 6749, section 4.1.2.1), and to the user on a page.
 type loginRefusal struct {
@@ -177,9 +168,7 @@ func (s *Server) refuseLogin(w http.ResponseWriter, v interaction, cause error) 
 	refusal := loginRefusals[at]
 	page := &pageError{refusal.status, fmt.Sprintf(refusal.page, s.upstream.Settings().Name)}
 	if refusal.is == upstream.ErrNotAllowed {
-		choose := s.cookie(chooseCookie, "yes")
-		choose.MaxAge = int(s.grants.lifetimes.login.Seconds())
-		http.SetCookie(w, choose)
+		s.setCookie(w, chooseCookie, "yes", int(s.grants.lifetimes.login.Seconds()))
 	}
 	if v.Account {
 		return page.because(cause)

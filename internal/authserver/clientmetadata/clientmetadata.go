@@ -16,15 +16,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-)
 
-// Authentication methods of clients at the token endpoint (RFC 7591, section
-// 2; OpenID Connect Core, section 9).
-const (
-	AuthNone          = "none"
-	AuthSecretBasic   = "client_secret_basic"
-	AuthSecretPost    = "client_secret_post"
-	AuthPrivateKeyJWT = "private_key_jwt"
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 )
 
 // Grant types.
@@ -77,7 +70,7 @@ type Metadata struct {
 }
 
 // Confidential reports whether the client can authenticate.
-func (m *Metadata) Confidential() bool { return m.TokenEndpointAuthMethod != AuthNone }
+func (m *Metadata) Confidential() bool { return m.TokenEndpointAuthMethod != clientauth.None }
 
 // AllowsGrant reports whether the client may use a grant type.
 func (m *Metadata) AllowsGrant(grant string) bool { return slices.Contains(m.GrantTypes, grant) }

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 	"mcp-auth-step-by-step/internal/web/strictjson"
 )
@@ -63,8 +64,8 @@ func parseDocument(clientID, contentType string, body []byte) (*Metadata, error)
 	m.ClientID = clientID
 	switch m.TokenEndpointAuthMethod {
 	case "":
-		m.TokenEndpointAuthMethod = AuthNone // RFC 7591's default would be a secret
-	case AuthNone, AuthPrivateKeyJWT:
+		m.TokenEndpointAuthMethod = clientauth.None // RFC 7591's default would be a secret
+	case clientauth.None, clientauth.PrivateKeyJWT:
 	default:
 		return refuse("has the token_endpoint_auth_method " + quoted(m.TokenEndpointAuthMethod) + "; it must be none or private_key_jwt")
 	}

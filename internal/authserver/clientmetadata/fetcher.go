@@ -152,16 +152,12 @@ func (f *Fetcher) fill(ctx context.Context, clientID string, entry *fetched) {
 	close(entry.done)
 }
 
-func (f *Fetcher) get(ctx context.Context, clientID string) (*Metadata, time.Duration, error) {
+// get fetches a document, and says how long it may be kept.
+func (f *Fetcher) get(ctx context.Context, clientID string) (m *Metadata, fresh time.Duration, err error) {
 	body, header, err := safefetch.Get(ctx, f.client, clientID, MaxDocument)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", &Error{InvalidClient, "The document at the client_id could not be fetched."}, err)
 	}
-	m, err := parseDocument(clientID, header.Get("Content-Type"), body)
-	return m, freshness(header), err
-}
-
-// freshness is how long a document may be kept.
-func freshness(header http.Header) time.Duration {
-	return cachecontrol.Lifetime(header, defaultFresh, minFresh, maxFresh)
+	m, err = parseDocument(clientID, header.Get("Content-Type"), body)
+	return m, cachecontrol.Lifetime(header, defaultFresh, minFresh, maxFresh), err
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/web/safefetch"
 )
 
@@ -527,7 +528,7 @@ func FuzzParseDocument(f *testing.F) {
 			code(err)
 			return
 		}
-		if m.ClientID != id || m.ClientName == "" || len(m.RedirectURIs) == 0 || m.AllowsGrant(GrantClientCredentials) || m.TokenEndpointAuthMethod == AuthSecretBasic || !strings.Contains(contentType, "json") {
+		if m.ClientID != id || m.ClientName == "" || len(m.RedirectURIs) == 0 || m.AllowsGrant(GrantClientCredentials) || m.TokenEndpointAuthMethod == clientauth.Basic || !strings.Contains(contentType, "json") {
 			t.Fatalf("%s: %+v", body, m)
 		}
 		for _, uri := range m.RedirectURIs {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/syntax"
 	"mcp-auth-step-by-step/internal/web/plaintext"
@@ -47,7 +48,7 @@ func ParseRegistration(body []byte) (*Metadata, error) {
 		return nil, err
 	}
 	if m.TokenEndpointAuthMethod == "" {
-		m.TokenEndpointAuthMethod = AuthSecretBasic // RFC 7591, section 2
+		m.TokenEndpointAuthMethod = clientauth.Basic // RFC 7591, section 2
 	}
 	if err := m.normalize(GrantCode, GrantRefresh, GrantClientCredentials); err != nil {
 		return nil, err
@@ -118,9 +119,9 @@ func (m *Metadata) normalizeAuthentication() error {
 	keys, uri := m.JWKS, m.JWKSURI
 	m.JWKS, m.JWKSURI = nil, ""
 	switch m.TokenEndpointAuthMethod {
-	case AuthNone, AuthSecretBasic, AuthSecretPost:
+	case clientauth.None, clientauth.Basic, clientauth.Post:
 		return nil
-	case AuthPrivateKeyJWT:
+	case clientauth.PrivateKeyJWT:
 	default:
 		return invalid("token_endpoint_auth_method must be none, client_secret_basic, client_secret_post or private_key_jwt.")
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 )
 
 // register parses a registration that has one good redirect URI and more.
@@ -219,10 +221,10 @@ func TestH04_AS08_NothingIsFetched(t *testing.T) {
 	var hits atomic.Int32
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
 	defer trap.Close()
-	for _, method := range []string{AuthNone, AuthSecretBasic, AuthPrivateKeyJWT} {
+	for _, method := range []string{clientauth.None, clientauth.Basic, clientauth.PrivateKeyJWT} {
 		m, err := register(fmt.Sprintf(`"token_endpoint_auth_method":%q,"jwks_uri":%[2]q,"logo_uri":%[2]q,"client_uri":%[2]q,"policy_uri":%[2]q,"tos_uri":%[2]q,
 			"sector_identifier_uri":%[2]q,"request_uris":[%[2]q],"initiate_login_uri":%[2]q,"backchannel_logout_uri":%[2]q,"software_statement":"eyJhbGciOiJSUzI1NiIsImprdSI6Imh0dHA6Ly8xMjcuMC4wLjEifQ.e30.x"`, method, trap.URL))
-		if (err == nil) == (method == AuthPrivateKeyJWT) {
+		if (err == nil) == (method == clientauth.PrivateKeyJWT) {
 			t.Errorf("%s: %v", method, err)
 		}
 		if m != nil && strings.Contains(string(must(json.Marshal(m))), trap.URL) {

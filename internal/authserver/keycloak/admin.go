@@ -19,30 +19,36 @@ const maxAnswer = 8 << 20
 // errNotFound says that Keycloak has nothing at a path of its admin API.
 var errNotFound = errors.New("not found")
 
-// admin calls Keycloak's admin REST API for one realm.
+// admin calls Keycloak's admin REST API for one realm. It keeps the first error, as
+// a bufio.Writer does: after that it asks and sends nothing any more.
 type admin struct {
 	s      *setup
+	err    error
 	token  string
 	expiry time.Time
 }
 
+func (a *admin) fail(err error) {
+	if a.err == nil {
+		a.err = err
+	}
+}
+
 // get reads the representation at a path below the realm.
-func (a *admin) get(ctx context.Context, path string, into any) error {
-	return a.call(ctx, http.MethodGet, "/admin/realms/"+a.s.realm.Name+path, nil, into)
+func (a *admin) get(ctx context.Context, path string, into any) {
+	a.call(ctx, http.MethodGet, "/admin/realms/"+a.s.realm.Name+path, nil, into)
 }
 
 // send writes one.
-func (a *admin) send(ctx context.Context, method, path string, body any) error {
-	return a.call(ctx, method, "/admin/realms/"+a.s.realm.Name+path, body, nil)
+func (a *admin) send(ctx context.Context, method, path string, body any) {
+	a.call(ctx, method, "/admin/realms/"+a.s.realm.Name+path, body, nil)
 }
 
 // list reads a list of representations, and indexes it by a member.
-func (a *admin) list(ctx context.Context, path, key string) (map[string]object, error) {
+func (a *admin) list(ctx context.Context, path, key string) map[string]object {
 	var all []object
-	if err := a.get(ctx, path, &all); err != nil {
-		return nil, err
-	}
-	return indexed(all, key), nil
+	a.get(ctx, path, &all)
+	return indexed(all, key)
 }
 
 func indexed(all []object, key string) map[string]object {
@@ -55,12 +61,17 @@ func indexed(all []object, key string) map[string]object {
 
 // find returns the representation that a query for the value of a member finds, or
 // nil.
-func (a *admin) find(ctx context.Context, query, member, value string) (object, error) {
-	have, err := a.list(ctx, query+member+"="+url.QueryEscape(value), member)
-	return have[value], err
+func (a *admin) find(ctx context.Context, query, member, value string) object {
+	return a.list(ctx, query+member+"="+url.QueryEscape(value), member)[value]
 }
 
-func (a *admin) call(ctx context.Context, method, path string, body, into any) error {
+func (a *admin) call(ctx context.Context, method, path string, body, into any) {
+	if a.err == nil {
+		a.err = a.exchange(ctx, method, path, body, into)
+	}
+}
+
+func (a *admin) exchange(ctx context.Context, method, path string, body, into any) error {
 	if time.Now().After(a.expiry) {
 		if err := a.logIn(ctx); err != nil {
 			return err

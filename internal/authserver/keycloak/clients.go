@@ -8,97 +8,64 @@ import (
 	"strings"
 )
 
-func (y *syncer) allClients(ctx context.Context) error {
+func (y *syncer) allClients(ctx context.Context) {
 	for _, want := range objects(y.s.wanted["clients"]) {
 		id := text(want, "clientId")
-		got, err := y.find(ctx, "/clients?", "clientId", id)
-		if err != nil {
-			return err
-		}
 		own := want
+		got := y.find(ctx, "/clients?", "clientId", id)
 		if got != nil {
 			own = without(want, "defaultClientScopes", "optionalClientScopes") // which have paths of their own
 		}
-		if err := y.put(ctx, "client", id, "/clients", text(got, "id"), got, own); err != nil {
-			return err
-		}
-		if got, err = y.find(ctx, "/clients?", "clientId", id); err != nil {
-			return err
-		}
-		y.clients[id] = text(got, "id")
+		y.put(ctx, "client", id, "/clients", text(got, "id"), got, own)
+		y.clients[id] = text(y.find(ctx, "/clients?", "clientId", id), "id")
 		path := "/clients/" + y.clients[id]
-		if err := y.assign(ctx, id, path+"/default-client-scopes", path+"/optional-client-scopes",
-			texts(want["defaultClientScopes"]), texts(want["optionalClientScopes"])); err != nil {
-			return err
-		}
+		y.assign(ctx, id, path+"/default-client-scopes", path+"/optional-client-scopes",
+			texts(want["defaultClientScopes"]), texts(want["optionalClientScopes"]))
 	}
-	return nil
 }
 
-func (y *syncer) roles(ctx context.Context) error {
+func (y *syncer) roles(ctx context.Context) {
 	all, _ := y.s.wanted["roles"].(object)
 	byClient, _ := all["client"].(object)
 	for client, wanted := range byClient {
-		path, err := y.clientPath(client)
-		if err != nil {
-			return fmt.Errorf("roles: %w", err)
-		}
-		have, err := y.list(ctx, path+"/roles", "name")
-		if err != nil {
-			return err
-		}
+		path := y.clientPath("roles", client) + "/roles"
+		have := y.list(ctx, path, "name")
 		for _, want := range objects(wanted) {
 			name := text(want, "name")
-			if err := y.put(ctx, "role", client+": "+name, path+"/roles", url.PathEscape(name), have[name], want); err != nil {
-				return err
-			}
+			y.put(ctx, "role", client+": "+name, path, url.PathEscape(name), have[name], want)
 		}
 	}
-	return nil
 }
 
-func (y *syncer) clientPath(client string) (string, error) {
-	id := y.clients[client]
-	if id == "" {
-		return "", fmt.Errorf("the realm file has no client %s", client)
+// clientPath is the path of a client that a part of the file names.
+func (y *syncer) clientPath(part, client string) string {
+	if y.clients[client] == "" {
+		y.fail(fmt.Errorf("%s: the realm file has no client %s", part, client))
 	}
-	return "/clients/" + id, nil
+	return "/clients/" + y.clients[client]
 }
 
 // scopeMappings bound a scope to users who have one of its roles.
-func (y *syncer) scopeMappings(ctx context.Context) error {
+func (y *syncer) scopeMappings(ctx context.Context) {
 	byClient, _ := y.s.wanted["clientScopeMappings"].(object)
 	for client, mappings := range byClient {
 		for _, m := range objects(mappings) {
 			scope := text(m, "clientScope")
 			path := "/client-scopes/" + y.scopes[scope] + "/scope-mappings/clients/"
-			if err := y.grant(ctx, "mapping", scope, path, client, texts(m["roles"])); err != nil {
-				return err
-			}
+			y.grant(ctx, "mapping", scope, path, client, texts(m["roles"]))
 		}
 	}
-	return nil
 }
 
 // grant gives roles of a client to whatever is at a path.
-func (y *syncer) grant(ctx context.Context, kind, name, path, client string, roles []string) error {
-	clientPath, err := y.clientPath(client)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", kind, name, err)
-	}
+func (y *syncer) grant(ctx context.Context, kind, name, path, client string, roles []string) {
+	defined := y.list(ctx, y.clientPath(kind+" "+name, client)+"/roles", "name")
 	path += y.clients[client]
-	have, err := y.list(ctx, path, "name")
-	if err != nil {
-		return err
-	}
-	defined, err := y.list(ctx, clientPath+"/roles", "name")
-	if err != nil {
-		return err
-	}
+	have := y.list(ctx, path, "name")
 	var missing []object
 	for _, role := range roles {
 		if defined[role] == nil {
-			return fmt.Errorf("%s %s: Keycloak's client %s has no role %s; add it to roles.client in the realm file", kind, name, client, role)
+			y.fail(fmt.Errorf("%s %s: Keycloak's client %s has no role %s; add it to roles.client in the realm file", kind, name, client, role))
 		}
 		if have[role] == nil {
 			missing = append(missing, defined[role])
@@ -106,60 +73,42 @@ func (y *syncer) grant(ctx context.Context, kind, name, path, client string, rol
 	}
 	if len(missing) == 0 {
 		y.note(kind, name+": "+client, unchanged)
-		return nil
+		return
 	}
-	if err := y.send(ctx, http.MethodPost, path, missing); err != nil {
-		return err
-	}
+	y.send(ctx, http.MethodPost, path, missing)
 	y.note(kind, name+": "+client, updated)
-	return nil
 }
 
 // users are created with their passwords. Those that are there keep theirs: it
 // can't be read, and may have been changed for a reason.
-func (y *syncer) users(ctx context.Context) error {
+func (y *syncer) users(ctx context.Context) {
 	for _, want := range objects(y.s.wanted["users"]) {
-		id, err := y.user(ctx, want)
-		if err != nil {
-			return err
-		}
+		id := y.user(ctx, want)
 		roles, _ := want["clientRoles"].(object)
 		for client, names := range roles {
 			path := "/users/" + id + "/role-mappings/clients/"
-			if err := y.grant(ctx, "roles", text(want, "username"), path, client, texts(names)); err != nil {
-				return err
-			}
+			y.grant(ctx, "roles", text(want, "username"), path, client, texts(names))
 		}
 	}
-	return nil
 }
 
 // user makes one user, and returns Keycloak's id of it. The account of a client
 // comes with the client.
-func (y *syncer) user(ctx context.Context, want object) (string, error) {
+func (y *syncer) user(ctx context.Context, want object) string {
 	name := strings.ToLower(text(want, "username"))
 	if client := text(want, "serviceAccountClientId"); client != "" {
-		path, err := y.clientPath(client)
-		if err != nil {
-			return "", fmt.Errorf("user %s: %w", name, err)
-		}
 		var account object
-		err = y.get(ctx, path+"/service-account-user", &account)
-		return text(account, "id"), err
-	}
-	got, err := y.find(ctx, "/users?exact=true&", "username", name)
-	if err != nil {
-		return "", err
+		y.get(ctx, y.clientPath("user "+name, client)+"/service-account-user", &account)
+		return text(account, "id")
 	}
 	own := without(want, "clientRoles")
+	got := y.find(ctx, "/users?exact=true&", "username", name)
 	if got != nil {
 		own = without(own, "id", "credentials")
 	}
-	if err := y.put(ctx, "user", name, "/users", text(got, "id"), got, own); err != nil {
-		return "", err
-	}
+	y.put(ctx, "user", name, "/users", text(got, "id"), got, own)
 	if got == nil {
-		got, err = y.find(ctx, "/users?exact=true&", "username", name)
+		got = y.find(ctx, "/users?exact=true&", "username", name)
 	}
-	return text(got, "id"), err
+	return text(got, "id")
 }

@@ -1,6 +1,7 @@
 package keycloak
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -318,5 +319,20 @@ func TestHasAndMerged(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAfterAnErrorNothingIsSent(t *testing.T) {
+	f := newFake(t)
+	s, err := newSetup(f.options(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := &syncer{admin: admin{s: s}, counts: map[change]int{}}
+	y.get(t.Context(), "/nowhere", nil)
+	y.fail(errors.New("a later error"))
+	y.put(t.Context(), "client", "a", "/clients", "", nil, object{"clientId": "a"})
+	if !errors.Is(y.err, errNotFound) || len(f.writes) > 0 || len(y.counts) > 0 {
+		t.Errorf("%v, sent %q, counted %v", y.err, f.writes, y.counts)
 	}
 }

@@ -5,17 +5,17 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"mcp-auth-step-by-step/internal/authserver/realm"
 )
 
 // components are the policies for clients that register themselves, and
 // whatever else the file has under that name.
-func (y *syncer) components(ctx context.Context) error {
+func (y *syncer) components(ctx context.Context) {
 	all, _ := y.s.wanted["components"].(object)
 	for kind, wanted := range all {
 		var have []object
-		if err := y.get(ctx, "/components?type="+url.QueryEscape(kind), &have); err != nil {
-			return err
-		}
+		y.get(ctx, "/components?type="+url.QueryEscape(kind), &have)
 		for _, want := range objects(wanted) {
 			var got object
 			if at := slices.IndexFunc(have, func(o object) bool {
@@ -24,30 +24,23 @@ func (y *syncer) components(ctx context.Context) error {
 				got = have[at]
 			}
 			own := merged(want, object{"providerType": kind, "parentId": y.realmID})
-			if err := y.put(ctx, "policy", text(want, "name"), "/components", text(got, "id"), got, own); err != nil {
-				return err
-			}
+			y.put(ctx, "policy", text(want, "name"), "/components", text(got, "id"), got, own)
 		}
 	}
-	return nil
 }
 
 // policies are what is asked of clients at work: profiles and the policies that
 // refer to them. Keycloak takes each kind as a whole, so that those of others
 // are read and sent back.
-func (y *syncer) policies(ctx context.Context) error {
-	if err := y.policyList(ctx, "clientProfiles", "profiles"); err != nil {
-		return err
-	}
-	return y.policyList(ctx, "clientPolicies", "policies")
+func (y *syncer) policies(ctx context.Context) {
+	y.policyList(ctx, "clientProfiles", "profiles")
+	y.policyList(ctx, "clientPolicies", "policies")
 }
 
-func (y *syncer) policyList(ctx context.Context, member, path string) error {
+func (y *syncer) policyList(ctx context.Context, member, path string) {
 	wanted, _ := y.s.wanted[member].(object)
 	var have object
-	if err := y.get(ctx, "/client-policies/"+path, &have); err != nil {
-		return err
-	}
+	y.get(ctx, "/client-policies/"+path, &have)
 	list := objects(have[path])
 	changed := false
 	for _, want := range objects(wanted[path]) {
@@ -66,8 +59,42 @@ func (y *syncer) policyList(ctx context.Context, member, path string) error {
 			y.note(path, name, unchanged)
 		}
 	}
-	if !changed {
+	if changed {
+		y.send(ctx, http.MethodPut, "/client-policies/"+path, object{path: list})
+	}
+}
+
+// documentExecutor and its condition exist only in a Keycloak whose feature cimd
+// is on.
+const documentExecutor = "client-id-metadata-document"
+
+// fitFeatures takes the policy for client metadata documents out of what will be
+// sent to a Keycloak that doesn't support them: it would refuse the whole realm.
+func (s *setup) fitFeatures(ctx context.Context) error {
+	var master struct {
+		Documents bool `json:"client_id_metadata_document_supported"`
+	}
+	if err := s.getJSON(ctx, s.url+"/realms/master/.well-known/openid-configuration", &master); err != nil {
+		return err
+	}
+	if master.Documents || s.realm.Documents == nil {
 		return nil
 	}
-	return y.send(ctx, http.MethodPut, "/client-policies/"+path, object{path: list})
+	profiles, _ := s.wanted["clientProfiles"].(object)
+	var dropped []string
+	profiles["profiles"] = slices.DeleteFunc(realm.Values[any](profiles["profiles"]), func(profile any) bool {
+		p, _ := profile.(object)
+		drop := slices.ContainsFunc(objects(p["executors"]), func(e object) bool { return text(e, "executor") == documentExecutor })
+		if drop {
+			dropped = append(dropped, text(p, "name"))
+		}
+		return drop
+	})
+	policies, _ := s.wanted["clientPolicies"].(object)
+	policies["policies"] = slices.DeleteFunc(realm.Values[any](policies["policies"]), func(policy any) bool {
+		p, _ := policy.(object)
+		return slices.ContainsFunc(texts(p["profiles"]), func(name string) bool { return slices.Contains(dropped, name) })
+	})
+	s.printf("documents  %-40s %s\n", "client metadata documents", "are off: this Keycloak runs without the feature cimd")
+	return nil
 }

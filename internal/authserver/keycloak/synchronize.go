@@ -29,33 +29,34 @@ type syncer struct {
 func (s *setup) synchronize(ctx context.Context) error {
 	y := &syncer{admin: admin{s: s}, scopes: map[string]string{}, clients: map[string]string{}, counts: map[change]int{}}
 	var realm object
-	err := y.get(ctx, "", &realm)
-	if errors.Is(err, errNotFound) {
-		if err := y.call(ctx, http.MethodPost, "/admin/realms", merged(s.wanted, y.wantedSettings()), nil); err != nil {
-			return err
+	y.get(ctx, "", &realm)
+	if errors.Is(y.err, errNotFound) {
+		y.err = nil
+		y.call(ctx, http.MethodPost, "/admin/realms", merged(s.wanted, y.wantedSettings()), nil)
+		if y.err == nil {
+			s.printf("realm      %-40s %s\n", s.realm.Name, created)
 		}
-		s.printf("realm      %-40s %s\n", s.realm.Name, created)
-		return nil
-	}
-	if err != nil {
-		return err
+		return y.err
 	}
 	y.realmID = text(realm, "id")
-	for _, part := range []func(context.Context) error{
-		func(ctx context.Context) error { return y.settings(ctx, realm) },
+	y.settings(ctx, realm)
+	for _, part := range []func(context.Context){
 		y.clientScopes, y.defaultScopes, y.allClients, y.roles, y.scopeMappings, y.users, y.components, y.policies,
 	} {
-		if err := part(ctx); err != nil {
-			return err
-		}
+		part(ctx)
 	}
-	s.printf("realm      %-40s %d created, %d updated, %d unchanged\n",
-		s.realm.Name, y.counts[created], y.counts[updated], y.counts[unchanged])
-	return nil
+	if y.err == nil {
+		s.printf("realm      %-40s %d created, %d updated, %d unchanged\n",
+			s.realm.Name, y.counts[created], y.counts[updated], y.counts[unchanged])
+	}
+	return y.err
 }
 
-// note counts a change, and tells of it unless it is none.
+// note counts a change that didn't fail, and tells of it unless it is none.
 func (y *syncer) note(kind, name string, c change) {
+	if y.err != nil {
+		return
+	}
 	y.counts[c]++
 	if c != unchanged {
 		y.s.printf("%-10s %-40s %s\n", kind, name, c)
@@ -64,22 +65,17 @@ func (y *syncer) note(kind, name string, c change) {
 
 // put makes one part what the file says: got is what Keycloak has of it, nil
 // where it has none. Parts are created at a path and updated below it.
-func (y *syncer) put(ctx context.Context, kind, name, path, id string, got, want object) error {
+func (y *syncer) put(ctx context.Context, kind, name, path, id string, got, want object) {
 	switch {
 	case got == nil:
-		if err := y.send(ctx, http.MethodPost, path, want); err != nil {
-			return err
-		}
+		y.send(ctx, http.MethodPost, path, want)
 		y.note(kind, name, created)
 	case !has(got, want):
-		if err := y.send(ctx, http.MethodPut, path+"/"+id, merged(got, want)); err != nil {
-			return err
-		}
+		y.send(ctx, http.MethodPut, path+"/"+id, merged(got, want))
 		y.note(kind, name, updated)
 	default:
 		y.note(kind, name, unchanged)
 	}
-	return nil
 }
 
 // wantedSettings are the realm's own members in the file, and the address that
@@ -102,94 +98,64 @@ func (y *syncer) wantedSettings() object {
 	return want
 }
 
-func (y *syncer) settings(ctx context.Context, got object) error {
+func (y *syncer) settings(ctx context.Context, got object) {
 	want := y.wantedSettings()
 	if has(got, want) {
 		y.note("settings", y.s.realm.Name, unchanged)
-		return nil
+		return
 	}
-	if err := y.send(ctx, http.MethodPut, "", want); err != nil {
-		return err
-	}
+	y.send(ctx, http.MethodPut, "", want)
 	y.note("settings", y.s.realm.Name, updated)
-	return nil
 }
 
-func (y *syncer) clientScopes(ctx context.Context) error {
-	have, err := y.list(ctx, "/client-scopes", "name")
-	if err != nil {
-		return err
-	}
+func (y *syncer) clientScopes(ctx context.Context) {
+	have := y.list(ctx, "/client-scopes", "name")
 	for _, want := range objects(y.s.wanted["clientScopes"]) {
 		name := text(want, "name")
 		got := have[name]
-		if err := y.put(ctx, "scope", name, "/client-scopes", text(got, "id"), got, without(want, "protocolMappers")); err != nil {
-			return err
-		}
+		y.put(ctx, "scope", name, "/client-scopes", text(got, "id"), got, without(want, "protocolMappers"))
 	}
-	if have, err = y.list(ctx, "/client-scopes", "name"); err != nil {
-		return err
-	}
+	have = y.list(ctx, "/client-scopes", "name")
 	for name, scope := range have {
 		y.scopes[name] = text(scope, "id")
 	}
 	for _, want := range objects(y.s.wanted["clientScopes"]) {
-		if err := y.mappers(ctx, have[text(want, "name")], objects(want["protocolMappers"])); err != nil {
-			return err
-		}
+		y.mappers(ctx, have[text(want, "name")], objects(want["protocolMappers"]))
 	}
-	return nil
 }
 
-func (y *syncer) mappers(ctx context.Context, scope object, wanted []object) error {
+func (y *syncer) mappers(ctx context.Context, scope object, wanted []object) {
 	have := indexed(objects(scope["protocolMappers"]), "name")
 	for _, want := range wanted {
 		got := have[text(want, "name")]
 		path := "/client-scopes/" + text(scope, "id") + "/protocol-mappers/models"
-		if err := y.put(ctx, "mapper", text(scope, "name")+": "+text(want, "name"), path, text(got, "id"), got, want); err != nil {
-			return err
-		}
+		y.put(ctx, "mapper", text(scope, "name")+": "+text(want, "name"), path, text(got, "id"), got, want)
 	}
-	return nil
 }
 
 // defaultScopes are those that clients get which register themselves.
-func (y *syncer) defaultScopes(ctx context.Context) error {
-	return y.assign(ctx, "realm", "/default-default-client-scopes", "/default-optional-client-scopes",
+func (y *syncer) defaultScopes(ctx context.Context) {
+	y.assign(ctx, "realm", "/default-default-client-scopes", "/default-optional-client-scopes",
 		texts(y.s.wanted["defaultDefaultClientScopes"]), texts(y.s.wanted["defaultOptionalClientScopes"]))
 }
 
 // assign puts scopes on the list of default and of optional ones. A scope is on
 // one of them only, so it is taken from the other first.
-func (y *syncer) assign(ctx context.Context, owner, defaults, optionals string, wantDefault, wantOptional []string) error {
-	onDefault, err := y.list(ctx, defaults, "name")
-	if err != nil {
-		return err
-	}
-	onOptional, err := y.list(ctx, optionals, "name")
-	if err != nil {
-		return err
-	}
-	move := func(names []string, to string, have map[string]object, from string, other map[string]object) error {
+func (y *syncer) assign(ctx context.Context, owner, defaults, optionals string, wantDefault, wantOptional []string) {
+	onDefault, onOptional := y.list(ctx, defaults, "name"), y.list(ctx, optionals, "name")
+	move := func(names []string, to string, have map[string]object, from string, other map[string]object) {
 		for _, name := range names {
 			if have[name] != nil {
 				y.note("assignment", owner+": "+name, unchanged)
 				continue
 			}
 			if other[name] != nil {
-				if err := y.send(ctx, http.MethodDelete, from+"/"+y.scopes[name], nil); err != nil {
-					return err
-				}
+				y.send(ctx, http.MethodDelete, from+"/"+y.scopes[name], nil)
 			}
-			if err := y.send(ctx, http.MethodPut, to+"/"+y.scopes[name], nil); err != nil {
-				return err
-			}
+			y.send(ctx, http.MethodPut, to+"/"+y.scopes[name], nil)
 			y.note("assignment", owner+": "+name, updated)
 		}
-		return nil
 	}
-	if err := move(wantDefault, defaults, onDefault, optionals, onOptional); err != nil {
-		return err
-	}
-	return move(wantOptional, optionals, onOptional, defaults, onDefault)
+	move(wantDefault, defaults, onDefault, optionals, onOptional)
+	move(wantOptional, optionals, onOptional, defaults, onDefault)
 }

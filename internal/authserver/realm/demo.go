@@ -1,6 +1,9 @@
 package realm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Demo is the realm that is built in, with the defaults of its placeholders.
 // The caller may change it.
@@ -15,18 +18,12 @@ func Demo() *Realm {
 // KnownFromDemo reports whether a password or secret stands in the demo realm,
 // where everybody can read it.
 func KnownFromDemo(credential string) bool {
+	if credential == "" {
+		return false
+	}
 	demo := Demo()
-	for _, u := range demo.Users {
-		if credential != "" && credential == u.Password {
-			return true
-		}
-	}
-	for _, c := range demo.Clients {
-		if credential != "" && credential == c.Secret {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(demo.Users, func(u User) bool { return u.Password == credential }) ||
+		slices.ContainsFunc(demo.Clients, func(c Client) bool { return c.Secret == credential })
 }
 
 // RefuseDemoCredentials fails if a user or a client has a password or secret of

@@ -75,7 +75,7 @@ func (f *realmFile) realm() (*Realm, error) {
 	for _, c := range f.Clients {
 		client, err := c.client()
 		if err != nil {
-			return nil, fmt.Errorf("clients: %s: %w", c.ClientID, err)
+			return nil, fmt.Errorf("clients: %s: %w", c.ID, err)
 		}
 		if client != nil {
 			r.Clients = append(r.Clients, *client)
@@ -162,13 +162,13 @@ func (c *clientFile) client() (*Client, error) {
 		}
 	}
 	switch {
-	case c.ClientID == "":
+	case c.ID == "":
 		return nil, errors.New("clientId is missing")
 	case c.NotBefore != 0:
 		return nil, errNotBefore
 	case len(c.FlowOverrides) > 0:
 		return nil, fmt.Errorf("authenticationFlowBindingOverrides: %w", errFlow)
-	case c.Public && c.ServiceAccounts:
+	case c.Public && c.ServiceAccount:
 		return nil, errors.New("serviceAccountsEnabled: a public client can't authenticate")
 	case !slices.Contains([]string{"", "client-secret", "client-jwt"}, c.Authenticator):
 		return nil, fmt.Errorf("clientAuthenticatorType %q: want client-secret or client-jwt", c.Authenticator)
@@ -181,23 +181,14 @@ func (c *clientFile) client() (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attributes.access.token.lifespan: %w", err)
 	}
-	return &Client{
-		ID:                  c.ClientID,
-		Name:                c.Name,
-		Public:              c.Public,
-		Secret:              c.Secret,
-		SignedJWT:           !c.Public && c.Authenticator == "client-jwt",
-		Keys:                c.Attributes["jwks.string"],
-		RedirectURIs:        c.RedirectURIs,
-		StandardFlow:        c.StandardFlow == nil || *c.StandardFlow,
-		DirectAccess:        c.DirectAccess,
-		ServiceAccount:      c.ServiceAccounts,
-		RefreshTokens:       c.Attributes["use.refresh.tokens"] != "false",
-		FullScope:           c.FullScopeAllowed == nil || *c.FullScopeAllowed,
-		AccessTokenLifetime: seconds(lifetime),
-		DefaultScopes:       c.DefaultScopes,
-		OptionalScopes:      c.OptionalScopes,
-	}, nil
+	known := c.Client
+	known.StandardFlow = c.StandardEnabled == nil || *c.StandardEnabled
+	known.RefreshTokens = c.Attributes["use.refresh.tokens"] != "false"
+	known.FullScope = c.FullAllowed == nil || *c.FullAllowed
+	known.SignedJWT = !c.Public && c.Authenticator == "client-jwt"
+	known.Keys = c.Attributes["jwks.string"]
+	known.AccessTokenLifetime = seconds(lifetime)
+	return &known, nil
 }
 
 // user returns nil for a user who is disabled.

@@ -127,21 +127,26 @@ type Role struct{ Client, Name string }
 
 // Client is a client that needs no registration.
 type Client struct {
-	ID, Name string
-	Public   bool
-	Secret   string // of a confidential client that authenticates with one
-	// SignedJWT says that a confidential client authenticates with
-	// private_key_jwt, by the keys of the JSON Web Key Set in Keys.
-	SignedJWT                                  bool
-	Keys                                       string
-	RedirectURIs                               []string
-	StandardFlow, DirectAccess, ServiceAccount bool
-	RefreshTokens                              bool
+	ID             string   `json:"clientId"`
+	Name           string   `json:"name"`
+	Public         bool     `json:"publicClient"`
+	Secret         string   `json:"secret"` // of a confidential client that authenticates with one
+	RedirectURIs   []string `json:"redirectUris"`
+	DirectAccess   bool     `json:"directAccessGrantsEnabled"`
+	ServiceAccount bool     `json:"serviceAccountsEnabled"`
+	DefaultScopes  []string `json:"defaultClientScopes"`
+	OptionalScopes []string `json:"optionalClientScopes"`
+
+	StandardFlow  bool `json:"-"`
+	RefreshTokens bool `json:"-"`
 	// FullScope puts all roles of the user into a token; without it only those
 	// that its scopes map.
-	FullScope                     bool
-	AccessTokenLifetime           time.Duration // zero: the realm's
-	DefaultScopes, OptionalScopes []string
+	FullScope bool `json:"-"`
+	// SignedJWT says that a confidential client authenticates with
+	// private_key_jwt, by the keys of the JSON Web Key Set in Keys.
+	SignedJWT           bool          `json:"-"`
+	Keys                string        `json:"-"`
+	AccessTokenLifetime time.Duration `json:"-"` // zero: the realm's
 }
 
 // User is somebody who can log in, or the account of a client.

@@ -52,7 +52,6 @@ type scopeFile struct {
 }
 
 type mapperFile struct {
-	Name   string            `json:"name"`
 	Mapper string            `json:"protocolMapper"`
 	Config map[string]string `json:"config"`
 }
@@ -63,25 +62,18 @@ type scopeMappingFile struct {
 	Roles       []string `json:"roles"`
 }
 
+// clientFile is a client, and what the rest of it follows from.
 type clientFile struct {
-	ClientID         string            `json:"clientId"`
-	Name             string            `json:"name"`
-	Enabled          *bool             `json:"enabled"`
-	Protocol         string            `json:"protocol"`
-	Public           bool              `json:"publicClient"`
-	BearerOnly       bool              `json:"bearerOnly"`
-	Authenticator    string            `json:"clientAuthenticatorType"`
-	Secret           string            `json:"secret"`
-	RedirectURIs     []string          `json:"redirectUris"`
-	StandardFlow     *bool             `json:"standardFlowEnabled"`
-	DirectAccess     bool              `json:"directAccessGrantsEnabled"`
-	ServiceAccounts  bool              `json:"serviceAccountsEnabled"`
-	FullScopeAllowed *bool             `json:"fullScopeAllowed"`
-	NotBefore        int64             `json:"notBefore"`
-	DefaultScopes    []string          `json:"defaultClientScopes"`
-	OptionalScopes   []string          `json:"optionalClientScopes"`
-	Attributes       map[string]string `json:"attributes"`
-	FlowOverrides    map[string]string `json:"authenticationFlowBindingOverrides"`
+	Client
+	Enabled         *bool             `json:"enabled"`
+	Protocol        string            `json:"protocol"`
+	BearerOnly      bool              `json:"bearerOnly"`
+	Authenticator   string            `json:"clientAuthenticatorType"`
+	StandardEnabled *bool             `json:"standardFlowEnabled"`
+	FullAllowed     *bool             `json:"fullScopeAllowed"`
+	NotBefore       int64             `json:"notBefore"`
+	Attributes      map[string]string `json:"attributes"`
+	FlowOverrides   map[string]string `json:"authenticationFlowBindingOverrides"`
 }
 
 type userFile struct {

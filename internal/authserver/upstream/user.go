@@ -30,15 +30,15 @@ type User struct {
 
 // userOf reads who the user is, and decides whether the user may log in.
 func (s *Settings) userOf(c claims) (*User, error) {
-	id, err := s.identify(c)
+	subject, id, err := s.identify(c)
 	if err != nil {
 		return nil, err
 	}
-	u := &User{Subject: subjectOf(id.parts...)}
+	u := &User{Subject: subject}
 	if err := s.allow(c, id); err != nil {
 		return u, err
 	}
-	u.Username = cmp.Or(c.text("preferred_username"), c.text("email"), c.text("name"), id.name)
+	u.Username = cmp.Or(c.text("preferred_username"), c.text("email"), c.text("name"), id)
 	u.FirstName, u.LastName = c.text("given_name"), c.text("family_name")
 	if u.FirstName+u.LastName == "" {
 		u.FirstName = c.text("name")
@@ -55,39 +55,29 @@ func (s *Settings) userOf(c claims) (*User, error) {
 	return u, nil
 }
 
-// identity is what the provider calls a user.
-type identity struct {
-	name  string   // as UPSTREAM_SUBJECTS has it
-	parts []string // that name nobody else together
-}
-
 // identify reads the one name of a user that never becomes another's: sub at an
 // issuer (OpenID Connect Core 1.0, section 5.7). Entra's sub is another for each
-// application, so there it is oid in a tenant.
-func (s *Settings) identify(c claims) (identity, error) {
+// application, so there it is oid in a tenant. id is what the provider calls the
+// user, as UPSTREAM_SUBJECTS has it.
+func (s *Settings) identify(c claims) (subject, id string, err error) {
 	claim, first := "sub", c.text("iss")
 	if s.Dialect == Entra {
 		claim, first = "oid", c.text("tid")
 	}
-	id := c.text(claim)
+	id = c.text(claim)
 	if c.text("sub") == "" || id == "" || len(id) > maxSubject || !syntax.Visible(id) {
-		return identity{}, fmt.Errorf("%w: %s is missing, or is not one of up to %d visible ASCII characters", ErrClaim, claim, maxSubject)
+		return "", "", fmt.Errorf("%w: %s is missing, or is not one of up to %d visible ASCII characters", ErrClaim, claim, maxSubject)
 	}
-	return identity{id, []string{s.Dialect, first, id}}, nil
+	// A part can't run into the next, since none of them has a line break.
+	sum := sha256.Sum256([]byte(strings.Join([]string{s.Dialect, first, id}, "\n")))
+	return SubjectPrefix + base64.RawURLEncoding.EncodeToString(sum[:]), id, nil
 }
 
 // maxSubject is the longest sub (OpenID Connect Core 1.0, section 2).
 const maxSubject = 255
 
-// subjectOf makes a subject of parts. A part can't run into the next, since none
-// of them has a line break.
-func subjectOf(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
-	return SubjectPrefix + base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
 // allow decides whether a user may log in: each kind of rule that is set must hold.
-func (s *Settings) allow(c claims, id identity) error {
+func (s *Settings) allow(c claims, id string) error {
 	rules := []struct {
 		name    string
 		allowed []string
@@ -96,7 +86,7 @@ func (s *Settings) allow(c claims, id identity) error {
 		{"tenant (tid)", s.Tenants, []string{c.text("tid")}},
 		{"hosted domain (hd)", s.Domains, []string{c.text("hd")}},
 		{"groups", s.Groups, c.values(s.GroupsClaim)},
-		{"subject", s.Subjects, []string{id.name}},
+		{"subject", s.Subjects, []string{id}},
 	}
 	some := s.Everybody
 	for _, rule := range rules {
@@ -105,7 +95,7 @@ func (s *Settings) allow(c claims, id identity) error {
 		}
 		some = true
 		if !slices.ContainsFunc(rule.has, func(value string) bool { return slices.Contains(rule.allowed, value) }) {
-			return fmt.Errorf("%w: the %s %.200q is not one of those allowed; the user is %q there", ErrNotAllowed, rule.name, rule.has, id.name)
+			return fmt.Errorf("%w: the %s %.200q is not one of those allowed; the user is %q there", ErrNotAllowed, rule.name, rule.has, id)
 		}
 	}
 	if !some {
