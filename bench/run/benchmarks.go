@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
+	"regexp"
 
 	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/tutorial/performance"
@@ -37,7 +37,9 @@ func benchmarks(s *stage, _ *performance.Record) error {
 			if err != nil {
 				return err
 			}
-			record.WriteString(onlyBenchmarks(output))
+			for _, line := range onlyBenchmarks.FindAllString(output, -1) {
+				record.WriteString(line)
+			}
 		}
 	}
 	if *short {
@@ -46,15 +48,5 @@ func benchmarks(s *stage, _ *performance.Record) error {
 	return localfile.Write(filepath.Join(s.root, performance.Folder, performance.BenchmarkFile), record.Bytes(), 0o644)
 }
 
-// onlyBenchmarks leaves out what a test binary says besides.
-func onlyBenchmarks(output string) string {
-	var kept strings.Builder
-	for line := range strings.Lines(output) {
-		for _, prefix := range []string{"goos:", "goarch:", "pkg:", "cpu:", "Benchmark"} {
-			if strings.HasPrefix(line, prefix) {
-				kept.WriteString(line)
-			}
-		}
-	}
-	return kept.String()
-}
+// onlyBenchmarks are the lines that benchstat reads; a test binary says more.
+var onlyBenchmarks = regexp.MustCompile(`(?m)^(goos:|goarch:|pkg:|cpu:|Benchmark).*\n`)

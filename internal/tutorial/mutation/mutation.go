@@ -17,6 +17,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"slices"
 	"strings"
 )
@@ -65,24 +66,23 @@ type Mutant struct {
 type insertion struct {
 	offset int
 	text   string
-	closes bool // belongs to what ends at offset
 }
 
 // instrumenter walks through one file.
 type instrumenter struct {
-	source     []byte
-	files      *token.FileSet
-	function   string
-	seen       map[string]int
-	insertions []insertion
-	mutants    []Mutant
-	next       func() string
+	source   []byte
+	files    *token.FileSet
+	function string
+	seen     map[string]int
+	opening  []insertion // in front of a node, the first one first
+	closing  []insertion // behind a node, the last one first
+	mutants  []Mutant
+	next     func() string
 }
 
 // instrument returns the source of a file with every statement of its functions
-// behind a question, and the mutants that this makes. wanted says which
-// functions are meant (Name or Type.Name); next numbers the mutants.
-func instrument(source []byte, wanted func(function string) bool, next func() string) ([]byte, []Mutant, error) {
+// behind a question, and the mutants that this makes. next numbers them.
+func instrument(source []byte, next func() string) ([]byte, []Mutant, error) {
 	w := &instrumenter{source: source, files: token.NewFileSet(), seen: map[string]int{}, next: next}
 	file, err := parser.ParseFile(w.files, "", source, parser.SkipObjectResolution)
 	if err != nil {
@@ -90,24 +90,22 @@ func instrument(source []byte, wanted func(function string) bool, next func() st
 	}
 	for _, declaration := range file.Decls {
 		if table, ok := declaration.(*ast.GenDecl); ok && table.Tok == token.VAR {
-			w.tables(table, wanted)
+			w.tables(table)
 		}
-		f, ok := declaration.(*ast.FuncDecl)
-		if !ok || f.Body == nil || !wanted(nameOf(f)) {
-			continue
+		if f, ok := declaration.(*ast.FuncDecl); ok && f.Body != nil {
+			w.function = nameOf(f)
+			ast.Inspect(f.Body, w.visit)
 		}
-		w.function = nameOf(f)
-		ast.Inspect(f.Body, w.visit)
 	}
 	return w.changed(), w.mutants, nil
 }
 
 // tables makes mutants of the elements of tables: variables of the package that are
 // lists of structs, such as the checks of a token.
-func (w *instrumenter) tables(declaration *ast.GenDecl, wanted func(name string) bool) {
+func (w *instrumenter) tables(declaration *ast.GenDecl) {
 	for _, spec := range declaration.Specs {
 		value, ok := spec.(*ast.ValueSpec)
-		if !ok || len(value.Values) != 1 || !wanted(value.Names[0].Name) {
+		if !ok || len(value.Values) != 1 {
 			continue
 		}
 		list, ok := value.Values[0].(*ast.CompositeLit)
@@ -119,7 +117,7 @@ func (w *instrumenter) tables(declaration *ast.GenDecl, wanted func(name string)
 		for _, element := range list.Elts {
 			numbers.WriteString(`, "` + w.add("", element) + `"`)
 		}
-		w.insert(list, keepsAll+"(", numbers.String()+")", "")
+		w.insert(list, keepsAll+"(", numbers.String()+")")
 	}
 }
 
@@ -136,17 +134,8 @@ func nameOf(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return f.Name.Name
 	}
-	receiver := f.Recv.List[0].Type
-	if star, ok := receiver.(*ast.StarExpr); ok {
-		receiver = star.X
-	}
-	if generic, ok := receiver.(*ast.IndexExpr); ok {
-		receiver = generic.X
-	}
-	if name, ok := receiver.(*ast.Ident); ok {
-		return name.Name + "." + f.Name.Name
-	}
-	return f.Name.Name
+	receiver, _, _ := strings.Cut(types.ExprString(f.Recv.List[0].Type), "[") // without type parameters
+	return strings.TrimPrefix(receiver, "*") + "." + f.Name.Name
 }
 
 func (w *instrumenter) visit(n ast.Node) bool {
@@ -170,7 +159,7 @@ func (w *instrumenter) visit(n ast.Node) bool {
 func (w *instrumenter) cases(s *ast.SwitchStmt) {
 	for _, clause := range s.Body.List {
 		for _, condition := range clause.(*ast.CaseClause).List {
-			w.condition("case", condition, condition)
+			w.condition("case", condition)
 		}
 	}
 }
@@ -184,7 +173,7 @@ func (w *instrumenter) statements(list []ast.Stmt) {
 func (w *instrumenter) statement(statement ast.Stmt) {
 	switch s := statement.(type) {
 	case *ast.IfStmt:
-		w.condition("if", s.Cond, s.Cond)
+		w.condition("if", s.Cond)
 		if next, ok := s.Else.(*ast.IfStmt); ok {
 			w.statement(next)
 		}
@@ -228,30 +217,26 @@ func (w *instrumenter) operands(e ast.Expr) {
 		case nested && (inner.Op == token.LAND || inner.Op == token.LOR):
 			w.operands(operand)
 		case binary.Op == token.LAND: // without it, nothing is asked
-			number := w.add("&&", operand)
-			w.insert(operand, "(", ") || !"+keeps+`("`+number+`"))`, "(")
+			w.insert(operand, "((", ") || !"+keeps+`("`+w.add("&&", operand)+`"))`)
 		default:
-			w.condition("||", operand, operand)
+			w.condition("||", operand)
 		}
 	}
 }
 
 // condition takes a condition out by making it false.
-func (w *instrumenter) condition(kind string, named, condition ast.Expr) {
-	number := w.add(kind, named)
-	w.insert(condition, "(", ") && "+keeps+`("`+number+`"))`, "(")
+func (w *instrumenter) condition(kind string, condition ast.Expr) {
+	w.insert(condition, "((", ") && "+keeps+`("`+w.add(kind, condition)+`"))`)
 }
 
 // wrap takes a statement out by not running it.
 func (w *instrumenter) wrap(s ast.Stmt) {
-	number := w.add("", s)
-	w.insert(s, "if "+keeps+`("`+number+`") { `, " }", "")
+	w.insert(s, "if "+keeps+`("`+w.add("", s)+`") { `, " }")
 }
 
-func (w *instrumenter) insert(n ast.Node, before, after, first string) {
-	w.insertions = append(w.insertions,
-		insertion{w.offset(n.Pos()), first + before, false},
-		insertion{w.offset(n.End()), after, true})
+func (w *instrumenter) insert(n ast.Node, before, after string) {
+	w.opening = append(w.opening, insertion{w.offset(n.Pos()), before})
+	w.closing = append([]insertion{{w.offset(n.End()), after}}, w.closing...)
 }
 
 func (w *instrumenter) offset(p token.Pos) int { return w.files.Position(p).Offset }
@@ -276,28 +261,8 @@ func (w *instrumenter) add(kind string, n ast.Node) string {
 // together with an outer one, the inner one is closed first; where they begin
 // together, the outer one is opened first.
 func (w *instrumenter) changed() []byte {
-	type numbered struct {
-		insertion
-		order int
-	}
-	all := make([]numbered, len(w.insertions))
-	for i, in := range w.insertions {
-		all[i] = numbered{in, i}
-	}
-	slices.SortStableFunc(all, func(a, b numbered) int {
-		switch {
-		case a.offset != b.offset:
-			return a.offset - b.offset
-		case a.closes != b.closes:
-			if a.closes {
-				return -1
-			}
-			return 1
-		case a.closes: // later ones are inner ones
-			return b.order - a.order
-		}
-		return a.order - b.order
-	})
+	all := append(w.closing, w.opening...)
+	slices.SortStableFunc(all, func(a, b insertion) int { return a.offset - b.offset })
 	var out bytes.Buffer
 	at := 0
 	for _, in := range all {

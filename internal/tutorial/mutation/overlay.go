@@ -61,7 +61,7 @@ func (all *Instrumented) add(root, scratch string, part Part, replace map[string
 		if err != nil {
 			return err
 		}
-		changed, mutants, err := instrument(source, func(string) bool { return true }, next)
+		changed, mutants, err := instrument(source, next)
 		if err != nil {
 			return err
 		}

@@ -84,13 +84,10 @@ var layers = []layer{
 	{1, 0, "a request for `/health`"},
 	{2, 0, "a `ping` (2025-11-25) or `server/discover` (2026-07-28)"},
 	{3, 0, "a `tools/list`"},
-	{4, 0, "a call of `echo`"},
-	{5, 4, "a call of `echo`"},
-	{6, 5, "a call of `echo`"},
-	{7, 6, "a call of `echo`"},
-	{8, 7, "a call of `echo`"},
-	{10, 8, "a call of `echo`"},
+	{4, 0, call}, {5, 4, call}, {6, 5, call}, {7, 6, call}, {8, 7, call}, {10, 8, call},
 }
+
+const call = "a call of `echo`"
 
 // of are the costs of a step's request in both revisions.
 func of(found map[string]map[string]figures, step int) (costs [2]cost, err error) {
