@@ -31,35 +31,36 @@ const (
 // figures are what a benchmark printed, by unit: ns/op, B/op, allocs/op and others.
 type figures map[string]Series
 
-// readBenchmarks reads the record: by package below the module, and by the name
-// behind "Benchmark".
-func readBenchmarks(root string) (map[string]map[string]figures, error) {
+// benchmarks are those of the record, each by its package below the module, a
+// blank, and its name behind "Benchmark".
+type benchmarks map[string]figures
+
+func readBenchmarks(root string) (benchmarks, error) {
 	text, err := os.ReadFile(filepath.Join(root, Folder, BenchmarkFile))
 	if err != nil {
 		return nil, err
 	}
-	found, pkg := map[string]map[string]figures{}, ""
+	found, pkg := benchmarks{}, ""
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, "pkg: "); ok {
 			_, pkg, _ = strings.Cut(strings.TrimSpace(rest), "/")
-			if found[pkg] == nil {
-				found[pkg] = map[string]figures{}
-			}
 		}
 		name, ok := strings.CutPrefix(line, "Benchmark")
 		if !ok {
 			continue
 		}
 		words := strings.Fields(name)
-		if found[pkg][words[0]] == nil {
-			found[pkg][words[0]] = figures{}
+		f := found[pkg+" "+words[0]]
+		if f == nil {
+			f = figures{}
+			found[pkg+" "+words[0]] = f
 		}
 		for i := 2; i+1 < len(words); i += 2 {
 			x, err := strconv.ParseFloat(words[i], 64)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %q: %w", BenchmarkFile, line, err)
 			}
-			found[pkg][words[0]][words[i+1]] = append(found[pkg][words[0]][words[i+1]], x)
+			f[words[i+1]] = append(f[words[i+1]], x)
 		}
 	}
 	return found, nil
@@ -68,8 +69,13 @@ func readBenchmarks(root string) (map[string]map[string]figures, error) {
 // cost is what a request takes in a handler.
 type cost struct{ micro, allocations, kilobytes float64 }
 
-func (f figures) cost() cost {
-	return cost{f["ns/op"].Median() / 1000, f["allocs/op"].Median(), f["B/op"].Median() / 1024}
+// cost is that of the requests of a benchmark.
+func (b benchmarks) cost(pkg, name string) (cost, error) {
+	f := b[pkg+" "+name]
+	if len(f["ns/op"]) == 0 {
+		return cost{}, fmt.Errorf("%s has no benchmark %s of %s: run make bench", BenchmarkFile, name, pkg)
+	}
+	return cost{f["ns/op"].Median() / 1000, f["allocs/op"].Median(), f["B/op"].Median() / 1024}, nil
 }
 
 // layer is a step, with the request that its benchmark sends.
@@ -89,18 +95,16 @@ var layers = []layer{
 
 const call = "a call of `echo`"
 
-// of are the costs of a step's request in both revisions.
-func of(found map[string]map[string]figures, step int) (costs [2]cost, err error) {
+// step has the costs of a step's request in both revisions.
+func (b benchmarks) step(step int) (costs [2]cost, err error) {
 	name := "Echo"
 	if step < 4 {
 		name = "Request"
 	}
 	for i, wire := range Wires {
-		f := found[fmt.Sprintf("cmd/step%d", step)][name+"/"+wire]
-		if len(f["ns/op"]) == 0 {
-			return costs, fmt.Errorf("%s has no benchmark of step %d in %s: run make bench", BenchmarkFile, step, wire)
+		if costs[i], err = b.cost(fmt.Sprintf("cmd/step%d", step), name+"/"+wire); err != nil {
+			return costs, err
 		}
-		costs[i] = f.cost()
 	}
 	if step == 1 { // it knows no revisions
 		costs[1] = costs[0]
@@ -117,21 +121,21 @@ func Cost(root string, step int, more string) (string, error) {
 	says := ""
 	switch step {
 	case 9:
-		says, err = authServerCost(found)
+		says, err = found.authServer()
 	case 11:
-		says, err = clientCost(found)
+		says, err = found.client()
 	default:
-		says, err = serverCost(found, step)
+		says, err = found.server(step)
 	}
 	return fmt.Sprintf("**What does this step cost?** %s %s\n", says, more), err
 }
 
-func serverCost(found map[string]map[string]figures, step int) (string, error) {
+func (b benchmarks) server(step int) (string, error) {
 	for _, l := range layers {
 		if l.step != step {
 			continue
 		}
-		now, err := of(found, step)
+		now, err := b.step(step)
 		if err != nil {
 			return "", err
 		}
@@ -142,7 +146,7 @@ func serverCost(found map[string]map[string]figures, step int) (string, error) {
 		if l.before == 0 {
 			return whole + ".", nil
 		}
-		before, err := of(found, l.before)
+		before, err := b.step(l.before)
 		if err != nil {
 			return "", err
 		}
@@ -151,26 +155,27 @@ func serverCost(found map[string]map[string]figures, step int) (string, error) {
 	return "", fmt.Errorf("step %d has no benchmark", step)
 }
 
-// authServerCost is that of what users and clients ask step 9 for.
-func authServerCost(found map[string]map[string]figures) (string, error) {
-	flow, refresh := found[authServer]["Stored/flow/registrations=10"], found[authServer]["Stored/refresh/registrations=10"]
-	if len(flow["ns/op"]) == 0 || len(refresh["ns/op"]) == 0 {
-		return "", fmt.Errorf("%s has no benchmark of %s: run make bench", BenchmarkFile, authServer)
+// authServer says what users and clients ask step 9 for.
+func (b benchmarks) authServer() (string, error) {
+	flow, err := b.cost(authServer, "Stored/flow/registrations=10")
+	if err != nil {
+		return "", err
 	}
+	refresh, err := b.cost(authServer, "Stored/refresh/registrations=10")
 	return fmt.Sprintf("A code flow of a user who is logged in takes %.1f ms and %s, and a refresh %.1f ms and %s. "+
 		"Signing the access token is most of both. The hash of a password comes on top, and is slow on purpose.",
-		flow.cost().micro/1000, flow.cost().objects(), refresh.cost().micro/1000, refresh.cost().objects()), nil
+		flow.micro/1000, flow.objects(), refresh.micro/1000, refresh.objects()), err
 }
 
-// clientCost is that of a request of a client that has a token.
-func clientCost(found map[string]map[string]figures) (string, error) {
-	with, without := found[client]["Request/with"], found[client]["Request/without"]
-	if len(with["ns/op"]) == 0 || len(without["ns/op"]) == 0 {
-		return "", fmt.Errorf("%s has no benchmark of %s: run make bench", BenchmarkFile, client)
+// client says what a request takes of a client that has a token.
+func (b benchmarks) client() (string, error) {
+	with, err := b.cost(client, "Request/with")
+	if err != nil {
+		return "", err
 	}
-	now := with.cost()
+	without, err := b.cost(client, "Request/without")
 	return fmt.Sprintf("A request of a client that has a token takes %s and %s. That is %s than without this layer.",
-		now.time(), now.objects(), now.moreObjects(without.cost())), nil
+		with.time(), with.objects(), with.moreObjects(without)), err
 }
 
 func (c cost) time() string    { return fmt.Sprintf("%.0f µs", c.micro) }
@@ -203,7 +208,7 @@ func layerTable(root string) (string, error) {
 	var b strings.Builder
 	b.WriteString("| step | request | time | allocations | memory | this layer's allocations |\n|---|---|---|---|---|---|\n")
 	for _, l := range layers {
-		now, err := of(found, l.step)
+		now, err := found.step(l.step)
 		if err != nil {
 			return "", err
 		}
@@ -214,15 +219,14 @@ func layerTable(root string) (string, error) {
 			b.WriteString(" |\n")
 			continue
 		}
-		before, err := of(found, l.before)
+		before, err := found.step(l.before)
 		if err != nil {
 			return "", err
 		}
-		added := [2]cost{}
-		for i := range added {
-			added[i].allocations = now[i].allocations - before[i].allocations
+		for i := range now {
+			now[i].allocations -= before[i].allocations
 		}
-		fmt.Fprintf(&b, " %s |\n", pair(added, func(c cost) string { return fmt.Sprintf("%+.0f", c.allocations) }))
+		fmt.Fprintf(&b, " %s |\n", pair(now, func(c cost) string { return fmt.Sprintf("%+.0f", c.allocations) }))
 	}
 	return b.String(), nil
 }
