@@ -15,7 +15,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"html/template"
 	"io"
 	"log/slog"
 	"os"
@@ -31,7 +30,6 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/tour/attacks"
 	"mcp-auth-step-by-step/internal/tutorial/tour/breakit"
 	"mcp-auth-step-by-step/internal/tutorial/tour/flow"
-	"mcp-auth-step-by-step/internal/tutorial/tour/markdown"
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 	"mcp-auth-step-by-step/internal/tutorial/tour/switcher"
@@ -93,7 +91,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 
 // parts are what the tour has beside its own pages, in the order of their tabs.
 func parts(server *tour.Server, following *flow.Work) ([]tour.Part, error) {
-	site := part.Site{Root: server.Root, Render: server.Render, Colour: coloured}
+	site := part.Site{Root: server.Root, Render: server.Render}
 	bench, err := tokenbench.New(server.Root, time.Now)
 	if err != nil {
 		return nil, err
@@ -104,17 +102,14 @@ func parts(server *tour.Server, following *flow.Work) ([]tour.Part, error) {
 	}
 	work := breakit.New(server.Root, server.Programs.Dir(), progress, server.Programs.CommandContext)
 	return []tour.Part{
-		attacks.Part(attacks.Runner{Servers: attacks.NewStarted(server.Programs)}, site),
+		attacks.Part(attacks.New(server.Programs), site),
 		breakit.Part(work, site),
-		flow.Part(server, following, work, site),
+		flow.Part(server, following, work),
 		tokenbench.Part(bench, site),
 		switcher.Part(bench),
 		part.Shared(),
 	}, nil
 }
-
-// coloured are the lines of a Go source.
-func coloured(_, text string) []template.HTML { return markdown.Lines("go", text) }
 
 // welcome says where the tour is, and opens it.
 func welcome(server *tour.Server, browser bool, out io.Writer) {

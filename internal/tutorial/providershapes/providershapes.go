@@ -61,8 +61,8 @@ func Documents() (map[string]Document, error) {
 	return all, err
 }
 
-// Draft is the token at a time, to be signed by key, whose id is kid.
-func (t Token) Draft(key *rsa.PrivateKey, kid string, now time.Time) (*mint.Draft, error) {
+// draft is the token at a time, to be signed by key, whose id is kid.
+func (t Token) draft(key *rsa.PrivateKey, kid string, now time.Time) (*mint.Draft, error) {
 	draft := mint.New(key, kid, mint.Grant{Now: now})
 	draft.Header, draft.Claims = maps.Clone(t.Header), maps.Clone(t.Claims)
 	for name, value := range draft.Header {
@@ -83,4 +83,20 @@ func (t Token) Draft(key *rsa.PrivateKey, kid string, now time.Time) (*mint.Draf
 		draft.Claims[name] = now.Unix() + int64(seconds)
 	}
 	return draft, nil
+}
+
+// Sign is the token at a time, signed by key, whose id is kid. changes are made before;
+// an opaque token stays as it is.
+func (t Token) Sign(key *rsa.PrivateKey, kid string, now time.Time, changes ...func(*mint.Draft)) (string, error) {
+	if t.Opaque != "" {
+		return t.Opaque, nil
+	}
+	draft, err := t.draft(key, kid, now)
+	if err != nil {
+		return "", err
+	}
+	for _, change := range changes {
+		change(draft)
+	}
+	return draft.Token()
 }

@@ -22,7 +22,7 @@ func TestTokens(t *testing.T) {
 		if token.Expected.Accept == (token.Expected.Why != "") || token.Issuer == "" {
 			t.Errorf("%s: %+v", name, token)
 		}
-		draft, err := token.Draft(key, "k1", now)
+		draft, err := token.draft(key, "k1", now)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -37,10 +37,10 @@ func TestTokens(t *testing.T) {
 	if exp := all["okta-custom-as"]; exp.Claims["exp"] != "NOW+3600" {
 		t.Errorf("exp %v", exp.Claims["exp"])
 	}
-	if draft, _ := all["okta-custom-as"].Draft(key, "k1", now); draft.Claims["exp"] != now.Unix()+3600 || draft.Claims["iat"] != now.Unix() {
+	if draft, _ := all["okta-custom-as"].draft(key, "k1", now); draft.Claims["exp"] != now.Unix()+3600 || draft.Claims["iat"] != now.Unix() {
 		t.Errorf("%+v", draft.Claims)
 	}
-	if _, err := (Token{Claims: map[string]any{"exp": "NOW-x"}}).Draft(key, "k1", now); err == nil {
+	if _, err := (Token{Claims: map[string]any{"exp": "NOW-x"}}).draft(key, "k1", now); err == nil {
 		t.Error("NOW-x is a date")
 	}
 }

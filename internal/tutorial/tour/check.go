@@ -1,7 +1,6 @@
 package tour
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -83,8 +82,6 @@ func checkIssuer(ctx context.Context, issuer string) checked {
 		return found
 	}
 	report := issuercheck.Run(ctx, issuer, issuercheck.Options{})
-	var b bytes.Buffer
-	b.WriteString(report.Text())
-	found.Report, found.Good = b.String(), report.Outcome == issuercheck.Usable
+	found.Report, found.Good = report.Text(), report.Outcome == issuercheck.Usable
 	return found
 }

@@ -96,7 +96,7 @@ func (c *code) lines(step manifest.Step, changes []manifest.Line) (lines []codeL
 			line.HTML = coloured[side][at[side]]
 		}
 		if file != nil && failed == nil && strings.TrimSpace(change.Text) != "" && at[side] < len(file.Lines) {
-			line.Notes = file.Notes(at[side])
+			line.Notes = file.Notes[at[side]]
 		}
 		if change.Op == '-' {
 			line.Number = 0

@@ -14,7 +14,8 @@ import (
 // it.
 func (s *Server) runPart() Part {
 	return Part{
-		Name: "run", Tab: always("Run and send"), Step: s.runPage,
+		Name: "run", Tab: always("Run and send"),
+		Step: func(r *http.Request, step int) (Content, error) { return s.runContent(r, step, nil) },
 		Routes: func(mux *http.ServeMux) {
 			mux.HandleFunc("POST /run/start/{step}", s.startProgram)
 			mux.HandleFunc("POST /run/stop/{step}", s.stopProgram)
@@ -32,10 +33,6 @@ const buildPatience = 5 * time.Minute
 func slowly(w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(buildPatience))
 	return context.WithTimeout(r.Context(), buildPatience)
-}
-
-func (s *Server) runPage(r *http.Request, step int) (Content, error) {
-	return s.runContent(r, step, nil)
 }
 
 // runContent is the page of a step's program, perhaps with an answer.
@@ -76,7 +73,7 @@ func (s *Server) startStep(ctx context.Context, step int) error {
 		return err
 	}
 	// The demo builds its servers, so it runs where their source is.
-	spec := programs.Spec{Name: programs.StepName(step), Args: []string{"--demo"}, Dir: s.Programs.Root(), Runs: true}
+	spec := programs.Spec{Name: programs.StepName(step), Args: []string{"--demo"}, Dir: s.Root, Runs: true}
 	_, err := s.Programs.Start(ctx, spec)
 	return err
 }

@@ -61,21 +61,15 @@ func rowsOf(step int) []rowGroup {
 	if step == issuing {
 		return []rowGroup{group("The authorization server", issuerRows)}
 	}
-	own, before := []matrix.Row{}, []matrix.Row{}
-	for _, row := range matrix.Rows {
-		switch {
-		case !fits(row):
-		case row.Layer == step:
-			own = append(own, row)
-		case row.Layer < step:
-			before = append(before, row)
+	var groups []rowGroup
+	for layer := step; layer > 0; layer-- {
+		label := "What this step brings"
+		if layer < step {
+			label = fmt.Sprintf("Step %d: %s", layer, manifest.Steps[layer-1].Name)
 		}
-	}
-	groups := []rowGroup{group("What this step brings", own)}
-	for layer := step - 1; layer > 0; layer-- {
-		others := slices.DeleteFunc(slices.Clone(before), func(row matrix.Row) bool { return row.Layer != layer })
-		if len(others) > 0 {
-			groups = append(groups, group(fmt.Sprintf("Step %d: %s", layer, manifest.Steps[layer-1].Name), others))
+		rows := slices.DeleteFunc(slices.Clone(matrix.Rows), func(row matrix.Row) bool { return !fits(row) || row.Layer != layer })
+		if layer == step || len(rows) > 0 {
+			groups = append(groups, group(label, rows))
 		}
 	}
 	return groups

@@ -1,7 +1,7 @@
 // Package attacks carries out the attacks of the pages at three servers at the same
 // moment: the naive one, the step before, and the step.
 //
-//	run := attacks.Runner{Servers: servers}.Run(ctx, attack)
+//	run := attacks.New(programs).Run(ctx, attack)
 //	for _, at := range run.Places {
 //		fmt.Println(at.Name, at.Says, at.GotIn)
 //	}
@@ -30,24 +30,6 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
-
-// Servers are what is attacked. Each method starts what isn't running.
-type Servers interface {
-	// Target is the MCP server of a step: 1 to 8, or 10.
-	Target(ctx context.Context, step int) (*matrix.Target, error)
-	// Log is what the server of a step writes.
-	Log(step int) *programs.Log
-	// Issuer is the issuer of step 9.
-	Issuer(ctx context.Context) (string, error)
-	// Client is a function that runs the client of step 11 to its end and returns what it
-	// printed.
-	Client(ctx context.Context) (func(args ...string) (string, error), error)
-	// Naive are the servers that are wrong; open: they ask for no token.
-	Naive(ctx context.Context, open bool) (*naive.Lab, error)
-}
-
-// Runner carries attacks out.
-type Runner struct{ Servers Servers }
 
 // Run is what came of an attack.
 type Run struct {
@@ -92,7 +74,7 @@ const (
 )
 
 // Run carries an attack out, everywhere at once.
-func (r Runner) Run(ctx context.Context, attack lab.Attack) Run {
+func (s *Servers) Run(ctx context.Context, attack lab.Attack) Run {
 	run := Run{Attack: attack, Places: []*Place{{Name: "naive"}}}
 	for _, step := range []int{Before(attack.Step), attack.Step} {
 		if step > 0 {
@@ -102,7 +84,7 @@ func (r Runner) Run(ctx context.Context, attack lab.Attack) Run {
 	var all sync.WaitGroup
 	for _, place := range run.Places {
 		all.Go(func() {
-			if err := r.at(ctx, place, attack); err != nil {
+			if err := s.at(ctx, place, attack); err != nil {
 				place.Problem = err.Error()
 			}
 		})
@@ -114,29 +96,30 @@ func (r Runner) Run(ctx context.Context, attack lab.Attack) Run {
 }
 
 // at carries an attack out at one place.
-func (r Runner) at(ctx context.Context, place *Place, attack lab.Attack) error {
-	servers, err := r.Servers.Naive(ctx, attack.Step < guarded)
+func (s *Servers) at(ctx context.Context, place *Place, attack lab.Attack) error {
+	servers, err := s.naive(attack.Step < guarded)
 	if err != nil {
 		return err
 	}
 	switch {
 	case attack.Step == issuing:
-		return r.flow(ctx, place, attack, servers)
+		return s.flow(ctx, place, attack, servers)
 	case attack.Step == client:
-		return r.client(ctx, place, attack, servers)
+		return s.client(ctx, place, attack, servers)
 	}
 	step := cmp.Or(place.Step, attack.Step) // naive takes the tokens of the step
-	target, err := r.Servers.Target(ctx, step)
+	running, err := s.programs.StartStep(ctx, step)
 	if err != nil {
 		return err
 	}
+	target := running.Target
 	want := attack.Row().At(step, attack.Era)
 	// A target of its own: what the tokens of the visitor's attacks were is not kept.
 	own := &matrix.Target{Addr: target.Addr, URL: target.URL, Keys: target.Keys, Provider: target.Provider, Attacker: servers.Attacker}
 	if place.Step == 0 {
 		own.Addr, want = strings.TrimPrefix(servers.Server, "http://"), attack.Gets
 	}
-	log := r.Servers.Log(place.Step)
+	log := s.log(place.Step)
 	_, from, _, _ := log.From(math.MaxInt)
 	if err := place.send(own, attack, want); err != nil {
 		return err
@@ -199,12 +182,14 @@ func absent(want matrix.Want) bool {
 }
 
 // flow attacks an authorization server.
-func (r Runner) flow(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab) (err error) {
+func (s *Servers) flow(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab) (err error) {
 	issuer := servers.AuthorizationServer
 	if p.Step > 0 {
-		if issuer, err = r.Servers.Issuer(ctx); err != nil {
+		running, err := s.programs.StartStep(ctx, issuing)
+		if err != nil {
 			return err
 		}
+		issuer = running.URL + "/realms/mcp-realm"
 	}
 	var said program.Buffer
 	began := time.Now()
@@ -214,7 +199,7 @@ func (r Runner) flow(ctx context.Context, p *Place, attack lab.Attack, servers *
 }
 
 // client lets a client call a server of the attacker.
-func (r Runner) client(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab) (err error) {
+func (s *Servers) client(ctx context.Context, p *Place, attack lab.Attack, servers *naive.Lab) (err error) {
 	var out program.Buffer
 	if p.Step == 0 {
 		began := time.Now()
@@ -222,13 +207,13 @@ func (r Runner) client(ctx context.Context, p *Place, attack lab.Attack, servers
 		p.finish(began, out.String(), robbed, attack)
 		return err
 	}
-	run, err := r.Servers.Client(ctx)
+	binary, err := s.programs.Build(ctx, programs.StepName(client))
 	if err != nil {
 		return err
 	}
 	command := strings.Fields(strings.ReplaceAll(attack.Program.Step, lab.AttackerURL, servers.Attacker))
 	began := time.Now()
-	said, err := run(command[len(strings.Fields("go run ./cmd/step11")):]...)
+	said, err := s.run(ctx, binary, command[len(strings.Fields("go run ./cmd/step11")):]...)
 	p.finish(began, said, robbed, attack)
 	return err
 }

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // serve serves the attacks, with programs of the repository behind them.
-func serve(t *testing.T) (*httptest.Server, Runner) {
+func serve(t *testing.T) (*httptest.Server, *Servers) {
 	t.Helper()
 	root, err := manifest.Root()
 	if err != nil {
@@ -38,11 +38,10 @@ func serve(t *testing.T) (*httptest.Server, Runner) {
 		t.Fatal(err)
 	}
 	t.Cleanup(all.Close)
-	started := NewStarted(all)
-	t.Cleanup(started.Close)
-	runner := Runner{started}
+	servers := New(all)
+	t.Cleanup(servers.Close)
 	mux := http.NewServeMux()
-	Part(runner, part.Site{Root: root, Render: func(w http.ResponseWriter, _ *http.Request, content tour.Content, err error) {
+	Part(servers, part.Site{Root: root, Render: func(w http.ResponseWriter, _ *http.Request, content tour.Content, err error) {
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
@@ -51,7 +50,7 @@ func serve(t *testing.T) (*httptest.Server, Runner) {
 	}}).Routes(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return server, runner
+	return server, servers
 }
 
 func post(t *testing.T, server *httptest.Server, step int, attack string) (status int, page string) {
@@ -84,7 +83,7 @@ func TestEachAttackEndsAsTheTableStates(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds all steps")
 	}
-	server, runner := serve(t)
+	server, servers := serve(t)
 	works := 0 // at the step before
 	for _, attack := range lab.Attacks {
 		name := fmt.Sprintf("step%d_%s", attack.Step, attack.Name)
@@ -117,7 +116,7 @@ func TestEachAttackEndsAsTheTableStates(t *testing.T) {
 				t.Errorf("no line of the log:\n%s", page)
 			}
 			began := time.Now()
-			run := runner.Run(t.Context(), attack)
+			run := servers.Run(t.Context(), attack)
 			t.Logf("with the programs at work, all three answer in %s; %s in %s", time.Since(began), attack.Name, run.Places[want-1].Took)
 		})
 	}
@@ -137,7 +136,7 @@ func TestEachAttackEndsAsTheTableStates(t *testing.T) {
 // A tab is where there are attacks, and nothing runs before the button is pressed.
 func TestTabs(t *testing.T) {
 	t.Parallel()
-	p := Part(Runner{}, part.Site{})
+	p := Part(nil, part.Site{})
 	for _, step := range manifest.Steps {
 		if label := p.Tab(step.Number); (label == "") != (len(lab.Of(step.Number)) == 0) {
 			t.Errorf("step %d has the tab %q", step.Number, label)

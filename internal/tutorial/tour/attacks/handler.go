@@ -23,8 +23,8 @@ var templates = part.Templates(text)
 const patience = 3 * time.Minute
 
 // Part is the page of a step's attacks. Each is linked by its name: /step/6/attack#NAME.
-func Part(runner Runner, site part.Site) tour.Part {
-	h := &handler{runner, site}
+func Part(servers *Servers, site part.Site) tour.Part {
+	h := &handler{servers, site}
 	return tour.Part{
 		Name: "attack",
 		Tab: func(step int) string {
@@ -41,8 +41,8 @@ func Part(runner Runner, site part.Site) tour.Part {
 }
 
 type handler struct {
-	runner Runner
-	site   part.Site
+	servers *Servers
+	site    part.Site
 }
 
 // attack carries out the attack that the form names, or all of the step's.
@@ -70,7 +70,7 @@ func (h *handler) carryOut(r *http.Request) (tour.Content, error) {
 	defer cancel()
 	runs := map[string]*Run{}
 	for _, attack := range chosen {
-		run := h.runner.Run(ctx, attack)
+		run := h.servers.Run(ctx, attack)
 		runs[attack.Name] = &run
 	}
 	return h.content(step, runs)

@@ -12,14 +12,13 @@ import (
 
 	"mcp-auth-step-by-step/internal/oauth/jwks"
 	"mcp-auth-step-by-step/internal/oauth/keys"
-	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/naive"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
 
-// Started are the programs of the tour as servers to attack, with naive servers that
+// Servers are the programs of the tour as servers to attack, with naive servers that
 // take the same tokens.
-type Started struct {
+type Servers struct {
 	programs *programs.Programs
 
 	mu      sync.Mutex
@@ -27,13 +26,13 @@ type Started struct {
 	keySets *http.Server
 }
 
-// NewStarted attacks the programs of the tour.
-func NewStarted(p *programs.Programs) *Started {
-	return &Started{programs: p, labs: map[bool]*naive.Lab{}}
+// New attacks the programs of the tour.
+func New(p *programs.Programs) *Servers {
+	return &Servers{programs: p, labs: map[bool]*naive.Lab{}}
 }
 
 // Close ends the naive servers.
-func (s *Started) Close() {
+func (s *Servers) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, servers := range s.labs {
@@ -44,54 +43,31 @@ func (s *Started) Close() {
 	}
 }
 
-// Target is the MCP server of a step.
-func (s *Started) Target(ctx context.Context, step int) (*matrix.Target, error) {
-	running, err := s.programs.StartStep(ctx, step)
-	if err != nil {
-		return nil, err
-	}
-	return running.Target, nil
-}
-
-// Log is what the program of a step writes.
-func (s *Started) Log(step int) *programs.Log {
+// log is what the program of a step writes.
+func (s *Servers) log(step int) *programs.Log {
 	if running := s.programs.Get(programs.StepName(step)); running != nil {
 		return running.Log
 	}
 	return &programs.Log{}
 }
 
-// Issuer is the issuer of step 9.
-func (s *Started) Issuer(ctx context.Context) (string, error) {
-	running, err := s.programs.StartStep(ctx, issuing)
+// run runs the client of step 11 to its end and returns what it printed. That it ends
+// without access is what the attacks are about, and not an error.
+func (s *Servers) run(ctx context.Context, binary string, args ...string) (string, error) {
+	command, err := s.programs.CommandContext(ctx, binary, args...)
 	if err != nil {
 		return "", err
 	}
-	return running.URL + "/realms/mcp-realm", nil
-}
-
-// Client runs the client of step 11. That it ends without access is what the attacks
-// are about, and not an error.
-func (s *Started) Client(ctx context.Context) (func(args ...string) (string, error), error) {
-	binary, err := s.programs.Build(ctx, programs.StepName(client))
-	if err != nil {
-		return nil, err
+	output, err := command.CombinedOutput()
+	if errors.As(err, new(*exec.ExitError)) && ctx.Err() == nil {
+		err = nil
 	}
-	return func(args ...string) (string, error) {
-		command, err := s.programs.CommandContext(ctx, binary, args...)
-		if err != nil {
-			return "", err
-		}
-		output, err := command.CombinedOutput()
-		if errors.As(err, new(*exec.ExitError)) && ctx.Err() == nil {
-			err = nil
-		}
-		return string(output), err
-	}, nil
+	return string(output), err
 }
 
-// Naive are the naive servers, which live as long as the tour.
-func (s *Started) Naive(_ context.Context, open bool) (*naive.Lab, error) {
+// naive are the naive servers, which live as long as the tour. open: they ask for no
+// token.
+func (s *Servers) naive(open bool) (*naive.Lab, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.labs[open] != nil {
@@ -113,7 +89,7 @@ func (s *Started) Naive(_ context.Context, open bool) (*naive.Lab, error) {
 
 // trusted are the key sets of steps 5 to 8, which have one key pair here, and of the
 // provider of step 10.
-func (s *Started) trusted() (string, error) {
+func (s *Servers) trusted() (string, error) {
 	key, err := keys.Public(s.programs.Keys())
 	if err != nil {
 		return "", err

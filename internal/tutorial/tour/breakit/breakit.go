@@ -17,6 +17,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 	"sync"
 
 	"mcp-auth-step-by-step/internal/tutorial/lab"
+	"mcp-auth-step-by-step/internal/tutorial/tour"
 )
 
 // Work is what a visitor has under way.
@@ -106,7 +108,7 @@ func (w *Work) exercise(ctx context.Context, e lab.Exercise) (lab.Run, error) {
 }
 
 // errNotOut says that nothing was tried yet.
-var errNotOut = errors.New("take the line out first, and see what gets in")
+var errNotOut = tour.Problemf(http.StatusConflict, "Take the line out first, and see what gets in.")
 
 // PutBack runs the step with its line once more.
 func (w *Work) PutBack(ctx context.Context, e lab.Exercise) (*State, error) {

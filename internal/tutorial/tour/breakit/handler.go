@@ -3,7 +3,6 @@ package breakit
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -40,7 +39,12 @@ func Part(work *Work, site part.Site) tour.Part {
 	}
 	return tour.Part{
 		Name: "break", Menu: "Exercises", Main: h.all,
-		Tab:  tab,
+		Tab: func(step int) string {
+			if len(lab.ExercisesOf(step)) == 0 {
+				return ""
+			}
+			return "Break it"
+		},
 		Step: func(_ *http.Request, step int) (tour.Content, error) { return h.content(step) },
 		Routes: func(mux *http.ServeMux) {
 			mux.HandleFunc("POST /step/{step}/break", h.act)
@@ -49,13 +53,6 @@ func Part(work *Work, site part.Site) tour.Part {
 		},
 		Assets: assets,
 	}
-}
-
-func tab(step int) string {
-	if len(lab.ExercisesOf(step)) == 0 {
-		return ""
-	}
-	return "Break it"
 }
 
 type handler struct {
@@ -82,9 +79,7 @@ func (h *handler) acted(r *http.Request) (tour.Content, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	if err = h.do(ctx, r, e); errors.Is(err, errNotOut) {
-		return tour.Content{}, tour.Problemf(http.StatusConflict, "Take the line out first, and see what gets in.")
-	} else if err != nil {
+	if err = h.do(ctx, r, e); err != nil {
 		return tour.Content{}, err
 	}
 	return h.content(step)
@@ -201,7 +196,7 @@ func (h *handler) content(step int) (tour.Content, error) {
 			v.Solved++
 		}
 		if line, ok := lines[e.ID]; ok {
-			if c.Excerpt, err = Excerpt(h.site, line, c.Out); err != nil {
+			if c.Excerpt, err = Excerpt(h.site.Root, line, c.Out); err != nil {
 				return tour.Content{}, err
 			}
 		}
@@ -218,13 +213,13 @@ func (h *handler) content(step int) (tour.Content, error) {
 
 // Excerpt shows the line of an exercise, with what is taken out together with it. out:
 // it is taken out.
-func Excerpt(site part.Site, line lab.Line, out bool) (*part.Excerpt, error) {
+func Excerpt(root string, line lab.Line, out bool) (*part.Excerpt, error) {
 	const around = 4
-	last, err := Extent(site.Root, line.File, line.Number)
+	last, err := Extent(root, line.File, line.Number)
 	if err != nil {
 		return nil, err
 	}
-	e, err := site.Excerpt(line.File, line.Number-around, last+around, line.Number)
+	e, err := part.Read(root, line.File, line.Number-around, last+around, line.Number)
 	if err != nil {
 		return nil, err
 	}
@@ -232,5 +227,5 @@ func Excerpt(site part.Site, line lab.Line, out bool) (*part.Excerpt, error) {
 		within := e.Lines[i].Number >= line.Number && e.Lines[i].Number <= last
 		e.Lines[i].Mark, e.Lines[i].Out = within && !out, within && out
 	}
-	return &e, nil
+	return e, nil
 }

@@ -5,7 +5,7 @@
 //	file, err := explain.Read(root, "cmd/step6")
 //	…
 //	for i, line := range file.Lines {
-//		fmt.Println(line.Text, file.Why(i))
+//		fmt.Println(line, file.Notes[i])
 //	}
 package explain
 
@@ -38,7 +38,7 @@ type Note struct {
 // File is the main.go of a program.
 type File struct {
 	Lines []string // from the package clause on
-	notes [][]Note // by line
+	Notes [][]Note // what the comments say about each line, the nearest first
 }
 
 // Pieces are the text, in turn outside and inside of the links of its comment: every
@@ -55,9 +55,6 @@ func (n Note) Pieces() []string {
 
 // docLink is a link to a declaration (Go, "Go Doc Comments").
 var docLink = regexp.MustCompile(`\[\*?([A-Za-z_]\w*(?:[./]\w+)*)\]`)
-
-// Notes are what the comments say about a line, the nearest first. Lines count from 0.
-func (f *File) Notes(line int) []Note { return f.notes[line] }
 
 // module is the path of this module.
 const module = "mcp-auth-step-by-step"
@@ -93,7 +90,7 @@ func Read(root, folder string) (*File, error) {
 	r.fromComments()
 	r.fromUses()
 	for i := range f.Lines {
-		f.notes = append(f.notes, r.notes[i+r.first])
+		f.Notes = append(f.Notes, r.notes[i+r.first])
 	}
 	return f, nil
 }

@@ -31,7 +31,7 @@ func TestEveryLineIsExplained(t *testing.T) {
 			t.Errorf("step %d: other lines than the manifest's", step.Number)
 		}
 		for i, line := range file.Lines {
-			if strings.TrimSpace(line) != "" && len(file.Notes(i)) == 0 {
+			if strings.TrimSpace(line) != "" && len(file.Notes[i]) == 0 {
 				t.Errorf("%s/main.go: nothing explains %q", step.Folder(), line)
 			}
 		}
@@ -59,11 +59,11 @@ func TestNotes(t *testing.T) {
 			found = true
 			for _, want := range wants {
 				has := false
-				for _, note := range file.Notes(i) {
+				for _, note := range file.Notes[i] {
 					has = has || note.Of == want.Of && strings.HasPrefix(note.Text, want.Text) && note.Text != ""
 				}
 				if !has {
-					t.Errorf("%s\nlacks %+v\nhas %+v", line, want, file.Notes(i))
+					t.Errorf("%s\nlacks %+v\nhas %+v", line, want, file.Notes[i])
 				}
 			}
 		}

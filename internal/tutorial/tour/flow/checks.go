@@ -48,7 +48,7 @@ func (c check) exercise() (lab.Exercise, error) {
 // taken are the checks that were taken away, and what that showed.
 type taken struct {
 	work *breakit.Work
-	site part.Site
+	root string
 
 	mu   sync.Mutex
 	runs map[string]lab.Run
@@ -79,14 +79,13 @@ func (t *taken) away(ctx context.Context, id string) error {
 // checkCard is a check on the page.
 type checkCard struct {
 	check
-	Lab           lab.Attack
-	Lesson        lab.Exercise
-	Step          int // that is attacked
-	Excerpt       *part.Excerpt
-	AttackLink    string
-	ExerciseLink  string
-	Run           *lab.Run
-	With, Without []lab.Outcome
+	Lab          lab.Attack
+	Lesson       lab.Exercise
+	Step         int // that is attacked
+	Excerpt      *part.Excerpt
+	AttackLink   string
+	ExerciseLink string
+	Run          *lab.Run // nil: it wasn't attacked
 }
 
 // cards are the checks as the page shows them.
@@ -102,18 +101,18 @@ func (t *taken) cards() ([]checkCard, error) {
 		if card.Lab, err = attacks.Find(c.Of, c.Attack); err != nil {
 			return nil, err
 		}
-		lines, err := lab.Lines(t.site.Root, c.Of)
+		lines, err := lab.Lines(t.root, c.Of)
 		if err != nil {
 			return nil, err
 		}
 		t.mu.Lock()
 		run, tried := t.runs[c.ID]
 		t.mu.Unlock()
-		if card.Excerpt, err = breakit.Excerpt(t.site, lines[c.Exercise], tried); err != nil {
+		if card.Excerpt, err = breakit.Excerpt(t.root, lines[c.Exercise], tried); err != nil {
 			return nil, err
 		}
 		if tried {
-			card.Run, card.With, card.Without = &run, run.With, run.Without
+			card.Run = &run
 		}
 		cards = append(cards, card)
 	}

@@ -14,13 +14,14 @@ package flow
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"sync"
 	"time"
 
 	"mcp-auth-step-by-step/internal/mcpclient/flowreport"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
+	"mcp-auth-step-by-step/internal/tutorial/tour"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
 
@@ -101,10 +102,14 @@ const (
 
 // Errors of what a visitor may ask for at the wrong moment.
 var (
-	ErrBusy    = errors.New("the client is at work; wait until it has finished")
-	ErrNotHeld = errors.New("the client does not wait for a press")
-	ErrTooLong = errors.New("this diagram is long enough; connect again to begin a new one")
+	ErrBusy    = notNow("the client is at work; wait until it has finished")
+	ErrNotHeld = notNow("the client does not wait for a press")
+	ErrTooLong = notNow("this diagram is long enough; connect again to begin a new one")
 )
+
+func notNow(why string) error {
+	return tour.Problemf(http.StatusConflict, "This can't be done now: %s.", why)
+}
 
 // tell says that something has changed. The caller holds w.mu.
 func (w *Work) tell() {

@@ -28,18 +28,21 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/tutorial/tour"
 	"mcp-auth-step-by-step/internal/tutorial/tour/breakit"
-	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
 
-// all are the programs of all tests, so that they are built once.
-var all *programs.Programs
+// root is the repository, and all are the programs of all tests, so that they are built
+// once.
+var (
+	root string
+	all  *programs.Programs
+)
 
 func TestMain(m *testing.M) {
 	program.Guard()
 	os.Exit(func() int {
-		root, err := manifest.Root()
-		if err == nil {
+		var err error
+		if root, err = manifest.Root(); err == nil {
 			all, err = programs.New(root)
 		}
 		if err != nil {
@@ -84,10 +87,10 @@ func visit(t *testing.T) *visitor {
 	v := &visitor{t: t, work: New(all), log: &program.Buffer{}, saved: &saved{FileStore: mcpauth.FileStore{Dir: t.TempDir()}}}
 	v.work.store = func() mcpauth.Store { return v.saved }
 	t.Cleanup(v.work.Close)
-	v.server = tour.New(tour.Options{Root: all.Root(), Programs: all, Log: slog.New(slog.NewTextHandler(v.log, nil))})
-	bench := breakit.New(all.Root(), all.Dir(), filepath.Join(t.TempDir(), "exercises.json"), all.CommandContext)
+	v.server = tour.New(tour.Options{Root: root, Programs: all, Log: slog.New(slog.NewTextHandler(v.log, nil))})
+	bench := breakit.New(root, all.Dir(), filepath.Join(t.TempDir(), "exercises.json"), all.CommandContext)
 	t.Cleanup(bench.Close)
-	v.server.Add(Part(v.server, v.work, bench, part.Site{Root: all.Root(), Render: v.server.Render}))
+	v.server.Add(Part(v.server, v.work, bench))
 	if err := v.server.Start("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"embed"
-	"errors"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -32,8 +31,8 @@ const title = "Follow the flow"
 
 // Part is the page /flow/, and the tab of steps 9 to 11 that shows the same. bench takes
 // checks away.
-func Part(server *tour.Server, work *Work, bench *breakit.Work, site part.Site) tour.Part {
-	h := &handler{server, work, &taken{work: bench, site: site, runs: map[string]lab.Run{}}}
+func Part(server *tour.Server, work *Work, bench *breakit.Work) tour.Part {
+	h := &handler{server, work, &taken{work: bench, root: server.Root, runs: map[string]lab.Run{}}}
 	assets, err := fs.Sub(files, "assets")
 	if err != nil {
 		panic(err) // the folder is embedded
@@ -92,9 +91,6 @@ func (h *handler) did(r *http.Request) (err error) {
 		err = h.work.Finish()
 	default:
 		return tour.Problemf(http.StatusBadRequest, "The form asks for nothing that can be done. Press one of the buttons of the page.")
-	}
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotHeld) || errors.Is(err, ErrTooLong) {
-		return tour.Problemf(http.StatusConflict, "This can't be done now: %s.", err)
 	}
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mcp-auth-step-by-step/internal/tutorial/tour/markdown"
 )
 
 // Excerpt is a part of a source file.
@@ -27,36 +29,22 @@ type ExcerptLine struct {
 // errLines says that a file has no such lines.
 var errLines = errors.New("the file has no such lines")
 
-// Excerpt reads the lines from first to last of a file of the repository, and marks
+// Read reads the lines from first to last of a file of the repository at root, and marks
 // one. Lines beyond the end are left out.
-func (s Site) Excerpt(file string, first, last, mark int) (Excerpt, error) {
-	text, err := os.ReadFile(filepath.Join(s.Root, filepath.FromSlash(file)))
+func Read(root, file string, first, last, mark int) (*Excerpt, error) {
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
 	if err != nil {
-		return Excerpt{}, err
+		return nil, err
 	}
-	shown := s.coloured(file, strings.TrimSuffix(string(text), "\n"))
-	e := Excerpt{Where: fmt.Sprintf("%s:%d", file, mark), Link: Link(file, mark)}
+	shown := markdown.Lines("go", strings.TrimSuffix(string(text), "\n"))
+	e := &Excerpt{Where: fmt.Sprintf("%s:%d", file, mark), Link: Link(file, mark)}
 	for i := max(first, 1); i <= min(last, len(shown)); i++ {
 		e.Lines = append(e.Lines, ExcerptLine{Number: i, HTML: shown[i-1], Mark: i == mark})
 	}
 	if len(e.Lines) == 0 {
-		return Excerpt{}, fmt.Errorf("%w: %s, %d to %d", errLines, file, first, last)
+		return nil, fmt.Errorf("%w: %s, %d to %d", errLines, file, first, last)
 	}
 	return e, nil
-}
-
-func (s Site) coloured(file, text string) []template.HTML {
-	lines := strings.Split(text, "\n")
-	if s.Colour != nil {
-		if coloured := s.Colour(file, text); len(coloured) >= len(lines) {
-			return coloured
-		}
-	}
-	plain := make([]template.HTML, len(lines))
-	for i, line := range lines {
-		plain[i] = template.HTML(template.HTMLEscapeString(line))
-	}
-	return plain
 }
 
 // Link is where a line of a file of the repository is shown.

@@ -29,8 +29,6 @@ type Site struct {
 	Root string // folder of the repository
 	// Render answers with a page in the tour's layout, or with what went wrong.
 	Render func(http.ResponseWriter, *http.Request, tour.Content, error)
-	// Colour makes lines of HTML of a source; nil: lines without colours.
-	Colour func(file, source string) []template.HTML
 }
 
 // Shared is the part that brings what the pages of the other parts load.

@@ -12,18 +12,6 @@ var reference = regexp.MustCompile(`RFC (\d{3,5})(?:, sections? (\d+(?:\.\d+)*))
 // more is a further section of the same document.
 var more = regexp.MustCompile(`^( and |, )(\d+(?:\.\d+)*)`)
 
-// Standard is a document, or a section of it.
-type Standard struct{ Name, URL string }
-
-// Standards are those that a sentence names, in its order.
-func Standards(sentence string) []Standard {
-	var found []Standard
-	for _, match := range reference.FindAllStringSubmatch(sentence, -1) {
-		found = append(found, Standard{match[0], urlOf(match[0], match[1], match[2])})
-	}
-	return found
-}
-
 // urlOf is where a document stands.
 func urlOf(name, rfc, section string) string {
 	switch {

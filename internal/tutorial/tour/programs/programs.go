@@ -71,9 +71,6 @@ func (p *Programs) Close() {
 	p.folder.remove()
 }
 
-// Root is the folder of the repository.
-func (p *Programs) Root() string { return p.root }
-
 // Dir is a folder of the tour's own, which is removed at its end.
 func (p *Programs) Dir() string { return p.folder.path }
 
@@ -121,12 +118,7 @@ func (p *Programs) Provider() (*stubprovider.Provider, error) {
 	return p.provider, nil
 }
 
-// Command is a command whose program ends with the tour.
-func (p *Programs) Command(path string, args ...string) (*exec.Cmd, error) {
-	return p.CommandContext(p.ctx, path, args...)
-}
-
-// CommandContext is the same for a program that also ends with ctx.
+// CommandContext is a command whose program ends with the tour, and with ctx.
 func (p *Programs) CommandContext(ctx context.Context, path string, args ...string) (*exec.Cmd, error) {
 	command, err := program.Guarded(ctx, path, args...)
 	if err != nil {

@@ -34,7 +34,6 @@ type Outcome struct {
 	Check    string // that refuses
 	Number   int    // of that check
 	Says     string // why
-	File     string
 	Line     int
 	Link     string
 }
@@ -87,7 +86,7 @@ func outcome(v tokenbench.Verdict) Outcome {
 		return Outcome{Accepted: v.Accepted()}
 	}
 	return Outcome{
-		Check: v.Stop.Name, Number: v.Stop.Number, Says: v.Stop.Refusal.Error(), File: v.Stop.Line.File, Line: v.Stop.Line.Line,
+		Check: v.Stop.Name, Number: v.Stop.Number, Says: v.Stop.Refusal.Error(), Line: v.Stop.Line.Line,
 		Link: part.Link(v.Stop.Line.File, v.Stop.Line.Line),
 	}
 }

@@ -148,7 +148,7 @@ type view struct {
 type shown struct {
 	Check
 	Link    string // of the line
-	Excerpt part.Excerpt
+	Excerpt *part.Excerpt
 }
 
 type signer struct {
@@ -195,7 +195,7 @@ func (h *handler) view(r *http.Request, s state) (*view, error) {
 	for _, check := range v.Verdict.Checks {
 		c := shown{Check: check, Link: part.Link(check.Line.File, check.Line.Line)}
 		if check.Refuses {
-			if c.Excerpt, err = h.site.Excerpt(check.Line.File, check.Line.First, check.Line.Last, check.Line.Line); err != nil {
+			if c.Excerpt, err = part.Read(h.site.Root, check.Line.File, check.Line.First, check.Line.Last, check.Line.Line); err != nil {
 				return nil, err
 			}
 			v.Refusal = &c

@@ -32,6 +32,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/keys"
 	"mcp-auth-step-by-step/internal/oauth/mint"
 	"mcp-auth-step-by-step/internal/tutorial/providershapes"
+	"mcp-auth-step-by-step/internal/tutorial/tour/part"
 )
 
 // Issuer and Audience are those of gentoken's tokens.
@@ -164,14 +165,7 @@ func (b *Bench) Shape(name string) (token string, rules Rules, err error) {
 		return "", Rules{}, fmt.Errorf("%w: the provider's token %.40q", ErrUnknown, name)
 	}
 	rules = Rules{Issuer: shape.Issuer, Audience: shape.Audience, Dialect: "rfc9068"}
-	if shape.Opaque != "" {
-		return shape.Opaque, rules, nil
-	}
-	draft, err := shape.Draft(b.issuer, b.public.ID, b.now())
-	if err != nil {
-		return "", Rules{}, err
-	}
-	token, err = draft.Token()
+	token, err = shape.Sign(b.issuer, b.public.ID, b.now())
 	return token, rules, err
 }
 
@@ -192,16 +186,7 @@ func Take(token string) (p Parts, isJWT bool) {
 	}
 	header, headerErr := base64.RawURLEncoding.DecodeString(raw[0])
 	claims, claimsErr := base64.RawURLEncoding.DecodeString(raw[1])
-	return Parts{indented(header), indented(claims), raw[2]}, headerErr == nil && claimsErr == nil
-}
-
-// indented keeps the members as they are, in their order and however often they come.
-func indented(text []byte) string {
-	var out bytes.Buffer
-	if json.Indent(&out, text, "", "  ") != nil {
-		return string(text)
-	}
-	return out.String()
+	return Parts{part.Readable(string(header)), part.Readable(string(claims)), raw[2]}, headerErr == nil && claimsErr == nil
 }
 
 // Signer is who signs a token anew.
