@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"mcp-auth-step-by-step/internal/oauth/oauthmetadata"
 	"mcp-auth-step-by-step/internal/tutorial/formlogin"
 	"mcp-auth-step-by-step/internal/web/plaintext"
 	"mcp-auth-step-by-step/internal/web/safefetch"
@@ -58,7 +59,7 @@ func (l *Lab) getToken(ctx context.Context, metadata string, out io.Writer) (str
 		Token     string `json:"token_endpoint"`
 	}
 	issuer := resource.AuthorizationServers[0]
-	if err := l.get(ctx, wellKnown(issuer), &server); err != nil {
+	if err := l.get(ctx, oauthmetadata.ServerURL(issuer), &server); err != nil {
 		return "", err
 	}
 	const redirect = "http://localhost:1/callback"
@@ -76,16 +77,6 @@ func (l *Lab) getToken(ctx context.Context, metadata string, out io.Writer) (str
 	}
 	err = l.post(ctx, server.Token, form, &answer)
 	return answer.Token, err
-}
-
-// wellKnown is where the metadata of an issuer stands (RFC 8414, section 3.1).
-func wellKnown(issuer string) string {
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return issuer
-	}
-	u.Path = "/.well-known/oauth-authorization-server" + u.Path
-	return u.String()
 }
 
 func (l *Lab) echo(ctx context.Context, server, token string) (answer, challenge string, err error) {

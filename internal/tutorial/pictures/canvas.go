@@ -29,8 +29,6 @@ type placed struct {
 	left, right, top, bottom float64
 }
 
-func newCanvas() *canvas { return &canvas{} }
-
 func (c *canvas) add(format string, args ...any) { fmt.Fprintf(&c.body, format+"\n", args...) }
 
 // reach makes the picture at least so high.

@@ -1,6 +1,9 @@
 package pictures
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // advance has the widths of Helvetica's characters from the blank to the tilde, in
 // thousandths of the size. The fonts that browsers take for sans-serif are near.
@@ -55,11 +58,4 @@ func plainWidth(text string) (w float64) {
 	return w
 }
 
-func hasClass(classes, class string) bool {
-	for word := range strings.FieldsSeq(classes) {
-		if word == class {
-			return true
-		}
-	}
-	return false
-}
+func hasClass(classes, class string) bool { return slices.Contains(strings.Fields(classes), class) }

@@ -2,7 +2,6 @@ package pictures
 
 import (
 	"fmt"
-	"strings"
 
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 )
@@ -57,14 +56,14 @@ func drawNeighbours(c *canvas, number int) float64 {
 	right := Width - margin - wide
 	if number >= client {
 		c.box(margin, margin, wide, high, lit(number, client))
-		label(c, margin+14, margin+28, wide-28, "Client", client, number)
+		label(c, margin+14, margin+28, wide-28, "small", "Client", client, number)
 		c.arrow(margin+wide/2, margin+high, margin+wide/2, below-2, "plain")
 	} else {
 		c.line(margin+wide/2, margin+28, "middle", "small muted", "a request")
 		c.arrow(margin+wide/2, margin+38, margin+wide/2, below-2, "plain")
 	}
 	c.box(right, margin, wide, high, lit(number, authorizationServer))
-	label(c, right+14, margin+28, wide-28, "Token issuer", authorizationServer, number)
+	label(c, right+14, margin+28, wide-28, "small", "Token issuer", authorizationServer, number)
 	if number > authorizationServer {
 		c.arrow(right+wide/2, below-2, right+wide/2, margin+high+2, "quiet")
 		c.line(right+wide/2-10, margin+high+22, "end", "small muted", "its keys")
@@ -79,12 +78,12 @@ func lit(number, step int) string {
 	return "card"
 }
 
-// label is the name of a layer, and at its right end the step that brought it.
-func label(c *canvas, x, y, wide float64, name string, step, number int) {
-	class := "small"
+// label is the name of a layer in a class of type, and at its right end the step that
+// brought it.
+func label(c *canvas, x, y, wide float64, class, name string, step, number int) {
 	mark := "small muted"
 	if step == number {
-		class, mark = "small strong", "small strong accent"
+		class, mark = class+" strong", "small strong accent"
 	}
 	c.line(x, y, "start", class, name)
 	c.line(x+wide, y, "end", mark, fmt.Sprintf("step %d", step))
@@ -106,12 +105,12 @@ func drawRings(c *canvas, p *program, top float64, number int) (bottom float64, 
 		}
 		x, y := margin+float64(i)*inset, top+float64(i)*head
 		c.box(x, y, Width-2*x, height(i), lit(number, r.step))
-		label(c, x+14, y+21, Width-2*x-28, name, r.step, number)
+		label(c, x+14, y+21, Width-2*x-28, "small", name, r.step, number)
 	}
 	if p.tools != nil {
 		x, y := margin+float64(len(shown))*inset, top+float64(len(shown))*head
 		c.box(x, y, Width-2*x, core-8, lit(number, p.tools.step))
-		label(c, x+14, y+18, Width-2*x-28, rings[p.tools.call], p.tools.step, number)
+		label(c, x+14, y+18, Width-2*x-28, "small", rings[p.tools.call], p.tools.step, number)
 	}
 	return top + height(0), nil
 }
@@ -122,12 +121,7 @@ func drawOpen(c *canvas, p *program, y float64, number int) {
 	y += 14
 	for _, r := range p.open {
 		c.box(margin, y, Width-2*margin, 28, lit(number, r.step))
-		class, mark := "code", "small muted"
-		if r.step == number {
-			class, mark = "code strong", "small strong accent"
-		}
-		c.line(margin+12, y+19, "start", class, strings.TrimPrefix(r.call, "GET "))
-		c.line(Width-margin-14, y+19, "end", mark, fmt.Sprintf("step %d", r.step))
+		label(c, margin+12, y+19, Width-2*margin-26, "code", r.call, r.step, number)
 		y += 34
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"mcp-auth-step-by-step/internal/tutorial/performance"
 )
@@ -13,26 +12,25 @@ var byConnections = description{
 	name: "by-connections", title: "Calls, latency and memory by connections",
 	says: "Three graphs over the number of connections, from one to hundreds, of step 10 and of go-sdk with a token cache: " +
 		"calls per second, the milliseconds that 99 of 100 calls don't exceed, and resident memory.",
-	draw: func(c *canvas, root string) error {
-		r, err := performance.Read(root)
-		if err == nil {
-			c.curves("connections", r.ByConnections)
-		}
-		return err
-	},
+	draw: curves("connections", func(r *performance.Record) []performance.Point { return r.ByConnections }),
 }
 
 var byTokens = description{
 	name: "by-tokens", title: "Calls, latency and memory by tokens",
 	says: "Three graphs over the number of distinct tokens, from one to 100,000, of step 10: " +
 		"calls per second, the milliseconds that 99 of 100 calls don't exceed, and resident memory.",
-	draw: func(c *canvas, root string) error {
+	draw: curves("tokens", func(r *performance.Record) []performance.Point { return r.ByTokens }),
+}
+
+// curves draws the points of a record.
+func curves(of string, points func(*performance.Record) []performance.Point) func(c *canvas, root string) error {
+	return func(c *canvas, root string) error {
 		r, err := performance.Read(root)
 		if err == nil {
-			c.curves("tokens", r.ByTokens)
+			c.curves(of, points(r))
 		}
 		return err
-	},
+	}
 }
 
 // curves draws points over a number that grows by factors.
@@ -80,16 +78,11 @@ func (c *canvas) overFactors(top float64, name string, points []performance.Poin
 		x := left + (right-left)*math.Log(float64(p.N))/math.Log(float64(most))
 		lines[p.Server] = append(lines[p.Server], n(x)+","+n(bottom-graphHeight*of(p)/max(highest, 1e-9)))
 	}
-	c.line(left, top+14, "start", "small", name)
-	c.line(left-6, top+24+6, "end", "small muted", fmt.Sprintf("%.4g", math.Round(highest)))
-	c.line(left-6, bottom, "end", "small muted", "0")
-	c.rule(left, top+24, right, top+24)
-	c.rule(left, bottom, right, bottom)
+	c.frame(left, right, top, name, fmt.Sprintf("%.4g", math.Round(highest)))
 	for _, p := range points {
 		if line := lines[p.Server]; line != nil {
-			c.add(`<polyline points="%s" class="arrow %s"/>`, strings.Join(line, " "), kind(p.Server))
+			c.curve(line, kind(p.Server))
 			delete(lines, p.Server)
 		}
 	}
-	c.reach(bottom)
 }

@@ -52,7 +52,7 @@ func All(root string) ([]Picture, error) {
 	}
 	var drawn []Picture
 	for _, d := range all {
-		p := Picture{Name: d.name, Title: d.title, Says: d.says, canvas: newCanvas()}
+		p := Picture{Name: d.name, Title: d.title, Says: d.says, canvas: &canvas{}}
 		if err := d.draw(p.canvas, root); err != nil {
 			return nil, fmt.Errorf("picture %s: %w", d.name, err)
 		}

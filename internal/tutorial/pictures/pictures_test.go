@@ -101,13 +101,13 @@ func TestProblemsAreFound(t *testing.T) {
 		"box":      func(c *canvas) { c.box(20, 20, 100, 40, "card"); c.line(70, 40, "middle", "", "as wide as its box") },
 		"overlap":  func(c *canvas) { c.line(40, 40, "start", "", "some"); c.line(60, 44, "start", "code", "more") },
 	} {
-		c := newCanvas()
+		c := &canvas{}
 		draw(c)
 		if got := c.problems(); len(got) != 1 {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	c := newCanvas()
+	c := &canvas{}
 	c.lines(margin, 40, "start", "", "two\nlines, and `code`")
 	if got := c.problems(); got != nil {
 		t.Errorf("got %q", got)

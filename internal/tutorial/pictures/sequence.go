@@ -2,11 +2,8 @@ package pictures
 
 import "strings"
 
-// sequence is who says what to whom, from top to bottom.
-type sequence struct {
-	parties []string // a new line in a name begins a second one
-	turns   []turn
-}
+// parties are who says something to whom. A new line in a name begins a second one.
+type parties []string
 
 // turn is a message, or where from and to are the same, what a party does.
 type turn struct {
@@ -18,15 +15,15 @@ type turn struct {
 // chapter is a turn that only says what comes now.
 func chapter(says string) turn { return turn{from: -1, to: -1, says: says} }
 
-// drawSequence makes the drawing of a description.
-func drawSequence(s sequence) func(c *canvas, root string) error {
+// drawSequence makes the drawing of a description: what is said, from top to bottom.
+func drawSequence(s parties, turns []turn) func(c *canvas, root string) error {
 	return func(c *canvas, _ string) error {
 		top := s.heads(c)
 		y := top
-		for _, t := range s.turns {
+		for _, t := range turns {
 			y = s.turn(c, t, y)
 		}
-		for i := range s.parties {
+		for i := range s {
 			c.rule(s.at(i), top-8, s.at(i), y+10)
 		}
 		c.reach(y + 4)
@@ -35,19 +32,19 @@ func drawSequence(s sequence) func(c *canvas, root string) error {
 }
 
 // column is the width of a party's part.
-func (s sequence) column() float64 { return (Width - 2*margin) / float64(len(s.parties)) }
+func (s parties) column() float64 { return (Width - 2*margin) / float64(len(s)) }
 
 // at is where the line of a party is.
-func (s sequence) at(party int) float64 { return margin + s.column()*(float64(party)+0.5) }
+func (s parties) at(party int) float64 { return margin + s.column()*(float64(party)+0.5) }
 
-func (s sequence) heads(c *canvas) float64 {
+func (s parties) heads(c *canvas) float64 {
 	high := 36.0
-	for _, name := range s.parties {
+	for _, name := range s {
 		if strings.Contains(name, "\n") {
 			high = 54
 		}
 	}
-	for i, name := range s.parties {
+	for i, name := range s {
 		c.box(s.at(i)-s.column()/2+3, margin, s.column()-6, high, "card")
 		y := margin + high/2 + 5 - float64(strings.Count(name, "\n"))*leading/2
 		c.lines(s.at(i), y, "middle", "small strong", name)
@@ -56,7 +53,7 @@ func (s sequence) heads(c *canvas) float64 {
 }
 
 // turn draws one turn below y and returns where it ends.
-func (s sequence) turn(c *canvas, t turn, y float64) float64 {
+func (s parties) turn(c *canvas, t turn, y float64) float64 {
 	lines := strings.Split(t.says, "\n")
 	if t.from < 0 {
 		y += 26

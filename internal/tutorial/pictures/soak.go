@@ -45,20 +45,30 @@ func (c *canvas) graph(top float64, name string, s abuse.Soak, of func(abuse.Use
 		highest = max(highest, of(sample.Step9), of(sample.Step10))
 	}
 	left, right, bottom := margin+40, Width-margin, top+24+graphHeight
-	c.line(left, top+14, "start", "small", name)
-	c.line(left-6, top+24+6, "end", "small muted", fmt.Sprint(highest))
-	c.line(left-6, bottom, "end", "small muted", "0")
-	c.rule(left, top+24, right, top+24)
-	c.rule(left, bottom, right, bottom)
+	c.frame(left, right, top, name, fmt.Sprint(highest))
 	curve := func(kind string, of func(abuse.Sample) int) {
 		var points []string
 		for _, sample := range s.Samples {
 			x := left + (right-left)*min(1, sample.At/float64(s.Seconds))
 			points = append(points, n(x)+","+n(bottom-graphHeight*float64(of(sample))/float64(highest)))
 		}
-		c.add(`<polyline points="%s" class="arrow %s"/>`, strings.Join(points, " "), kind)
+		c.curve(points, kind)
 	}
 	curve("accent", func(x abuse.Sample) int { return of(x.Step9) })
 	curve("warn", func(x abuse.Sample) int { return of(x.Step10) })
+}
+
+// frame draws what is around a graph: its name, and lines at its highest value and at 0.
+func (c *canvas) frame(left, right, top float64, name, highest string) {
+	bottom := top + 24 + graphHeight
+	c.line(left, top+14, "start", "small", name)
+	c.line(left-6, top+24+6, "end", "small muted", highest)
+	c.line(left-6, bottom, "end", "small muted", "0")
+	c.rule(left, top+24, right, top+24)
+	c.rule(left, bottom, right, bottom)
 	c.reach(bottom)
+}
+
+func (c *canvas) curve(points []string, kind string) {
+	c.add(`<polyline points="%s" class="arrow %s"/>`, strings.Join(points, " "), kind)
 }

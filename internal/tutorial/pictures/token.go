@@ -64,7 +64,11 @@ var accessToken = description{
 
 // drawPart shows one part of a token, a line a member.
 func drawPart(c *canvas, y float64, kind, name string, values map[string]any) (float64, error) {
-	maps.Copy(values, only(changing, values))
+	for name := range values {
+		if shown, changes := changing[name]; changes {
+			values[name] = shown
+		}
+	}
 	order := slices.SortedFunc(maps.Keys(values), func(a, b string) int { return cmp.Compare(place(a), place(b)) })
 	const row = 40.0
 	high := 36 + row*float64(len(order))
@@ -72,7 +76,7 @@ func drawPart(c *canvas, y float64, kind, name string, values map[string]any) (f
 	c.line(margin+14, y+23, "start", "strong "+kind, name)
 	for i, member := range order {
 		at := place(member)
-		if at == len(meaning) {
+		if at < 0 {
 			return 0, fmt.Errorf("the token has a member %s without a meaning: add it", member)
 		}
 		top := y + 36 + row*float64(i)
@@ -83,20 +87,8 @@ func drawPart(c *canvas, y float64, kind, name string, values map[string]any) (f
 	return y + high + 6, nil
 }
 
-// only are the members of all that stand in values too.
-func only(all, values map[string]any) map[string]any {
-	kept := maps.Clone(all)
-	maps.DeleteFunc(kept, func(name string, _ any) bool { _, is := values[name]; return !is })
-	return kept
-}
-
 func place(member string) int {
-	for i, m := range meaning {
-		if m.name == member {
-			return i
-		}
-	}
-	return len(meaning)
+	return slices.IndexFunc(meaning, func(m struct{ name, says string }) bool { return m.name == member })
 }
 
 // beginning is how a part begins on the wire, when this member comes first.
