@@ -134,25 +134,15 @@ func behindOthers() []counterpart {
 		{
 			name: "TypeScript SDK", version: npm("@modelcontextprotocol/server"), provider: embedded,
 			both: true, user: demoUser,
-			start: func(p *place) error {
-				issuer, err := p.step9()
-				if err != nil {
-					return err
-				}
-				return p.typescript(issuer)
-			},
+			start: behindStep9((*place).typescript),
 			steps: full,
 		},
 		{
 			name: "FastMCP RemoteAuthProvider", version: python("interop/requirements.txt", "fastmcp"), provider: embedded,
 			both: true, user: demoUser,
-			start: func(p *place) error {
-				issuer, err := p.step9()
-				if err != nil {
-					return err
-				}
+			start: behindStep9(func(p *place, issuer string) error {
 				return p.start(p.addr, nil, venv, "interop/servers/fastmcp_remote.py", "--addr", p.addr, "--url", p.url, "--issuer", issuer)
-			},
+			}),
 			steps: []step{logIn("add"), call("mcp-user", user), call("42", add), tampered(), refresh("42", add), forget(2)},
 		},
 		{
@@ -254,12 +244,19 @@ func (p *place) typescript(issuer string) error {
 }
 
 func goServer(name string) func(*place) error {
+	return behindStep9(func(p *place, issuer string) error {
+		env := []string{"ECHO_MCP_SERVER_SECRET=demo-secret-change-me"} // for introspection
+		return p.start(p.addr, env, filepath.Join(*bin, name), "--addr", p.addr, "--url", p.url, "--issuer", issuer)
+	})
+}
+
+// behindStep9 starts step 9, and then a server that takes its tokens.
+func behindStep9(start func(p *place, issuer string) error) func(*place) error {
 	return func(p *place) error {
 		issuer, err := p.step9()
 		if err != nil {
 			return err
 		}
-		env := []string{"ECHO_MCP_SERVER_SECRET=demo-secret-change-me"} // for introspection
-		return p.start(p.addr, env, filepath.Join(*bin, name), "--addr", p.addr, "--url", p.url, "--issuer", issuer)
+		return start(p, issuer)
 	}
 }

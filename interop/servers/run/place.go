@@ -49,12 +49,10 @@ func (p *place) open(c counterpart) error {
 
 // freeAddress is one on which nobody listens.
 func freeAddress() string {
-	listener, err := net.Listen("tcp", "localhost:0")
+	port, err := program.FreePort()
 	if err != nil {
 		panic(err)
 	}
-	defer func() { _ = listener.Close() }()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	return "localhost:" + port
 }
 
