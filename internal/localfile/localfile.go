@@ -92,9 +92,15 @@ func ReadSecret(path string, access Access, limit int64) ([]byte, error) {
 }
 
 // ReadConfiguration reads a file of at most limit bytes. It refuses a file that
-// everybody can write; see [CheckConfiguration].
+// everybody can write. Git gives files the modes 0644 and 0664, so what group and
+// others can read is accepted.
 func ReadConfiguration(path string, limit int64) ([]byte, error) {
-	return read(path, limit, func(info fs.FileInfo) error { return CheckConfiguration(path, info) })
+	return read(path, limit, func(info fs.FileInfo) error {
+		if mode := info.Mode(); runtime.GOOS != "windows" && mode.IsRegular() && mode.Perm()&0o002 != 0 {
+			return fmt.Errorf("%s can be written by every user (mode %04o): run chmod o-w %s", path, mode.Perm(), path)
+		}
+		return nil
+	})
 }
 
 // read reads a file if the opened file passes a check.
@@ -130,15 +136,6 @@ func CheckSecret(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s is not a regular file (%s): name the file itself", path, mode.Type())
 	case runtime.GOOS != "windows" && mode.Perm()&0o077 != 0:
 		return fmt.Errorf("%s can be read or written by other users (mode %04o): run chmod 600 %s", path, mode.Perm(), path)
-	}
-	return nil
-}
-
-// CheckConfiguration refuses a file that everybody can write. Git gives files the
-// modes 0644 and 0664, so what group and others can read is accepted.
-func CheckConfiguration(path string, info fs.FileInfo) error {
-	if mode := info.Mode(); runtime.GOOS != "windows" && mode.IsRegular() && mode.Perm()&0o002 != 0 {
-		return fmt.Errorf("%s can be written by every user (mode %04o): run chmod o-w %s", path, mode.Perm(), path)
 	}
 	return nil
 }
