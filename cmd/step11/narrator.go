@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"mcp-auth-step-by-step/internal/mcpclient/flowreport"
 	"mcp-auth-step-by-step/internal/mcpclient/mcpauth"
@@ -78,7 +79,7 @@ func (n *narrator) chapter(title, about string) {
 	n.chapters = append(n.chapters, flowreport.Chapter{Title: title, About: about})
 	if !n.quiet && !n.json {
 		n.print(heading, "\n== %d. %s\n", len(n.chapters), title)
-		n.print("", "%s\n", wrap(about, "   ", 92))
+		n.print("", "%s\n", wrap(about, "   "))
 	}
 }
 
@@ -116,7 +117,7 @@ func (n *narrator) hold(e mcpauth.Event) {
 func (n *narrator) release() {
 	if len(n.held) > 1 {
 		n.print(bold, "\n%d–%d. ", n.held[0].Number, n.held[len(n.held)-1].Number)
-		n.print("", "%s\n", strings.TrimLeft(wrap(n.first.Summary(n.held), "    ", 92), " "))
+		n.print("", "%s\n", strings.TrimLeft(wrap(n.first.Summary(n.held), "    "), " "))
 		n.held = nil
 	}
 	n.unfold()
@@ -143,15 +144,14 @@ func (n *narrator) unfold() {
 
 func (n *narrator) event(turn flowreport.Turn, e mcpauth.Event) {
 	if !n.headed {
-		title := turn.Stage.String()
-		n.print(bold, "\n%2d. %s\n", turn.Number, strings.ToUpper(title[:1])+title[1:])
+		n.print(bold, "\n%2d. %s\n", turn.Number, turn.Title())
 		n.headed = true
 	}
 	if e.User != "" {
-		n.print(acts, "%s\n", wrap("The user "+e.User, "    ", 92))
+		n.print(acts, "%s\n", wrap("The user "+e.User, "    "))
 	}
 	if e.Note != "" {
-		n.print("", "%s\n", wrap(e.Note, "    ", 92))
+		n.print("", "%s\n", wrap(e.Note, "    "))
 	}
 	if e.Exchange != nil {
 		n.exchange(e.Exchange)
@@ -180,7 +180,7 @@ func (n *narrator) exchange(e *mcpauth.Exchange) {
 		n.header(e.Header)
 	}
 	switch {
-	case strings.HasPrefix(e.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+	case e.IsForm():
 		n.parameters("", e.Body)
 	case n.verbose && e.Body != "":
 		n.print(dim, "%s\n", indent(e.Body, "        "))
@@ -340,24 +340,15 @@ func oneLine(raw json.RawMessage) string {
 
 func indent(text, by string) string { return by + strings.ReplaceAll(text, "\n", "\n"+by) }
 
-// wrap breaks a text into lines.
-func wrap(text, by string, width int) string {
-	var b strings.Builder
-	column := 0
-	for _, word := range strings.Fields(text) {
-		if column > 0 && column+1+len([]rune(word)) > width {
-			b.WriteString("\n")
-			column = 0
+// wrap breaks a text into indented lines of 92 characters.
+func wrap(text, by string) string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && utf8.RuneCountInString(line+" "+word) > 92-len(by) {
+			lines, line = append(lines, line), ""
 		}
-		if column == 0 {
-			b.WriteString(by)
-			column = len(by)
-		} else {
-			b.WriteString(" ")
-			column++
-		}
-		b.WriteString(word)
-		column += len([]rune(word))
+		line = strings.TrimLeft(line+" "+word, " ")
 	}
-	return b.String()
+	return indent(strings.Join(append(lines, line), "\n"), by)
 }

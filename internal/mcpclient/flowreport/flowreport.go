@@ -107,7 +107,7 @@ func (p *printer) repeats(t Turn) bool {
 }
 
 func (p *printer) turn(t Turn) ShownTurn {
-	shown := ShownTurn{Number: t.Number, Title: sentence(t.Stage.String())}
+	shown := ShownTurn{Number: t.Number, Title: t.Title()}
 	for _, event := range t.Events {
 		if event.User != "" {
 			shown.Items = append(shown.Items, Item{User: event.User})
@@ -316,7 +316,7 @@ func (c *cast) arrow(event mcpauth.Event) *Arrow {
 	}
 	_, query, _ := strings.Cut(e.URL, "?")
 	a.Parameters = parameterRows(query)
-	if isForm(e) {
+	if e.IsForm() {
 		a.Parameters = append(a.Parameters, parameterRows(e.Body)...)
 	}
 	a.Members = answerRows(e.Reply)
@@ -324,10 +324,6 @@ func (c *cast) arrow(event mcpauth.Event) *Arrow {
 		a.Decoded = append(a.Decoded, DecodedToken{d.Name, claimRows(d.Header, headerMeanings), claimRows(d.Payload, claimMeanings)})
 	}
 	return a
-}
-
-func isForm(e *mcpauth.Exchange) bool {
-	return strings.HasPrefix(e.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
 // short is a URL without what only a closer look needs.
@@ -365,7 +361,7 @@ func request(e *mcpauth.Exchange) string {
 	target, _, _ := strings.Cut(e.URL, "?")
 	fmt.Fprintf(&b, "%s %s\n", e.Method, plaintext.Line(target))
 	writeHeader(&b, e.Header)
-	if e.Body != "" && !isForm(e) {
+	if e.Body != "" && !e.IsForm() {
 		b.WriteString("\n" + e.Body)
 	}
 	return b.String()
@@ -392,11 +388,4 @@ func writeHeader(b *strings.Builder, header http.Header) {
 			fmt.Fprintf(b, "%s: %s\n", name, value)
 		}
 	}
-}
-
-func sentence(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }

@@ -16,6 +16,12 @@ type Turn struct {
 	Events []mcpauth.Event
 }
 
+// Title says what happens at the stage, as a heading.
+func (t Turn) Title() string {
+	title := t.Stage.String()
+	return strings.ToUpper(title[:1]) + title[1:]
+}
+
 // Turns are the turns of a chapter, numbered from first.
 func Turns(events []mcpauth.Event, first int) (turns []Turn) {
 	for _, event := range events {

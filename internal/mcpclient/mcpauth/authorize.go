@@ -142,7 +142,7 @@ func (t *Transport) askUser(
 	if paster, ok := t.config.Agent.(Paster); ok {
 		go t.awaitPasted(ctx, paster, request, pasted, disbelieved)
 	}
-	t.showBrowser("GET", target)
+	t.showBrowser(target)
 	if err := t.config.Agent.Open(ctx, target, request.redirect); err != nil {
 		return "", &openError{err}
 	}
@@ -217,12 +217,12 @@ func (a *authorizationRequest) read(raw string) (got outcome) {
 	return got
 }
 
-func (t *Transport) showBrowser(method, target string) {
+func (t *Transport) showBrowser(target string) {
 	u, err := url.Parse(target)
 	if err != nil {
 		return
 	}
-	t.observer.tell(Event{Stage: StageAuthorize, Exchange: &Exchange{From: "browser", Method: method, URL: redactURL(u), Receiver: u.Host}})
+	t.observer.tell(Event{Stage: StageAuthorize, Exchange: &Exchange{From: "browser", Method: "GET", URL: redactURL(u), Receiver: u.Host}})
 }
 
 func (t *Transport) showAnswer(request *authorizationRequest, got outcome) {

@@ -157,6 +157,26 @@ func unmarshal(body []byte, into any) error {
 	return json.Unmarshal(body, into)
 }
 
+// text is an optional string in a document of another party. A value of another
+// type counts as absent: it changes nothing.
+type text string
+
+func (t *text) UnmarshalJSON(raw []byte) error {
+	_ = json.Unmarshal(raw, (*string)(t))
+	return nil
+}
+
+// number is an optional number in a document of another party, which some of them
+// quote. ok is false where there is none.
+func number(raw json.RawMessage) (n float64, ok bool) {
+	var unquoted json.Number
+	if json.Unmarshal([]byte(strings.Trim(string(raw), `"`)), &unquoted) != nil {
+		return 0, false
+	}
+	n, err := unquoted.Float64()
+	return n, err == nil
+}
+
 // list is an optional list of strings in a document of another party. A value
 // of another type counts as an empty list, and an element of another type is
 // left out: what a client doesn't need it needn't understand.

@@ -47,7 +47,7 @@ func (t *Transport) flow(ctx context.Context, why reason) error {
 	}
 	entry.ResourceURL, entry.MetadataURL, entry.Server = t.config.ResourceURL, at, server
 	f := &flowState{t: t, why: why, resource: resource, server: server, entry: entry}
-	if f.proofs, err = t.prover(server, entry, why.dpop || resource.DPoP); err != nil {
+	if f.proofs, err = t.prover(server, entry, why.dpop || resource.takesDPoP()); err != nil {
 		return err
 	}
 	if f.scope, err = f.chooseScope(); err != nil {

@@ -320,7 +320,7 @@ func TestMC15_DPoPByMetadata(t *testing.T) {
 		`"dpop_signing_alg_values_supported":["RS256"]`: false, `"x":1`: false,
 	} {
 		r, err := parseResource([]byte(`{"resource":"r","authorization_servers":["a"],` + document + `}`))
-		if err != nil || r.DPoP != want {
+		if err != nil || r.takesDPoP() != want {
 			t.Errorf("%s: got %v, %v", document, r, err)
 		}
 	}

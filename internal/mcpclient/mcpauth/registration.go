@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -166,11 +165,11 @@ func methodToRegister(supported []string) string {
 func parseRegistration(body []byte) (*Registration, error) {
 	var document struct {
 		ClientID        string          `json:"client_id"`
-		ClientSecret    json.RawMessage `json:"client_secret"`
-		AuthMethod      json.RawMessage `json:"token_endpoint_auth_method"`
+		ClientSecret    text            `json:"client_secret"`
+		AuthMethod      text            `json:"token_endpoint_auth_method"`
 		SecretExpires   json.RawMessage `json:"client_secret_expires_at"`
-		Management      json.RawMessage `json:"registration_client_uri"`
-		ManagementToken json.RawMessage `json:"registration_access_token"`
+		Management      text            `json:"registration_client_uri"`
+		ManagementToken text            `json:"registration_access_token"`
 	}
 	if err := unmarshal(body, &document); err != nil {
 		return nil, err
@@ -178,15 +177,10 @@ func parseRegistration(body []byte) (*Registration, error) {
 	if document.ClientID == "" {
 		return nil, errors.New("it has no client_id")
 	}
-	r := &Registration{Kind: DynamicRegistration, ClientID: document.ClientID}
-	r.ClientSecret, _ = text(document.ClientSecret)
-	r.AuthMethod, _ = text(document.AuthMethod)
-	r.Management, _ = text(document.Management)
-	r.ManagementToken, _ = text(document.ManagementToken)
-	var seconds json.Number
-	if json.Unmarshal([]byte(strings.Trim(string(document.SecretExpires), `"`)), &seconds) == nil {
-		at, _ := seconds.Float64()
-		r.SecretExpires = int64(at)
-	}
-	return r, nil
+	expires, _ := number(document.SecretExpires)
+	return &Registration{
+		Kind: DynamicRegistration, ClientID: document.ClientID, ClientSecret: string(document.ClientSecret),
+		AuthMethod: string(document.AuthMethod), SecretExpires: int64(expires),
+		Management: string(document.Management), ManagementToken: string(document.ManagementToken),
+	}, nil
 }

@@ -17,13 +17,19 @@ import (
 type Resource struct {
 	// ID is the resource identifier, byte for byte as it was published: the
 	// value of every resource parameter (RFC 8707, section 2).
-	ID string
+	ID string `json:"resource"`
 	// AuthorizationServers are issuers, in the server's order of preference.
-	AuthorizationServers []string
+	AuthorizationServers list `json:"authorization_servers"`
 	// ScopesSupported is what to ask for where the challenge has no scope.
-	ScopesSupported []string
-	// DPoP says that it takes tokens that are bound to a key.
-	DPoP bool
+	ScopesSupported list `json:"scopes_supported"`
+	// DPoPAlgorithms are those of proofs (RFC 9728, section 2).
+	DPoPAlgorithms list `json:"dpop_signing_alg_values_supported"`
+	DPoPRequired   bool `json:"dpop_bound_access_tokens_required"`
+}
+
+// takesDPoP reports whether it takes tokens that are bound to a key.
+func (r *Resource) takesDPoP() bool {
+	return r.DPoPRequired || slices.Contains(r.DPoPAlgorithms, dpopAlgorithm)
 }
 
 const resourcePath = "/.well-known/oauth-protected-resource" // RFC 9728, section 3
@@ -86,27 +92,19 @@ func resourceLocations(server *url.URL, challenge Challenge, remembered string) 
 }
 
 func parseResource(body []byte) (*Resource, error) {
-	var document struct {
-		Resource             string `json:"resource"`
-		AuthorizationServers list   `json:"authorization_servers"`
-		ScopesSupported      list   `json:"scopes_supported"`
-		DPoPAlgorithms       list   `json:"dpop_signing_alg_values_supported"`
-		DPoPRequired         bool   `json:"dpop_bound_access_tokens_required"`
-	}
-	if err := unmarshal(body, &document); err != nil {
+	var resource Resource
+	if err := unmarshal(body, &resource); err != nil {
 		return nil, fmt.Errorf("not protected resource metadata: %w", err)
 	}
 	switch {
-	case document.Resource == "":
+	case resource.ID == "":
 		return nil, errors.New("not protected resource metadata: it has no resource")
-	case len(document.AuthorizationServers) == 0:
+	case len(resource.AuthorizationServers) == 0:
 		return nil, errors.New("it lists no authorization_servers, so no tokens can be had for this server")
 	}
-	scopes := slices.DeleteFunc(document.ScopesSupported, func(s string) bool { return !syntax.ScopeToken(s) })
-	return &Resource{
-		ID: document.Resource, AuthorizationServers: document.AuthorizationServers, ScopesSupported: scopes[:min(len(scopes), maxScopes)],
-		DPoP: document.DPoPRequired || slices.Contains(document.DPoPAlgorithms, dpopAlgorithm),
-	}, nil
+	scopes := slices.DeleteFunc(resource.ScopesSupported, func(s string) bool { return !syntax.ScopeToken(s) })
+	resource.ScopesSupported = scopes[:min(len(scopes), maxScopes)]
+	return &resource, nil
 }
 
 // bind accepts the identifier of the URL that was called, with or without its

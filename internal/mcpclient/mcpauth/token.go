@@ -155,13 +155,17 @@ func parseToken(body []byte, asked string, now time.Time) (*Token, error) {
 		Access    string          `json:"access_token"`
 		Type      string          `json:"token_type"`
 		ExpiresIn json.RawMessage `json:"expires_in"`
-		Refresh   json.RawMessage `json:"refresh_token"`
-		Scope     json.RawMessage `json:"scope"`
+		Refresh   text            `json:"refresh_token"`
+		Scope     text            `json:"scope"`
 	}
+	document.Scope = text(asked) // where the answer has none
 	if err := unmarshal(body, &document); err != nil {
 		return nil, err
 	}
-	token := &Token{Access: document.Access, Scope: asked, Asked: asked, Issued: now}
+	token := &Token{
+		Access: document.Access, Refresh: string(document.Refresh), Scope: join(strings.Fields(string(document.Scope))),
+		Asked: asked, Issued: now,
+	}
 	switch {
 	case strings.EqualFold(document.Type, "Bearer"): // RFC 6749, section 5.1: in any case
 		token.Type = "Bearer"
@@ -176,38 +180,17 @@ func parseToken(body []byte, asked string, now time.Time) (*Token, error) {
 	if !syntax.Visible(token.Access) {
 		return nil, errors.New("its access_token has blanks, control characters or non-ASCII characters, and can't be sent in a header")
 	}
-	token.Refresh, _ = text(document.Refresh)
-	if scope, ok := text(document.Scope); ok {
-		token.Scope = join(strings.Fields(scope))
-	}
 	if life, ok := lifetime(document.ExpiresIn); ok {
 		token.Expires = now.Add(life)
 	}
 	return token, nil
 }
 
-// text reads an optional string. Another type counts as absent.
-func text(raw json.RawMessage) (string, bool) {
-	var value *string
-	if len(raw) == 0 || json.Unmarshal(raw, &value) != nil || value == nil {
-		return "", false
-	}
-	return *value, true
-}
-
-// lifetime reads a number of seconds, which some servers quote. What is not one
-// counts as absent: then the server's 401 shows when a token has expired.
+// lifetime reads a number of seconds. What is not one counts as absent: then the server's 401 shows when a token has expired.
 func lifetime(raw json.RawMessage) (time.Duration, bool) {
-	var seconds json.Number
-	if json.Unmarshal([]byte(strings.Trim(string(raw), `"`)), &seconds) != nil {
-		return 0, false
-	}
-	n, err := seconds.Float64()
-	if err != nil || n < 0 {
-		return 0, false
-	}
 	const year = 365 * 24 * 3600
-	return time.Duration(min(n, year)) * time.Second, true
+	seconds, ok := number(raw)
+	return time.Duration(min(seconds, year)) * time.Second, ok && seconds >= 0
 }
 
 // verdict is what a refused refresh means for the refresh token (MC12).
@@ -256,13 +239,11 @@ func (e *ServerError) unknownClient() bool {
 // serverError reads the error of an answer.
 func serverError(status int, body []byte) *ServerError {
 	var document struct {
-		Error       json.RawMessage `json:"error"`
-		Description json.RawMessage `json:"error_description"`
+		Error       text `json:"error"`
+		Description text `json:"error_description"`
 	}
 	_ = unmarshal(body, &document)
-	code, _ := text(document.Error)
-	description, _ := text(document.Description)
-	e := newServerError(code, description)
+	e := newServerError(string(document.Error), string(document.Description))
 	e.Status = status
 	return e
 }

@@ -181,6 +181,11 @@ func (e *Exchange) describeAnswer(status int, header http.Header, body []byte) {
 	e.Decoded = append(e.Decoded, decodeBody(header.Get("Content-Type"), body)...)
 }
 
+// IsForm reports whether the body of the request is a form.
+func (e *Exchange) IsForm() bool {
+	return strings.HasPrefix(e.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
 // RPCMethod is the method of the exchange's MCP request, with the name of the
 // tool or prompt; empty where it is something else.
 func (e *Exchange) RPCMethod() string {
