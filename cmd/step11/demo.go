@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,9 +77,15 @@ type stage struct {
 	dir      string
 	narrator *narrator
 	programs []*program.Program
-	output   []*os.File // that the servers write to
-	issuer   string     // URL of the authorization server, with its realm
-	server   string     // URL of the MCP server
+	output   []*output // of the programs
+	issuer   *url.URL  // of the authorization server, with its realm
+	server   string    // URL of the MCP server
+}
+
+// output is what a server has written.
+type output struct {
+	name string
+	program.Buffer
 }
 
 func (s *stage) play(ctx context.Context, report string) error {
@@ -170,17 +177,13 @@ var asked = regexp.MustCompile(`(?m)msg=request method=GET path=(\S+) status=200
 // showKeys shows what the MCP server has fetched from the authorization server:
 // what the log of that server names, asked for once more, for the answers.
 func (s *stage) showKeys(ctx context.Context) error {
-	log, err := os.ReadFile(filepath.Join(s.dir, "step9.log"))
-	if err != nil {
-		return err
-	}
-	found := asked.FindAllSubmatch(log, -1)
+	found := asked.FindAllStringSubmatch(s.output[0].String(), -1) // step 9 was started first
 	if len(found) == 0 {
 		return errors.New("the MCP server did not fetch the keys of the authorization server")
 	}
 	client := s.somebody("server", mcpauth.StageKeys)
 	for _, path := range found {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.authorizationHost()+string(path[1]), nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.issuer.Host+path[1], nil)
 		if err != nil {
 			return err
 		}
@@ -202,13 +205,6 @@ func (s *stage) somebody(name string, stage mcpauth.Stage) *http.Client {
 		s.narrator.Observe(e)
 	})
 	return &http.Client{Timeout: 10 * time.Second, Transport: mcpauth.Traced(http.DefaultTransport, trace)}
-}
-
-// authorizationHost is host and port of the authorization server.
-func (s *stage) authorizationHost() string {
-	rest := strings.TrimPrefix(s.issuer, "http://")
-	host, _, _ := strings.Cut(rest, "/")
-	return host
 }
 
 // tokens remembers the last token that was stored, to show what an attacker
@@ -272,8 +268,10 @@ func (s *stage) startServers(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	s.issuer = issuer
-	s.narrator.hosts = map[string]string{"localhost:" + port: "MCP server", s.authorizationHost(): "authorization server", "client": "client"}
+	if s.issuer, err = url.Parse(issuer); err != nil {
+		return err
+	}
+	s.narrator.hosts = map[string]string{"localhost:" + port: "MCP server", s.issuer.Host: "authorization server", "client": "client"}
 	settings := filepath.Join(s.dir, "step10.env")
 	text := "KEYCLOAK_URL=" + issuer + "\nKEYCLOAK_REALM=mcp-realm\nMCP_SERVER_URL=" + base + "\n"
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
@@ -300,10 +298,7 @@ func (s *stage) start(ctx context.Context, root, name string, args ...string) (s
 	if err != nil {
 		return "", err
 	}
-	log, err := os.Create(filepath.Join(s.dir, name+".log"))
-	if err != nil {
-		return "", err
-	}
+	log := &output{name: name}
 	s.output = append(s.output, log)
 	command := exec.CommandContext(ctx, binary, args...)
 	command.Env = environment()
@@ -331,21 +326,14 @@ func (s *stage) stop() {
 	for _, running := range slices.Backward(s.programs) {
 		running.Stop()
 	}
-	for _, log := range s.output {
-		_ = log.Close()
-	}
 }
 
 // logs is what the servers wrote last, for when the demo fails.
 func (s *stage) logs() string {
 	var b strings.Builder
 	for _, log := range s.output {
-		text, err := os.ReadFile(log.Name())
-		if err != nil {
-			continue
-		}
-		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		fmt.Fprintf(&b, "%s:\n  %s\n", filepath.Base(log.Name()), strings.Join(lines[max(0, len(lines)-8):], "\n  "))
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		fmt.Fprintf(&b, "%s.log:\n  %s\n", log.name, strings.Join(lines[max(0, len(lines)-8):], "\n  "))
 	}
 	return b.String()
 }
