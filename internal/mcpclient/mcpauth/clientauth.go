@@ -27,6 +27,11 @@ func (r *Registration) method(supported []string) string {
 	if len(supported) == 0 { // then it is Basic (RFC 8414, section 2)
 		return clientauth.Basic
 	}
+	return bySecret(supported)
+}
+
+// bySecret is the first way to send a secret that a server supports, or none.
+func bySecret(supported []string) string {
 	for _, method := range secretMethods {
 		if slices.Contains(supported, method) {
 			return method

@@ -40,7 +40,7 @@ func (l *limitedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		return nil, body.stop(err)
 	}
 	body.rest = response.Body
-	body.stream = strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream")
+	body.stream = isStream(response)
 	if response.StatusCode >= 400 {
 		if body.timer != nil {
 			body.timer.Stop()
@@ -53,6 +53,10 @@ func (l *limitedTransport) RoundTrip(request *http.Request) (*http.Response, err
 
 // CloseIdleConnections is what http.Client looks for.
 func (l *limitedTransport) CloseIdleConnections() { closeIdle(l.next) }
+
+func isStream(response *http.Response) bool {
+	return strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream")
+}
 
 // limitedBody is a body that ends with an error where it is too large or slow.
 type limitedBody struct {

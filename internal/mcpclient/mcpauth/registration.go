@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 )
 
 // RegistrationKind is where a registration comes from (MCP, authorization,
@@ -59,7 +61,7 @@ func (t *Transport) register(
 	if t.config.MetadataURL != "" && server.MetadataDocuments {
 		t.observer.note(StageRegistration, "The client_id is the URL of the client's metadata document, "+t.config.MetadataURL+
 			". The authorization server reads the document there, and nothing is registered.")
-		return &Registration{Kind: MetadataDocument, ClientID: t.config.MetadataURL, AuthMethod: "none"}, nil
+		return &Registration{Kind: MetadataDocument, ClientID: t.config.MetadataURL, AuthMethod: clientauth.None}, nil
 	}
 	if known != nil && known.usable(redirectURI, t.now()) {
 		t.observer.note(StageRegistration, "Already registered with "+server.Issuer+" as "+printable(known.ClientID, 200)+": nothing to do.")
@@ -93,7 +95,7 @@ func (t *Transport) preRegistered(own *PreRegistered, issuer string) (*Registrat
 	t.observer.note(StageRegistration, "Already known at "+issuer+", as "+own.ClientID+".")
 	r := &Registration{Kind: PreRegisteredClient, ClientID: own.ClientID, ClientSecret: own.ClientSecret}
 	if own.Key != nil {
-		r.AuthMethod, r.signer = "private_key_jwt", own
+		r.AuthMethod, r.signer = clientauth.PrivateKeyJWT, own
 	}
 	return r, nil
 }
@@ -148,15 +150,10 @@ func (t *Transport) registerDynamically(
 
 // methodToRegister is none where the server allows public clients.
 func methodToRegister(supported []string) string {
-	if len(supported) == 0 || slices.Contains(supported, "none") {
-		return "none"
+	if len(supported) == 0 || slices.Contains(supported, clientauth.None) {
+		return clientauth.None
 	}
-	for _, method := range secretMethods {
-		if slices.Contains(supported, method) {
-			return method
-		}
-	}
-	return "none"
+	return bySecret(supported)
 }
 
 // parseRegistration reads a registration response (RFC 7591, section 3.2.1).

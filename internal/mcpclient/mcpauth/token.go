@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/oauth/clientauth"
 	"mcp-auth-step-by-step/internal/oauth/syntax"
 )
 
@@ -108,7 +109,7 @@ func (t *Transport) sendTokenRequest(ctx context.Context, r tokenRequest) ([]byt
 		case learned && refused.Code == "use_dpop_nonce" && !withNonce:
 			withNonce = true
 			t.observer.note(StageToken, "The authorization server wants its nonce in the proof: once more, with it.")
-		case refused.missesClientID() && r.client.method(r.methods) == "client_secret_basic" && !r.client.BasicWithID && !withID:
+		case refused.missesClientID() && r.client.method(r.methods) == clientauth.Basic && !r.client.BasicWithID && !withID:
 			withID, r.client.BasicWithID = true, true
 			t.observer.note(StageToken, "The authorization server wants client_id in the form as well: once more, with it.")
 		default:

@@ -134,14 +134,12 @@ func (t *tracedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		t.observer.tell(Event{Stage: stage, Exchange: exchange})
 		return nil, err
 	}
-	if strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
-		// A stream is shown when it begins: it may never end.
-		exchange.describeAnswer(response.StatusCode, response.Header, nil)
-		t.observer.tell(Event{Stage: stage, Exchange: exchange})
-		return response, nil
+	var answer []byte
+	// A stream is shown when it begins: it may never end.
+	if !isStream(response) {
+		answer, err = io.ReadAll(io.LimitReader(response.Body, maxTraced))
+		response.Body = readAgain(answer, response.Body, err)
 	}
-	answer, readErr := io.ReadAll(io.LimitReader(response.Body, maxTraced))
-	response.Body = readAgain(answer, response.Body, readErr)
 	exchange.describeAnswer(response.StatusCode, response.Header, answer)
 	t.observer.tell(Event{Stage: stage, Exchange: exchange})
 	return response, nil
