@@ -13,10 +13,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -77,9 +75,6 @@ func run(ctx context.Context) error {
 	}
 	defer stage.end()
 	record, err := performance.Read(stage.root)
-	if errors.Is(err, fs.ErrNotExist) {
-		record, err = &performance.Record{}, nil
-	}
 	if err != nil {
 		return err
 	}
