@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -49,15 +48,6 @@ func letIn(r *realm.Realm) error {
 				return fmt.Errorf("%s: %w", list.flag, err)
 			}
 		}
-	}
-	return nil
-}
-
-// refuseClientFlags refuses flags that Keycloak would not hear of.
-func refuseClientFlags() error {
-	if *documentHosts+*redirectHosts+*redirectSchemes != "" || *advertise {
-		return errors.New("-document-hosts, -redirect-hosts, -redirect-schemes and -advertise-documents are for the embedded server: " +
-			"name the hosts in the realm file instead, see docs/clients.md")
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func useKeycloak(ctx context.Context) (done bool, err error) {
 	case *provider != "keycloak":
 		return false, fmt.Errorf("--provider %q: want embedded or keycloak", *provider)
 	}
-	if err := errors.Join(refuseClientFlags(), refuseUpstream()); err != nil {
+	if err := refuseFlags(); err != nil {
 		return true, err
 	}
 	r, err := realm.Load(*realmFile, os.LookupEnv)
@@ -64,4 +64,16 @@ func useKeycloak(ctx context.Context) (done bool, err error) {
 	}
 	fmt.Fprintf(os.Stderr, "listening on %s\n", running.Site.URL)
 	return true, serveProxy(ctx, running)
+}
+
+// refuseFlags refuses flags that Keycloak would not hear of.
+func refuseFlags() (err error) {
+	if *documentHosts+*redirectHosts+*redirectSchemes != "" || *advertise {
+		err = errors.New("-document-hosts, -redirect-hosts, -redirect-schemes and -advertise-documents are for the embedded server: " +
+			"name the hosts in the realm file instead, see docs/clients.md")
+	}
+	if *upstreamFile != "" {
+		err = errors.Join(err, errors.New("-upstream is for the embedded server: let Keycloak know the provider under Identity providers"))
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -30,13 +29,5 @@ func letLogInElsewhere(ctx context.Context, config *authserver.Config) error {
 	config.Upstream = upstream.Start(ctx, settings, redirect, time.Now)
 	config.Realm = config.Realm.WithoutUsers()
 	fmt.Printf("login   at %s (%s)\n        register this redirect URI there: %s\n", settings.Name, settings.Issuer, redirect)
-	return nil
-}
-
-// refuseUpstream refuses the flag where Keycloak has the users.
-func refuseUpstream() error {
-	if *upstreamFile != "" {
-		return errors.New("-upstream is for the embedded server: let Keycloak know the provider under Identity providers")
-	}
 	return nil
 }

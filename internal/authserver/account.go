@@ -35,10 +35,10 @@ func (g *grants) applicationsOf(subject string) (map[string]*application, error)
 	}
 	// Not in a View, because the tables' counts are read.
 	return found, g.store.Update(func(tx store.Tx) error {
-		for _, kept := range g.consents.of(tx, subject, g.now()) {
+		for _, kept := range g.consents.of(tx, subject) {
 			note(kept.ClientID, kept.Scopes)
 		}
-		for _, f := range g.families.of(tx, subject, g.now()) {
+		for _, f := range g.families.of(tx, subject) {
 			a := note(f.ClientID, f.Scopes)
 			if a.Since == 0 || f.Began < a.Since {
 				a.Since = f.Began
@@ -53,11 +53,10 @@ func (g *grants) applicationsOf(subject string) (map[string]*application, error)
 // (RFC 7662), and end by themselves where nobody asks.
 func (g *grants) withdraw(subject, clientID string) error {
 	return g.store.Update(func(tx store.Tx) error {
-		now := g.now()
 		return errors.Join(
-			g.consents.deleteOf(tx, subject, now, func(kept consentGiven) bool { return kept.ClientID == clientID }),
-			g.families.deleteOf(tx, subject, now, func(f family) bool { return f.ClientID == clientID }),
-			g.codes.deleteOf(tx, subject, now, func(code codeGrant) bool { return code.Request.ClientID == clientID }),
+			g.consents.deleteOf(tx, subject, func(kept consentGiven) bool { return kept.ClientID == clientID }),
+			g.families.deleteOf(tx, subject, func(f family) bool { return f.ClientID == clientID }),
+			g.codes.deleteOf(tx, subject, func(code codeGrant) bool { return code.Request.ClientID == clientID }),
 		)
 	})
 }

@@ -122,12 +122,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 // with the second request alone, since the first may be another site's form.
 func (s *Server) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
 	body, err := formBody(r)
-	if err != nil || len(body) > maxQuery {
-		return problem("The application's request can't be read: it is malformed or too long.")
-	}
-	values, err := url.ParseQuery(body)
-	if err != nil {
-		return problem("The application's request can't be read: it is malformed or too long.")
+	values, malformed := url.ParseQuery(body)
+	if err != nil || malformed != nil || len(body) > maxQuery {
+		return errUnreadable
 	}
 	redirect(w, s.base()+pathAuthorize+"?"+values.Encode())
 	return nil
@@ -139,7 +136,7 @@ func (s *Server) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) identify(r *http.Request) (c *client, to target, err error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(r.URL.RawQuery) > maxQuery {
-		return nil, to, problem("The application's request can't be read: it is malformed or too long.")
+		return nil, to, errUnreadable
 	}
 	id, uri := values["client_id"], values["redirect_uri"]
 	if len(id) != 1 || len(uri) > 1 || id[0] == "" {
@@ -171,7 +168,7 @@ func (c *clients) redirectFor(known *client, asked string) (clientmetadata.Redir
 		return uri, nil
 	}
 	cause := fmt.Errorf("client %s", known.id)
-	if uri, err := clientmetadata.ParseRedirect(asked); err == nil && known.origin != fromRealmFile && !c.permits(uri) {
+	if uri, err := clientmetadata.ParseRedirect(asked); err == nil && known.origin != fromRealmFile && !c.scopes.realm.Registration.Permits(uri) {
 		return uri, problem(asOAuth(notPermitted(uri)).description + " Nothing was sent there.").because(cause)
 	}
 	return clientmetadata.Redirect{}, problem("The application asks for a redirect URI that is not registered for it. " +

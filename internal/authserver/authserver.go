@@ -110,7 +110,7 @@ func New(c Config) (*Server, error) {
 		policy := safefetch.Policy{Loopback: loopback.URL(where.url)} // of hosts that the realm permits by name
 		c.Documents = clientmetadata.NewFetcher(safefetch.NewClient(policy), c.Now)
 	}
-	federation, err := c.federate()
+	federation, provider, err := c.federate()
 	if err != nil {
 		return nil, err
 	}
@@ -125,12 +125,12 @@ func New(c Config) (*Server, error) {
 		upstreamTries:      newLimiter(c.Limits.AddressTries, c.Limits.TryInterval/10, c.Now),
 		advertiseDocuments: beyondLoopback(c.Realm.Documents) || c.AdvertiseDocuments && c.Realm.Documents != nil,
 		registrations:      newLimiter(c.Limits.Registrations, c.Limits.RegistrationInterval, c.Now),
-		pages:              pages{c.Realm, where.base(), demoUsers(c, where.url), c.providerName()},
+		pages:              pages{c.Realm, where.base(), demoUsers(c, where.url), provider},
 		interactions: &interactions{
 			location: where, store: &store.Memory{}, lifetimes: c.lifetimes(), now: c.Now,
-			pending:   newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions),
-			decisions: newTable[interaction]("decisions", DecisionsPerUser, c.Limits.Decisions),
-			sessions:  newTable[session]("sessions", SessionsPerUser, c.Limits.Grants),
+			pending:   newTable[interaction]("interactions", c.Limits.InteractionsPerAddress, c.Limits.Interactions, c.Now),
+			decisions: newTable[interaction]("decisions", DecisionsPerUser, c.Limits.Decisions, c.Now),
+			sessions:  newTable[session]("sessions", SessionsPerUser, c.Limits.Grants, c.Now),
 		},
 	}
 	if err := s.keep(c); err != nil {
@@ -146,9 +146,9 @@ func (s *Server) keep(c Config) error {
 	if err != nil {
 		return err
 	}
-	kept := &durable{Store: c.Store, now: c.Now}
+	kept := &durable{Store: c.Store}
 	s.clients = &clients{
-		inFile: inFile, registered: newTable[registration]("clients", c.Limits.ClientsPerAddress, c.Limits.Clients),
+		inFile: inFile, registered: newTable[registration]("clients", c.Limits.ClientsPerAddress, c.Limits.Clients, c.Now),
 		unused: c.Limits.UnusedClient, used: c.Limits.UsedClient,
 		documents: c.Documents, store: kept, scopes: s.scopes, now: c.Now,
 		remote:       c.ClientAddress,
@@ -160,22 +160,21 @@ func (s *Server) keep(c Config) error {
 	s.grants = &grants{
 		store: kept, clients: s.clients, users: s.users, scopes: s.scopes,
 		resource: c.Resource, lifetimes: c.lifetimes(), now: c.Now,
-		codes:    newTable[codeGrant]("codes", CodesPerUser, c.Limits.Codes),
-		families: newTable[family]("grants", FamiliesPerUser, c.Limits.Grants),
-		consents: newTable[consentGiven]("consents", ConsentsPerUser, c.Limits.Grants),
-		revoked:  newTable[bool]("revoked", RevokedPerClient, c.Limits.Grants),
+		codes:    newTable[codeGrant]("codes", CodesPerUser, c.Limits.Codes, c.Now),
+		families: newTable[family]("grants", FamiliesPerUser, c.Limits.Grants, c.Now),
+		consents: newTable[consentGiven]("consents", ConsentsPerUser, c.Limits.Grants, c.Now),
+		revoked:  newTable[bool]("revoked", RevokedPerClient, c.Limits.Grants, c.Now),
 	}
 	kept.tables = []countedTable{s.grants.codes, s.grants.families, s.grants.consents, s.grants.revoked, s.clients.registered}
 	if f := s.users.upstream; f != nil {
-		f.store, f.now, f.keep = kept, c.Now, s.grants.lifetimes.longest+s.grants.lifetimes.access
+		f.store, f.keep = kept, s.grants.lifetimes.longest+s.grants.lifetimes.access
 		kept.tables = append(kept.tables, f.kept)
 	}
 	if err := kept.Store.Update(kept.load); err != nil {
 		return fmt.Errorf("the state can't be read: %w", err)
 	}
 	s.tokens = &tokens{
-		issuer: s.issuer, resource: c.Resource, keys: c.Keys, grants: s.grants, users: s.users, scopes: s.scopes,
-		lifetimes: s.grants.lifetimes, now: c.Now,
+		issuer: s.issuer, keys: c.Keys, grants: s.grants,
 		verifier: &accesstoken.Verifier{Issuer: s.issuer, Audience: c.Resource, Keys: c.Keys, Algorithms: []string{"RS256"}, Now: c.Now},
 	}
 	s.clients.hasOurs = s.tokens.hasOurs

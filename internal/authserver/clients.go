@@ -148,7 +148,7 @@ func (c *clients) here(id string) (*client, error) {
 	if known := c.inFile[id]; known != nil {
 		return known, nil
 	}
-	found, ok, err := c.registered.find(c.store, id, c.now())
+	found, ok, err := c.registered.find(c.store, id)
 	if err == nil && !ok {
 		err = errUnknownClient
 	}
@@ -188,20 +188,18 @@ func (c *clients) fetch(ctx context.Context, id string) (*client, error) {
 // document from a host permits no redirect to that host.
 func (c *clients) permitRedirects(ctx context.Context, m *clientmetadata.Metadata) error {
 	asked := m.RedirectURIs
-	m.RedirectURIs = slices.DeleteFunc(slices.Clone(asked), func(uri clientmetadata.Redirect) bool { return !c.permits(uri) })
+	m.RedirectURIs = nil
 	for _, uri := range asked {
-		if !slices.Contains(m.RedirectURIs, uri) {
-			logging.FromContext(ctx).Info("redirect URI left out", "client_name", m.ClientName, logging.Error(notPermitted(uri)))
+		if c.scopes.realm.Registration.Permits(uri) {
+			m.RedirectURIs = append(m.RedirectURIs, uri)
+			continue
 		}
+		logging.FromContext(ctx).Info("redirect URI left out", "client_name", m.ClientName, logging.Error(notPermitted(uri)))
 	}
 	if len(asked) > 0 && len(m.RedirectURIs) == 0 {
 		return notPermitted(asked[0])
 	}
 	return nil
-}
-
-func (c *clients) permits(uri clientmetadata.Redirect) bool {
-	return c.scopes.realm.Registration.Permits(uri)
 }
 
 // notPermitted names the redirect URI and the setting.
@@ -229,7 +227,7 @@ func (c *clients) register(caller, id string, r registration) error {
 		if tx.Len(c.registered.bucket) >= c.registered.total/2 {
 			lifetime = min(lifetime, crowdedLifetime)
 		}
-		return c.registered.add(tx, caller, id, r, now, now.Add(lifetime))
+		return c.registered.add(tx, caller, id, r, now.Add(lifetime))
 	})
 }
 
@@ -250,7 +248,7 @@ func (c *clients) loggedIn(known *client) error {
 func (c *clients) proven(id string) bool {
 	found := c.inFile[id] != nil
 	_ = c.store.View(func(tx store.Tx) error {
-		kept, _ := c.registered.record(tx, id, c.now())
+		kept, _ := c.registered.record(tx, id)
 		found = found || kept.Proven
 		return nil
 	})
@@ -264,9 +262,9 @@ func (c *clients) markUsed(tx store.Tx, used *client) error {
 		return nil
 	}
 	now := c.now()
-	known, ok := c.registered.get(tx, used.id, now)
+	known, ok := c.registered.get(tx, used.id)
 	if !ok {
 		return invalidClient(errUnknownClient)
 	}
-	return c.registered.replace(tx, used.id, known, true, now, now.Add(c.used))
+	return c.registered.replace(tx, used.id, known, true, now.Add(c.used))
 }

@@ -33,7 +33,7 @@ func (g *grants) issueCode(ask authorization, who session, remember bool) (strin
 		}
 		ask.State, ask.Prompt, ask.Withheld, ask.NotAllowed = "", nil, nil, nil // of no use any more
 		grant := codeGrant{Request: ask, Subject: who.Subject, AuthTime: who.AuthTime, Since: who.Since}
-		return g.codes.add(tx, who.Subject, digest(code), grant, now, now.Add(g.lifetimes.code))
+		return g.codes.add(tx, who.Subject, digest(code), grant, now.Add(g.lifetimes.code))
 	})
 }
 
@@ -52,7 +52,7 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 	var refused error // what is stored stays stored then
 	given, err := g.update(func(tx store.Tx) (*issue, error) {
 		now := g.now()
-		grant, ok := g.codes.get(tx, digest(code), now)
+		grant, ok := g.codes.get(tx, digest(code))
 		if !ok {
 			refused = badCode("unknown or expired")
 			return nil, nil
@@ -71,7 +71,7 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 			given.nonce, grant.Family = grant.Request.Nonce, given.family
 		}
 		grant.Request.Nonce, grant.Request.Scopes = "", nil // of no use any more
-		return given, g.codes.replace(tx, digest(code), grant, false, now, now.Add(g.lifetimes.idle))
+		return given, g.codes.replace(tx, digest(code), grant, false, now.Add(g.lifetimes.idle))
 	})
 	if err != nil {
 		return nil, err

@@ -98,7 +98,7 @@ type consentGiven struct {
 // consented are the scopes that the user has granted before, for a consent page
 // that says what is new.
 func (g *grants) consented(subject string, ask authorization) []string {
-	found, _, _ := g.consents.find(g.store, consentKey(subject, ask), g.now())
+	found, _, _ := g.consents.find(g.store, consentKey(subject, ask))
 	return found.Scopes
 }
 
@@ -113,7 +113,7 @@ func (g *grants) remembers(subject string, ask authorization) bool {
 // remember adds the scopes to those that the user has granted.
 func (g *grants) remember(tx store.Tx, subject string, ask authorization) error {
 	now, key := g.now(), consentKey(subject, ask)
-	granted, known := g.consents.get(tx, key, now)
+	granted, known := g.consents.get(tx, key)
 	granted.ClientID = ask.ClientID
 	for _, scope := range ask.Scopes {
 		if !slices.Contains(granted.Scopes, scope) {
@@ -121,7 +121,7 @@ func (g *grants) remember(tx store.Tx, subject string, ask authorization) error 
 		}
 	}
 	if known {
-		return g.consents.replace(tx, key, granted, false, now, now.Add(consentLifetime))
+		return g.consents.replace(tx, key, granted, false, now.Add(consentLifetime))
 	}
-	return g.consents.add(tx, subject, key, granted, now, now.Add(consentLifetime))
+	return g.consents.add(tx, subject, key, granted, now.Add(consentLifetime))
 }

@@ -477,12 +477,12 @@ func TestWD1_ARefusalDoesNotCountAnew(t *testing.T) {
 	now := r.now()
 	_ = kept.Update(func(tx store.Tx) error {
 		return errors.Join(
-			r.clients.registered.add(tx, "honest", "one", registration{}, now, now.Add(time.Hour)),
-			r.clients.registered.replace(tx, "one", registration{}, true, now, now.Add(time.Hour)))
+			r.clients.registered.add(tx, "honest", "one", registration{}, now.Add(time.Hour)),
+			r.clients.registered.replace(tx, "one", registration{}, true, now.Add(time.Hour)))
 	})
 	for range 3 {
 		err := kept.Update(func(tx store.Tx) error {
-			return r.clients.registered.add(tx, "flood", "two", registration{}, now, now.Add(time.Hour))
+			return r.clients.registered.add(tx, "flood", "two", registration{}, now.Add(time.Hour))
 		})
 		if !errors.Is(err, errFull) || kept.failed.Load() {
 			t.Fatalf("%v, counts anew: %v", err, kept.failed.Load())

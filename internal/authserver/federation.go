@@ -31,8 +31,11 @@ type federated struct {
 
 // newFederation sees that each role of the settings is one of the realm, and that
 // nobody in the realm file has the name of a provider's user.
-func newFederation(r *realm.Realm, s *upstream.Settings, limits Limits) (*federation, error) {
-	f := &federation{policy: s.Policy(), roles: map[string]realm.Role{}, kept: newTable[federated]("upstream users", 1, limits.Grants)}
+func newFederation(r *realm.Realm, s *upstream.Settings, limits Limits, now func() time.Time) (*federation, error) {
+	f := &federation{
+		policy: s.Policy(), roles: map[string]realm.Role{}, now: now,
+		kept: newTable[federated]("upstream users", 1, limits.Grants, now),
+	}
 	for _, mapping := range s.Roles {
 		named := slices.DeleteFunc(slices.Clone(r.Roles), func(role realm.Role) bool { return role.Name != mapping.Role })
 		if len(named) != 1 {
@@ -74,7 +77,7 @@ func (f *federation) add(said *upstream.User) (session, error) {
 		who.AuthTime = said.AuthTime.Unix()
 	}
 	return who, f.store.Update(func(tx store.Tx) error {
-		return f.kept.add(tx, user.ID, user.ID, federated{User: user, Policy: f.policy}, now, now.Add(f.keep))
+		return f.kept.add(tx, user.ID, user.ID, federated{User: user, Policy: f.policy}, now.Add(f.keep))
 	})
 }
 
@@ -85,7 +88,7 @@ func (f *federation) remove(subject string) error {
 
 // find returns a user who was let in by the present settings, or nil.
 func (f *federation) find(tx store.Tx, subject string) *account {
-	kept, ok := f.kept.get(tx, subject, f.now())
+	kept, ok := f.kept.get(tx, subject)
 	if !ok || kept.Policy != f.policy {
 		return nil
 	}
@@ -93,21 +96,15 @@ func (f *federation) find(tx store.Tx, subject string) *account {
 }
 
 // federate makes ready for users of a provider, and takes those of the realm out.
-func (c *Config) federate() (*federation, error) {
+// provider is what people call it; empty without one.
+func (c *Config) federate() (f *federation, provider string, err error) {
 	if c.Upstream == nil {
-		return nil, nil
+		return nil, "", nil
 	}
-	f, err := newFederation(c.Realm, c.Upstream.Settings(), c.Limits)
+	settings := c.Upstream.Settings()
+	f, err = newFederation(c.Realm, settings, c.Limits, c.Now)
 	c.Realm = c.Realm.WithoutUsers()
-	return f, err
-}
-
-// providerName is what people call the provider; empty without one.
-func (c *Config) providerName() string {
-	if c.Upstream == nil {
-		return ""
-	}
-	return c.Upstream.Settings().Name
+	return f, settings.Name, err
 }
 
 // since is from when on a session counts: from the login here, whenever the user

@@ -85,7 +85,7 @@ func (g *grants) start(tx store.Tx, c *client, who session, scopes []string) (*i
 		given.refresh = handle + "." + secret()
 		f.Refresh = digest(given.refresh)
 	}
-	return given, g.families.add(tx, who.Subject, given.family, f, now, g.familyEnd(f, c))
+	return given, g.families.add(tx, who.Subject, given.family, f, g.familyEnd(f, c))
 }
 
 // familyEnd is when a family expires that is used now: when it was unused for too

@@ -70,7 +70,7 @@ func (i *interactions) browser(w http.ResponseWriter, r *http.Request) string {
 // session returns who is logged in, and by which key.
 func (i *interactions) session(r *http.Request) (found session, key string, ok bool) {
 	if key = i.cookieDigest(r, sessionCookie); key != "" {
-		found, ok, _ = i.sessions.find(i.store, key, i.now())
+		found, ok, _ = i.sessions.find(i.store, key)
 	}
 	return found, key, ok
 }
@@ -94,7 +94,7 @@ func (i *interactions) begin(w http.ResponseWriter, r *http.Request, started ses
 		if err := i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)); err != nil {
 			return err
 		}
-		return i.sessions.add(tx, started.Subject, digest(id), started, i.now(), i.sessionEnd(started))
+		return i.sessions.add(tx, started.Subject, digest(id), started, i.sessionEnd(started))
 	})
 	i.setCookie(w, sessionCookie, id, 0)
 	return digest(id), err
@@ -103,7 +103,7 @@ func (i *interactions) begin(w http.ResponseWriter, r *http.Request, started ses
 // touch keeps a session that is used.
 func (i *interactions) touch(key string, used session) error {
 	return i.store.Update(func(tx store.Tx) error {
-		return i.sessions.replace(tx, key, used, false, i.now(), i.sessionEnd(used))
+		return i.sessions.replace(tx, key, used, false, i.sessionEnd(used))
 	})
 }
 
@@ -141,7 +141,7 @@ func (i *interactions) keepAs(caller, id string, v interaction) error {
 		at = consentPage
 	}
 	return i.store.Update(func(tx store.Tx) error {
-		return i.of(at).add(tx, caller, digest(id), v, now, now.Add(i.lifetimes.login))
+		return i.of(at).add(tx, caller, digest(id), v, now.Add(i.lifetimes.login))
 	})
 }
 
@@ -190,7 +190,7 @@ func (i *interactions) take(r *http.Request, id string, at page) (v interaction,
 }
 
 func (i *interactions) get(tx store.Tx, r *http.Request, id string, at page) (interaction, error) {
-	v, ok := i.of(at).get(tx, digest(id), i.now())
+	v, ok := i.of(at).get(tx, digest(id))
 	session := ""
 	if at == consentPage {
 		session = i.cookieDigest(r, sessionCookie)

@@ -54,7 +54,7 @@ func (t *tokens) inspect(ctx context.Context, token string) (*accessClaims, erro
 		err = json.Unmarshal(read.Payload, claims)
 	}
 	// Verify allows for clocks that differ; this one doesn't.
-	if err == nil && t.now().Unix() >= claims.Expires {
+	if err == nil && t.grants.now().Unix() >= claims.Expires {
 		err = accesstoken.ErrExpired
 	}
 	if err != nil {
@@ -69,13 +69,13 @@ func (t *tokens) inspect(ctx context.Context, token string) (*accessClaims, erro
 // hasOurs reports whether a request brings a code or token that the client was
 // issued.
 func (t *tokens) hasOurs(ctx context.Context, clientID string, form url.Values) bool {
-	g, now := t.grants, t.now()
+	g := t.grants
 	found := false
 	_ = g.store.View(func(tx store.Tx) error {
-		code, ok := g.codes.get(tx, digest(form.Get("code")), now)
+		code, ok := g.codes.get(tx, digest(form.Get("code")))
 		found = ok && code.Request.ClientID == clientID
 		for _, name := range []string{"refresh_token", "token"} {
-			family, ok := g.families.get(tx, familyOf(form.Get(name)), now)
+			family, ok := g.families.get(tx, familyOf(form.Get(name)))
 			found = found || ok && family.ClientID == clientID
 		}
 		return nil
@@ -91,10 +91,9 @@ func (t *tokens) hasOurs(ctx context.Context, clientID string, form url.Values) 
 // or with its family.
 func (g *grants) checkRevoked(id string) error {
 	return g.store.View(func(tx store.Tx) error {
-		now := g.now()
 		key, _, hasFamily := strings.Cut(id, ".")
-		_, alive := g.families.get(tx, key, now)
-		_, revoked := g.revoked.get(tx, id, now)
+		_, alive := g.families.get(tx, key)
+		_, revoked := g.revoked.get(tx, id)
 		if revoked || hasFamily && !alive {
 			return fmt.Errorf("%w: it was revoked", errNotActive)
 		}

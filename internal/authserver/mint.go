@@ -15,20 +15,16 @@ import (
 
 // tokens makes this server's tokens, and knows them again.
 type tokens struct {
-	issuer, resource string
-	keys             *KeyRing
-	verifier         *accesstoken.Verifier
-	grants           *grants
-	users            *directory
-	scopes           scopeRules
-	lifetimes        lifetimes
-	now              func() time.Time
+	issuer   string
+	keys     *KeyRing
+	verifier *accesstoken.Verifier
+	grants   *grants
 }
 
 // mint signs what was decided on.
 func (t *tokens) mint(given *issue) (*tokenResponse, error) {
-	now := t.now()
-	lifetime := t.lifetimes.accessToken(given.client)
+	now := t.grants.now()
+	lifetime := t.grants.lifetimes.accessToken(given.client)
 	access, err := t.sign("at+jwt", t.accessClaims(given, now, now.Add(lifetime)))
 	if err != nil {
 		return nil, err
@@ -56,14 +52,14 @@ func (t *tokens) sign(kind string, claims jwt.MapClaims) (string, error) {
 // accessClaims are those of RFC 9068, section 2.2. Where Keycloak has a claim
 // for the same, it is there in its form too: azp and resource_access.
 func (t *tokens) accessClaims(given *issue, now, expires time.Time) jwt.MapClaims {
-	user, subject := t.users.serviceAccount(given.client.id), given.client.id
+	user, subject := t.grants.users.serviceAccount(given.client.id), given.client.id
 	if given.account != nil {
 		user, subject = given.account.User, given.account.ID
 	}
 	claims := jwt.MapClaims{
 		"iss":                t.issuer,
 		"sub":                subject,
-		"aud":                t.resource,
+		"aud":                t.grants.resource,
 		"iat":                now.Unix(),
 		"exp":                expires.Unix(),
 		"jti":                tokenID(given.family),
@@ -72,7 +68,7 @@ func (t *tokens) accessClaims(given *issue, now, expires time.Time) jwt.MapClaim
 		"scope":              scopeList(given.scopes),
 		"preferred_username": user.Username,
 	}
-	if roles := t.scopes.rolesIn(user, given.client, given.scopes); len(roles) > 0 {
+	if roles := t.grants.scopes.rolesIn(user, given.client, given.scopes); len(roles) > 0 {
 		access := map[string]any{}
 		for client, names := range roles {
 			access[client] = map[string]any{"roles": names}

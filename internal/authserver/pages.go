@@ -113,6 +113,7 @@ func (e *pageError) because(cause error) error { return fmt.Errorf("%w: %w", e, 
 var (
 	errStartAgain = problem("This page was used already, has expired, or was made for another browser. " +
 		"Go back to the application and start again.")
+	errUnreadable  = problem("The application's request can't be read: it is malformed or too long.")
 	errForeignForm = &pageError{http.StatusForbidden, "This form was not issued to this browser. Nothing was changed. " +
 		"Go back to the application and start again."}
 )

@@ -21,6 +21,7 @@ import (
 type table[T any] struct {
 	bucket           string
 	perCaller, total int
+	now              func() time.Time
 	*counts
 }
 
@@ -39,8 +40,8 @@ type record[T any] struct {
 	Value   T      `json:"value"`
 }
 
-func newTable[T any](bucket string, perCaller, total int) table[T] {
-	t := table[T]{bucket, min(perCaller, total), total, &counts{}}
+func newTable[T any](bucket string, perCaller, total int, now func() time.Time) table[T] {
+	t := table[T]{bucket, min(perCaller, total), total, now, &counts{}}
 	t.reset()
 	return t
 }
@@ -55,23 +56,23 @@ func (c *counts) wereChanged() bool {
 func (t table[T]) reset() { t.ledger = quota.New(t.perCaller, t.total) }
 
 // get returns a record that has not expired.
-func (t table[T]) get(tx store.Tx, key string, now time.Time) (value T, ok bool) {
-	r, ok := t.record(tx, key, now)
+func (t table[T]) get(tx store.Tx, key string) (value T, ok bool) {
+	r, ok := t.record(tx, key)
 	return r.Value, ok
 }
 
-func (t table[T]) record(tx store.Tx, key string, now time.Time) (r record[T], ok bool) {
+func (t table[T]) record(tx store.Tx, key string) (r record[T], ok bool) {
 	raw := tx.Get(t.bucket, key)
-	if raw == nil || json.Unmarshal(raw, &r) != nil || r.Expires <= now.Unix() {
+	if raw == nil || json.Unmarshal(raw, &r) != nil || r.Expires <= t.now().Unix() {
 		return record[T]{}, false
 	}
 	return r, true
 }
 
 // find is get in a transaction of its own.
-func (t table[T]) find(in store.Store, key string, now time.Time) (value T, ok bool, err error) {
+func (t table[T]) find(in store.Store, key string) (value T, ok bool, err error) {
 	err = in.View(func(tx store.Tx) error {
-		value, ok = t.get(tx, key, now)
+		value, ok = t.get(tx, key)
 		return nil
 	})
 	return value, ok, err
@@ -79,8 +80,8 @@ func (t table[T]) find(in store.Store, key string, now time.Time) (value T, ok b
 
 // add keeps a new record on the account of a caller. Records that go for it are
 // deleted. It fails with [errFull] where none may go.
-func (t table[T]) add(tx store.Tx, caller, key string, value T, now, expires time.Time) error {
-	gone, err := t.ledger.Add(caller, key, expires, now)
+func (t table[T]) add(tx store.Tx, caller, key string, value T, expires time.Time) error {
+	gone, err := t.ledger.Add(caller, key, expires, t.now())
 	// A refusal alone changes nothing, so it can't make the tables count anew.
 	t.changed = t.changed || err == nil || len(gone) > 0
 	for _, old := range gone {
@@ -96,8 +97,8 @@ func (t table[T]) add(tx store.Tx, caller, key string, value T, now, expires tim
 
 // replace changes a record that is there, and when it expires. A proven one never
 // goes for a record of somebody else.
-func (t table[T]) replace(tx store.Tx, key string, value T, proven bool, now, expires time.Time) error {
-	old, ok := t.record(tx, key, now)
+func (t table[T]) replace(tx store.Tx, key string, value T, proven bool, expires time.Time) error {
+	old, ok := t.record(tx, key)
 	if !ok {
 		return nil
 	}
@@ -110,10 +111,10 @@ func (t table[T]) replace(tx store.Tx, key string, value T, proven bool, now, ex
 }
 
 // of are the records of a caller that are not proven, by key.
-func (t table[T]) of(tx store.Tx, caller string, now time.Time) map[string]T {
+func (t table[T]) of(tx store.Tx, caller string) map[string]T {
 	found := map[string]T{}
 	for key := range t.ledger.Unproven(caller) {
-		if value, ok := t.get(tx, key, now); ok {
+		if value, ok := t.get(tx, key); ok {
 			found[key] = value
 		}
 	}
@@ -121,8 +122,8 @@ func (t table[T]) of(tx store.Tx, caller string, now time.Time) map[string]T {
 }
 
 // deleteOf deletes those of a caller's records that are not proven and match.
-func (t table[T]) deleteOf(tx store.Tx, caller string, now time.Time, match func(T) bool) error {
-	for key, value := range t.of(tx, caller, now) {
+func (t table[T]) deleteOf(tx store.Tx, caller string, match func(T) bool) error {
+	for key, value := range t.of(tx, caller) {
 		if match(value) {
 			if err := t.delete(tx, key); err != nil {
 				return err
@@ -152,8 +153,9 @@ type owned interface{ owner() string }
 
 // load counts the records that are in the store, the oldest first. Those that
 // can't be read any more are deleted.
-func (t table[T]) load(tx store.Tx, now time.Time) error {
+func (t table[T]) load(tx store.Tx) error {
 	t.reset()
+	now := t.now()
 	type counted struct {
 		key, caller string
 		expires     int64
@@ -192,14 +194,13 @@ func (t table[T]) load(tx store.Tx, now time.Time) error {
 
 // countedTable is a table of any type.
 type countedTable interface {
-	load(tx store.Tx, now time.Time) error
+	load(tx store.Tx) error
 	wereChanged() bool
 }
 
 // durable is the store that may outlive the program.
 type durable struct {
 	store.Store
-	now    func() time.Time
 	tables []countedTable
 	failed atomic.Bool // a transaction that changed counts was not kept
 }
@@ -230,7 +231,7 @@ func (d *durable) Update(f func(store.Tx) error) error {
 
 func (d *durable) load(tx store.Tx) error {
 	for _, t := range d.tables {
-		if err := t.load(tx, d.now()); err != nil {
+		if err := t.load(tx); err != nil {
 			return err
 		}
 	}

@@ -40,7 +40,7 @@ func (g *grants) refresh(c *client, form url.Values) (*issue, error) {
 		if err := g.clients.markUsed(tx, c); err != nil {
 			return nil, err
 		}
-		return given, g.families.replace(tx, key, found, false, g.now(), g.familyEnd(found, c))
+		return given, g.families.replace(tx, key, found, false, g.familyEnd(found, c))
 	})
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (g *grants) refresh(c *client, form url.Values) (*issue, error) {
 // any error, refresh deletes the whole family (RFC 9700, section 4.14.2).
 func (g *grants) findFamily(tx store.Tx, c *client, token string) (key string, found family, err error) {
 	key, now := familyOf(token), g.now()
-	found, ok := g.families.get(tx, key, now)
+	found, ok := g.families.get(tx, key)
 	switch {
 	case !ok:
 		return key, found, badRefresh("unknown, expired or revoked")

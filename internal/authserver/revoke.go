@@ -50,8 +50,7 @@ func (s *Server) tokenRequest(r *http.Request) (*client, string, error) {
 // claims, if it is one.
 func (g *grants) revoke(c *client, token string, access *accessClaims) error {
 	return g.store.Update(func(tx store.Tx) error {
-		now := g.now()
-		found, isRefresh := g.families.get(tx, familyOf(token), now)
+		found, isRefresh := g.families.get(tx, familyOf(token))
 		switch {
 		case isRefresh && found.ClientID != c.id, !isRefresh && access != nil && access.ClientID != c.id:
 			return refuse("unauthorized_client", "The token was issued to another client.")
@@ -59,10 +58,10 @@ func (g *grants) revoke(c *client, token string, access *accessClaims) error {
 			return g.families.delete(tx, familyOf(token))
 		case access != nil:
 			expires := time.Unix(access.Expires, 0)
-			if err := g.revoked.add(tx, c.id, access.ID, true, now, expires); err != nil {
+			if err := g.revoked.add(tx, c.id, access.ID, true, expires); err != nil {
 				return err
 			}
-			return g.revoked.replace(tx, access.ID, true, true, now, expires) // a revocation must not be forgotten
+			return g.revoked.replace(tx, access.ID, true, true, expires) // a revocation must not be forgotten
 		}
 		return nil
 	})

@@ -145,7 +145,7 @@ func BenchmarkKept(b *testing.B) {
 			return s.interactions.store.Update(func(tx store.Tx) error {
 				now := s.interactions.now()
 				started := session{Subject: fmt.Sprintf("user-%d", n), AuthTime: now.Unix()}
-				return s.interactions.sessions.add(tx, started.Subject, digest(secret()), started, now, now.Add(time.Hour))
+				return s.interactions.sessions.add(tx, started.Subject, digest(secret()), started, now.Add(time.Hour))
 			})
 		}},
 		{"grant", func(s *Server, n int) error {
@@ -155,7 +155,7 @@ func BenchmarkKept(b *testing.B) {
 					ClientID: "client-1", Subject: fmt.Sprintf("user-%d", n), Resource: testResource, Scopes: []string{"mcp:read", "mcp:tools"},
 					AuthTime: now.Unix(), Began: now.Unix(), Refresh: digest(secret()),
 				}
-				return s.grants.families.add(tx, f.Subject, digest(secret()), f, now, now.Add(time.Hour))
+				return s.grants.families.add(tx, f.Subject, digest(secret()), f, now.Add(time.Hour))
 			})
 		}},
 	} {

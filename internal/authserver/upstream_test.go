@@ -655,7 +655,7 @@ func TestUpstreamRoles(t *testing.T) {
 	for role, want := range map[string]string{"nobody": "0 clients", "user": ""} {
 		settings := *f.upstream.Settings()
 		settings.Roles = []upstream.Mapping{{Value: "x", Role: role}}
-		_, err := newFederation(realm.Demo(), &settings, Limits{}.withDefaults(realm.Demo()))
+		_, err := newFederation(realm.Demo(), &settings, Limits{}.withDefaults(realm.Demo()), time.Now)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", role, err)
 		}

@@ -36,10 +36,6 @@ const (
 	Fetches         = 64
 )
 
-var defaultFetchLimits = fetchLimits{
-	callerInFlight: FetchesOfCaller, hostInFlight: FetchesFromHost, inFlight: Fetches, callerPerWindow: 30, hostPerWindow: 120,
-}
-
 // accounts count the fetches of callers and hosts. Only fetches that begin are
 // counted, so the maps are no larger than the limits of the hosts.
 type accounts struct {
@@ -52,7 +48,10 @@ type accounts struct {
 
 func newAccounts() accounts {
 	return accounts{
-		limits:  defaultFetchLimits,
+		limits: fetchLimits{
+			callerInFlight: FetchesOfCaller, hostInFlight: FetchesFromHost, inFlight: Fetches,
+			callerPerWindow: 30, hostPerWindow: 120,
+		},
 		callers: map[string]int{}, hosts: map[string]int{},
 		callersFlying: map[string]int{}, hostsFlying: map[string]int{},
 	}

@@ -19,7 +19,7 @@ func readFile(o Options) (wanted object, r *realm.Realm, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if name := cmp.Or(o.Realm, o.Getenv("KEYCLOAK_REALM")); name != "" {
+	if name := o.Getenv("KEYCLOAK_REALM"); name != "" {
 		file.Members["realm"] = name
 	}
 	r, err = file.Realm()

@@ -37,9 +37,8 @@ type Options struct {
 	// from URL: that of a proxy. The issuer then begins with it, in tokens that
 	// come from URL directly too. Empty: $KEYCLOAK_HOSTNAME, or else URL.
 	PublicURL string
-	// Realm is the realm's name; empty: $KEYCLOAK_REALM, or the file's.
-	Realm string
-	// RealmFile is the path of a realm file; empty: the demo realm.
+	// RealmFile is the path of a realm file; empty: the demo realm. $KEYCLOAK_REALM
+	// is another name for the realm.
 	RealmFile string
 	// Resource is the MCP server's identifier, the audience of tokens; empty:
 	// $MCP_RESOURCE, or else $MCP_SERVER_URL with /mcp, or else the file's.

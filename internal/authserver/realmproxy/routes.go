@@ -108,13 +108,9 @@ func (p *proxy) allow(h http.Header, origin string, who readers) {
 
 // preflight answers in the upstream's place: it never sees OPTIONS.
 func (p *proxy) preflight(w http.ResponseWriter, r *http.Request, to route) {
-	switch to.readers {
-	case anybody:
-		cors.PreflightToAll(to.methods...).ServeHTTP(w, r)
-	case listed:
-		cors.Preflight(p.origins, to.methods...).ServeHTTP(w, r)
-	default:
-		w.Header().Set("Allow", strings.Join(to.methods, ", ")+", OPTIONS")
-		w.WriteHeader(http.StatusNoContent)
+	answer := cors.Preflight(p.origins, to.methods...)
+	if to.readers == anybody {
+		answer = cors.PreflightToAll(to.methods...)
 	}
+	answer.ServeHTTP(w, r)
 }
