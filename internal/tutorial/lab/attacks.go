@@ -111,12 +111,12 @@ var Attacks = []Attack{
 		Gets:  ran(),
 	},
 	{
-		Step: 7, Name: "metadata-host", Fault: "metadata-from-host",
+		Step: 7, Name: "metadata-forwarded", Fault: "metadata-from-host",
 		Title: "A foreign name in the metadata",
 		Why: "The naive server writes the name that the request states into its metadata. " +
-			"A cache that looks at the path alone gives this answer to the next client. " +
-			"With X-Forwarded-Host in the place of Host, others do that, too.",
-		Stops: "At the step all stated URLs come from the configuration, and a foreign Host is refused (RFC 9728, sections 3.3 and 7.3).",
+			"Step 1 refuses a foreign Host. But X-Forwarded-Host, which a proxy sets, can be sent by anybody, too. " +
+			"A cache that looks at the path alone gives this answer to the next client.",
+		Stops: "At the step all stated URLs come from the configuration, whatever the headers say (RFC 9728, sections 3.3 and 7.3).",
 		Gets:  gets("http://evil.com/mcp", "the attacker's name"),
 	},
 	{

@@ -33,7 +33,8 @@ var rings = map[string]string{
 // ring is one thing that a request passes.
 type ring struct {
 	call string
-	step int // that brought it
+	step int  // that brought it
+	all  bool // every route is behind it, and not the MCP endpoint alone
 }
 
 // program is what a picture shows of a step's main.go.
@@ -85,13 +86,15 @@ func (p *program) note(statement ast.Stmt, step int) {
 	switch {
 	case call == nil:
 	case name == "features.List" || name == "features.Dispatch":
-		p.tools = &ring{name, step}
+		p.tools = &ring{call: name, step: step}
 	case name == "mux.Handle":
 		if path := openPath(call); path != "" && !slices.ContainsFunc(p.open, func(r ring) bool { return strings.HasPrefix(path, r.call) }) {
-			p.open = append(p.open, ring{path, step})
+			p.open = append(p.open, ring{call: path, step: step})
 		}
-	case wraps(statement):
-		p.rings = append(p.rings, ring{name, step})
+	default:
+		if handler := wrapped(statement); handler != "" {
+			p.rings = append(p.rings, ring{name, step, handler == "handler"})
+		}
 	}
 }
 
@@ -119,17 +122,22 @@ func callOf(statement ast.Stmt) (string, *ast.CallExpr) {
 	return fmt.Sprint(selector.X) + "." + selector.Sel.Name, call
 }
 
-// wraps says that a statement gives a handler a new value: mcp = …(…, mcp).
-func wraps(statement ast.Stmt) bool {
+// wrapped is the handler that a statement gives a new value: mcp = …(…, mcp). It is empty
+// where the statement does something else.
+func wrapped(statement ast.Stmt) string {
+	target := ""
 	switch s := statement.(type) {
 	case *ast.AssignStmt:
-		target := fmt.Sprint(s.Lhs[0])
-		return target == "mcp" || target == "handler"
+		target = fmt.Sprint(s.Lhs[0])
 	case *ast.DeclStmt:
-		spec, ok := s.Decl.(*ast.GenDecl).Specs[0].(*ast.ValueSpec)
-		return ok && spec.Names[0].Name == "mcp"
+		if spec, ok := s.Decl.(*ast.GenDecl).Specs[0].(*ast.ValueSpec); ok {
+			target = spec.Names[0].Name
+		}
 	}
-	return false
+	if target != "mcp" && target != "handler" {
+		return ""
+	}
+	return target
 }
 
 // openPath is the path of a route that anybody may read.

@@ -42,12 +42,7 @@ func drawLayers(c *canvas, root string, number int) error {
 		c.arrow(Width/2, top+20, Width/2, top+38, "plain")
 		top += 40
 	}
-	bottom, err := drawRings(c, p, top, number)
-	if err != nil {
-		return err
-	}
-	drawOpen(c, p, bottom+30, number)
-	return nil
+	return drawRings(c, p, top, number)
 }
 
 // drawNeighbours shows who is around the MCP server from step 9 on.
@@ -89,39 +84,59 @@ func label(c *canvas, x, y, wide float64, class, name string, step, number int) 
 	c.line(x+wide, y, "end", mark, fmt.Sprintf("step %d", step))
 }
 
-// drawRings draws the layers one inside the other, and returns where they end.
-func drawRings(c *canvas, p *program, top float64, number int) (bottom float64, err error) {
+// drawRings draws the layers one inside the other. Those around every route also hold the
+// routes that need no token.
+func drawRings(c *canvas, p *program, top float64, number int) error {
 	const head, inset = 32.0, 9.0
-	shown := p.rings
 	core := 0.0
 	if p.tools != nil {
 		core = 34
 	}
-	height := func(i int) float64 { return float64(len(shown)-i)*head + core + float64(len(shown)-1-i)*inset + 2 }
-	for i, r := range shown {
+	inside := float64(len(p.rings)) // how many layers lie around the core
+	place := func(i int) (x, y float64) { return margin + float64(i)*inset, top + float64(i)*head }
+	height := func(i int) float64 {
+		h := (inside-float64(i))*head + core + (inside-1-float64(i))*inset + 2
+		if i < len(p.rings) && p.rings[i].all {
+			h += openHead + openRow*float64(len(p.open))
+		}
+		return h
+	}
+	around := 0 // how many layers are around every route
+	for i, r := range p.rings {
 		name, known := rings[r.call]
 		if !known {
-			return 0, fmt.Errorf("%s wraps requests and has no name: add it to rings", r.call)
+			return fmt.Errorf("%s wraps requests and has no name: add it to rings", r.call)
 		}
-		x, y := margin+float64(i)*inset, top+float64(i)*head
+		if r.all {
+			around++
+		}
+		x, y := place(i)
 		c.box(x, y, Width-2*x, height(i), lit(number, r.step))
 		label(c, x+14, y+21, Width-2*x-28, "small", name, r.step, number)
 	}
 	if p.tools != nil {
-		x, y := margin+float64(len(shown))*inset, top+float64(len(shown))*head
+		x, y := place(len(p.rings))
 		c.box(x, y, Width-2*x, core-8, lit(number, p.tools.step))
 		label(c, x+14, y+18, Width-2*x-28, "small", rings[p.tools.call], p.tools.step, number)
 	}
-	return top + height(0), nil
+	x, y := place(around)
+	if around < len(p.rings) {
+		y += height(around)
+	}
+	drawOpen(c, p, x, y, number)
+	return nil
 }
 
+// How high the list of what needs no token is: what stands above it, and each of its rows.
+const openHead, openRow = 26.0, 34.0
+
 // drawOpen lists what needs no token at any step.
-func drawOpen(c *canvas, p *program, y float64, number int) {
-	c.line(margin, y, "start", "small muted", "Also served, without a token:")
-	y += 14
+func drawOpen(c *canvas, p *program, x, y float64, number int) {
+	c.line(x, y+18, "start", "small muted", "Served, without a token:")
+	y += openHead
 	for _, r := range p.open {
-		c.box(margin, y, Width-2*margin, 28, lit(number, r.step))
-		label(c, margin+12, y+19, Width-2*margin-26, "code", r.call, r.step, number)
-		y += 34
+		c.box(x, y, Width-2*x, 28, lit(number, r.step))
+		label(c, x+12, y+19, Width-2*x-26, "code", r.call, r.step, number)
+		y += openRow
 	}
 }

@@ -113,3 +113,20 @@ func TestProblemsAreFound(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// The guard of step 1 is around every route, also around those that need no token.
+func TestTheGuardIsAroundEveryRoute(t *testing.T) {
+	_, drawn := all(t)
+	for _, p := range drawn {
+		if !strings.HasPrefix(p.Name, "layers-") {
+			continue
+		}
+		guard := slices.IndexFunc(p.canvas.texts, func(text placed) bool { return text.text == rings["originguard.Protect"] })
+		health := slices.IndexFunc(p.canvas.texts, func(text placed) bool { return text.text == "/health" })
+		if guard < 0 || health < 0 || !slices.ContainsFunc(p.canvas.boxes, func(box placed) bool {
+			return p.canvas.texts[guard].in(box) && p.canvas.texts[health].in(box)
+		}) {
+			t.Errorf("%s shows /health outside of the guard", p.Name)
+		}
+	}
+}

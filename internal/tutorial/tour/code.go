@@ -64,7 +64,7 @@ func (c *code) page(_ *http.Request, number int) (Content, error) {
 	body := execute("code.html", map[string]any{
 		"Step": step, "Blocks": blocks(lines, changes), "Added": added, "Gone": gone, "Failed": failed, "File": step.Folder() + "/main.go",
 	})
-	return Content{Title: "What step " + fmt.Sprint(number) + " adds", Body: body, Wide: true}, nil
+	return Content{Title: "What step " + fmt.Sprint(number) + " adds", Body: body, Scripts: []string{"code.js"}, Wide: true}, nil
 }
 
 // lines colours and explains the lines of a difference. Where the program can't be

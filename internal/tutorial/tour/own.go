@@ -12,6 +12,7 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/lab"
 	"mcp-auth-step-by-step/internal/tutorial/manifest"
 	"mcp-auth-step-by-step/internal/tutorial/tour/markdown"
+	"mcp-auth-step-by-step/internal/tutorial/tour/programs"
 )
 
 // lessonPart is the part whose page stands at the URL of a step itself.
@@ -61,7 +62,17 @@ func (s *Server) lesson(_ *http.Request, step int) (Content, error) {
 	if err != nil {
 		return Content{}, err
 	}
-	return Content{Title: manifest.Steps[step-1].Name, Body: execute("document.html", document), Wide: true}, nil
+	view := lesson{Document: document, Step: step, IsServer: programs.Server(step), Running: s.Programs.Get(programs.StepName(step))}
+	return Content{Title: manifest.Steps[step-1].Name, Body: execute("lesson.html", view), Wide: true}, nil
+}
+
+// lesson is the page of a step, and its program where that runs here: at another port than
+// the one that the commands of the page name.
+type lesson struct {
+	*markdown.Document
+	Step     int
+	IsServer bool
+	Running  *programs.Running // nil: it doesn't run
 }
 
 // pageRoutes are the other pages of docs/, and the sources that pages name.

@@ -40,12 +40,22 @@ func TestRunAndSend(t *testing.T) {
 		}
 	}
 	good := draftOf(row, 6, matrix.Legacy)
+	lesson := func() string {
+		_, body := send(t, client, "GET", s.URL()+"/step/6", nil)
+		return body
+	}
+	if !strings.Contains(lesson(), "starts the program at another port") {
+		t.Error("the lesson doesn't say that its commands name another port")
+	}
 	// T09: Send reaches no program that doesn't run, and the form can't name a port.
 	if status, body := submit(t, s, client, "/run/send/6", form(good)); status != http.StatusConflict || !strings.Contains(body, "Start it") {
 		t.Errorf("before the start: %d", status)
 	}
 	if status, body := submit(t, s, client, "/run/start/6", nil); status != http.StatusOK || !strings.Contains(body, "listens at") {
 		t.Fatalf("start: %d\n%s", status, body)
+	}
+	if url := s.Programs.Get(programs.StepName(6)).URL; !strings.Contains(lesson(), "<code>"+url+"</code>") {
+		t.Errorf("the lesson doesn't say that the program listens at %s", url)
 	}
 	status, body := submit(t, s, client, "/run/send/6", form(good))
 	for _, part := range []string{

@@ -149,6 +149,13 @@ func TestTabs(t *testing.T) {
 			t.Fatal(err)
 		}
 		body := string(content.Body)
+		for _, attack := range lab.Of(step.Number) {
+			row := attack.Row()
+			flawed := row != nil && row.Request.Token != nil && row.Request.Token.Flaw != ""
+			if flawed && !strings.Contains(body, `name="flaw" value="`+row.Request.Token.Flaw+`"`) {
+				t.Errorf("%s doesn't lead to the token bench:\n%s", attack.Name, body)
+			}
+		}
 		if len(places(body)) > 0 || slices.ContainsFunc(lab.Of(step.Number), func(a lab.Attack) bool { return !strings.Contains(body, `id="`+a.Name+`"`) }) {
 			t.Errorf("step %d:\n%s", step.Number, body)
 		}

@@ -89,7 +89,8 @@ type card struct {
 	Programs  string // that have to run for it; empty: the tour runs it, or it needs none
 	Fault     naive.Fault
 	FaultLink string
-	Run       *Run // nil: it hasn't been carried out
+	Flaw      string // of the token that is sent, for the token bench; empty: it has none
+	Run       *Run   // nil: it hasn't been carried out
 }
 
 func (h *handler) content(step int, runs map[string]*Run) (tour.Content, error) {
@@ -101,6 +102,9 @@ func (h *handler) content(step int, runs map[string]*Run) (tour.Content, error) 
 	for _, attack := range lab.Of(step) {
 		c := card{Attack: attack, Run: runs[attack.Name]}
 		c.Command, c.Programs = command(attack, c.Run)
+		if row := attack.Row(); row != nil && row.Request.Token != nil {
+			c.Flaw = row.Request.Token.Flaw
+		}
 		for _, fault := range faults {
 			if fault.Name == attack.Fault {
 				c.Fault, c.FaultLink = fault, part.Link("internal/tutorial/naive/"+fault.File, fault.Line)
