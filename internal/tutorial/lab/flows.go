@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -27,9 +26,6 @@ const (
 	Worked = "The attack works: "
 	Failed = "The attack fails: "
 )
-
-// ErrNotFlow says that there is no attack of a name on authorization servers.
-var ErrNotFlow = errors.New("no such attack")
 
 // flows are the attacks on authorization servers.
 var flows = map[string]func(*attempt) (string, error){
@@ -62,7 +58,7 @@ type attempt struct {
 func Attacking(ctx context.Context, name, issuer string, out io.Writer) error {
 	run, ok := flows[name]
 	if !ok {
-		return fmt.Errorf("%w: %q; want one of %s", ErrNotFlow, name, strings.Join(Flows(), ", "))
+		return fmt.Errorf("no such attack: %q; want one of %s", name, strings.Join(Flows(), ", "))
 	}
 	u, err := url.Parse(issuer)
 	if err != nil || !loopback.URL(u) {

@@ -15,7 +15,6 @@ package tour
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -60,15 +59,12 @@ func New(o Options) *Server {
 // Add adds parts, in the order of their tabs.
 func (s *Server) Add(parts ...Part) { s.parts = append(s.parts, parts...) }
 
-// errAddr says that an address is not one for the tour.
-var errAddr = errors.New("the tour listens on an address of loopback alone")
-
 // Start serves the tour. addr is an IP address of loopback and a port; port 0 takes a
 // free one.
 func (s *Server) Start(addr string) (err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || net.ParseIP(host) == nil || !loopback.Host(host) {
-		return fmt.Errorf("-addr %q: %w; want %s, perhaps with another port", addr, errAddr, DefaultAddr)
+		return fmt.Errorf("-addr %q: the tour listens on an address of loopback alone; want %s, perhaps with another port", addr, DefaultAddr)
 	}
 	s.running, err = serve.Start(serve.Options{Addr: addr, Limits: serve.DefaultLimits, Log: s.Log},
 		func(_ context.Context, site serve.Site) (http.Handler, error) {

@@ -13,7 +13,6 @@ package attacks
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -239,9 +238,6 @@ func (p *Place) finish(began time.Time, said, mark string, attack lab.Attack) {
 	p.Stated = strings.Contains(said, stated) && p.GotIn == (p.Step == 0)
 }
 
-// ErrUnknown says that a step has no attack of a name.
-var ErrUnknown = errors.New("no such attack")
-
 // Find is an attack of a step.
 func Find(step int, name string) (lab.Attack, error) {
 	for _, attack := range lab.Of(step) {
@@ -249,5 +245,5 @@ func Find(step int, name string) (lab.Attack, error) {
 			return attack, nil
 		}
 	}
-	return lab.Attack{}, fmt.Errorf("%w: step %d has none called %.40q", ErrUnknown, step, name)
+	return lab.Attack{}, fmt.Errorf("no such attack: step %d has none called %.40q", step, name)
 }

@@ -100,13 +100,10 @@ const (
 	patience = 30 * time.Minute
 )
 
-// Errors of what a visitor may ask for at the wrong moment.
-var (
-	ErrBusy    = notNow("the client is at work; wait until it has finished")
-	ErrNotHeld = notNow("the client does not wait for a press")
-	ErrTooLong = notNow("this diagram is long enough; connect again to begin a new one")
-)
+// ErrTooLong says that a flow has as many chapters as it may have.
+var ErrTooLong = notNow("this diagram is long enough; connect again to begin a new one")
 
+// notNow is the error of what a visitor asks for at the wrong moment.
 func notNow(why string) error {
 	return tour.Problemf(http.StatusConflict, "This can't be done now: %s.", why)
 }
@@ -187,7 +184,7 @@ func (w *Work) next(then State, chapter flowreport.Chapter, do func(*session, co
 	r := w.run
 	switch {
 	case r == nil || r.state != Idle:
-		return ErrBusy
+		return notNow("the client is at work; wait until it has finished")
 	case len(r.chapters) >= mostChapters:
 		return ErrTooLong
 	}
@@ -216,7 +213,7 @@ func (w *Work) Next(on bool) error {
 	defer w.mu.Unlock()
 	r := w.run
 	if r == nil || r.held == nil {
-		return ErrNotHeld
+		return notNow("the client does not wait for a press")
 	}
 	close(r.held)
 	r.held, r.stepwise = nil, r.stepwise && !on

@@ -1,7 +1,6 @@
 package part
 
 import (
-	"errors"
 	"fmt"
 	"html/template"
 	"os"
@@ -26,9 +25,6 @@ type ExcerptLine struct {
 	Out    bool // it is taken out
 }
 
-// errLines says that a file has no such lines.
-var errLines = errors.New("the file has no such lines")
-
 // Read reads the lines from first to last of a file of the repository at root, and marks
 // one. Lines beyond the end are left out.
 func Read(root, file string, first, last, mark int) (*Excerpt, error) {
@@ -42,7 +38,7 @@ func Read(root, file string, first, last, mark int) (*Excerpt, error) {
 		e.Lines = append(e.Lines, ExcerptLine{Number: i, HTML: shown[i-1], Mark: i == mark})
 	}
 	if len(e.Lines) == 0 {
-		return nil, fmt.Errorf("%w: %s, %d to %d", errLines, file, first, last)
+		return nil, fmt.Errorf("the file has no such lines: %s, %d to %d", file, first, last)
 	}
 	return e, nil
 }

@@ -62,11 +62,9 @@ func Patient(w http.ResponseWriter, patience time.Duration) {
 	_ = control.SetWriteDeadline(time.Now().Add(patience))
 }
 
-// Functions are those that the templates of all parts use.
-var Functions = template.FuncMap{"linked": Linked, "plain": Plain}
-
 // Templates reads the templates of a part.
 func Templates(text string) *template.Template {
-	shared := template.Must(template.New("part").Funcs(Functions).ParseFS(files, "assets/shared.tmpl"))
+	functions := template.FuncMap{"linked": Linked, "plain": Plain}
+	shared := template.Must(template.New("part").Funcs(functions).ParseFS(files, "assets/shared.tmpl"))
 	return template.Must(shared.Parse(text))
 }

@@ -12,7 +12,6 @@ package programs
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -163,9 +162,6 @@ func (r *Running) Stop() {
 	<-r.done
 }
 
-// errEnded says that a program ended before it listened.
-var errEnded = errors.New("it ended before it listened")
-
 // Spec says what to start.
 type Spec struct {
 	Name string   // by which it is found again; a running program of this name is stopped first
@@ -255,7 +251,7 @@ func (r *Running) await(ctx context.Context) (string, error) {
 		}
 		if ended {
 			all, _, _, _ := r.Log.From(0)
-			return "", fmt.Errorf("%w: %s", errEnded, strings.Join(all, "\n"))
+			return "", fmt.Errorf("it ended before it listened: %s", strings.Join(all, "\n"))
 		}
 		select {
 		case <-ctx.Done():

@@ -18,7 +18,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -138,14 +137,11 @@ func (b *Bench) draft() *mint.Draft {
 	})
 }
 
-// ErrUnknown says that there is no flaw, shape or signer of a name.
-var ErrUnknown = errors.New("no such choice")
-
 // Flawed is a token with one of gentoken's flaws.
 func (b *Bench) Flawed(name string) (string, error) {
 	flaw, ok := mint.FlawByName(name)
 	if !ok {
-		return "", fmt.Errorf("%w: the flaw %.40q; gentoken -flaw list prints all", ErrUnknown, name)
+		return "", fmt.Errorf("no such choice: the flaw %.40q; gentoken -flaw list prints all", name)
 	}
 	draft := b.draft()
 	if err := flaw.Spoil(draft); err != nil {
@@ -162,7 +158,7 @@ func (b *Bench) Shapes() []string { return slices.Sorted(maps.Keys(b.shapes)) }
 func (b *Bench) Shape(name string) (token string, rules Rules, err error) {
 	shape, ok := b.shapes[name]
 	if !ok {
-		return "", Rules{}, fmt.Errorf("%w: the provider's token %.40q", ErrUnknown, name)
+		return "", Rules{}, fmt.Errorf("no such choice: the provider's token %.40q", name)
 	}
 	rules = Rules{Issuer: shape.Issuer, Audience: shape.Audience, Dialect: "rfc9068"}
 	token, err = shape.Sign(b.issuer, b.public.ID, b.now())
@@ -215,7 +211,7 @@ func (b *Bench) Sign(p Parts, by Signer) (string, error) {
 		draft.Sign = func([]byte) ([]byte, error) { return signature, nil }
 	case ByIssuer, ByOther:
 	default:
-		return "", fmt.Errorf("%w: the signer %.40q", ErrUnknown, by)
+		return "", fmt.Errorf("no such choice: the signer %.40q", by)
 	}
 	token, err := draft.Token()
 	if err == nil && len(token) > jws.MaxSize {
