@@ -126,14 +126,15 @@ type Running struct {
 
 // Start runs the step without the line of an exercise; nil: with all of them.
 func (b *Bench) Start(ctx context.Context, without *Exercise) (r *Running, err error) {
-	r = &Running{bench: b, env: Environment()}
+	number := "" // of the statement that is taken out
 	if without != nil {
 		line, err := b.find(*without)
 		if err != nil {
 			return nil, err
 		}
-		r.env = append(r.env, mutation.Variable+"="+line.Number)
+		number = line.Number
 	}
+	r = &Running{bench: b, env: append(program.Environment(), mutation.Variable+"="+number)}
 	if b.step == 11 {
 		r.naive, err = naive.Start(naive.Options{})
 		return r, err
@@ -180,15 +181,6 @@ func (r *Running) Stop() {
 	if r.naive != nil {
 		r.naive.Close()
 	}
-}
-
-// Environment is the caller's, without the variables that the programs read.
-func Environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return slices.ContainsFunc([]string{
-			"JWT_", "JWKS_", "INTROSPECTION_", "UPSTREAM_", "KEYCLOAK_", "KC_", "MCP_", "STEP11_", mutation.Variable,
-		}, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
-	})
 }
 
 // Outcome is how a trial ended.

@@ -117,7 +117,7 @@ func (s *shell) start(t *testing.T, page, name string, args ...string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), filepath.Join(s.dir, name), args...)
 	command.Dir = s.dir
-	command.Env = Environment()
+	command.Env = program.Environment()
 	if name == "step10" {
 		command.Env = append(command.Env, "KEYCLOAK_URL=http://localhost:"+s.ports["8080"])
 	}

@@ -22,7 +22,6 @@ import (
 	"sync"
 
 	"mcp-auth-step-by-step/internal/oauth/stubprovider"
-	"mcp-auth-step-by-step/internal/tutorial/lab"
 	"mcp-auth-step-by-step/internal/tutorial/matrix"
 	"mcp-auth-step-by-step/internal/tutorial/program"
 )
@@ -123,7 +122,7 @@ func (p *Programs) CommandContext(ctx context.Context, path string, args ...stri
 	if err != nil {
 		return nil, err
 	}
-	command.Dir, command.Env = p.folder.path, lab.Environment()
+	command.Dir, command.Env = p.folder.path, program.Environment()
 	return command, nil
 }
 
