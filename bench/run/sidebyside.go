@@ -13,7 +13,7 @@ const connections = 8
 
 // sideBySide loads every server in both revisions, in each round in another order.
 func sideBySide(s *stage, r *performance.Record) error {
-	rounds, slot := 15, 500*time.Millisecond
+	rounds, slot := 25, 300*time.Millisecond
 	if *short {
 		rounds, slot = 2, 100*time.Millisecond
 	}
