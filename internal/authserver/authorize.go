@@ -168,7 +168,8 @@ func (c *clients) redirectFor(known *client, asked string) (clientmetadata.Redir
 		return uri, nil
 	}
 	cause := fmt.Errorf("client %s", known.id)
-	if uri, err := clientmetadata.ParseRedirect(asked); err == nil && known.origin != fromRealmFile && !c.scopes.realm.Registration.Permits(uri) {
+	uri, err := clientmetadata.ParseRedirect(asked)
+	if err == nil && known.origin != fromRealmFile && !c.scopes.realm.Registration.Permits(uri) {
 		return uri, problem(asOAuth(notPermitted(uri)).description + " Nothing was sent there.").because(cause)
 	}
 	return clientmetadata.Redirect{}, problem("The application asks for a redirect URI that is not registered for it. " +
