@@ -301,24 +301,13 @@ func (s *stage) start(ctx context.Context, root, name string, args ...string) (s
 	log := &output{name: name}
 	s.output = append(s.output, log)
 	command := exec.CommandContext(ctx, binary, args...)
-	command.Env = environment()
+	command.Env = program.Environment()
 	running, err := program.Start(command, log)
 	if err != nil {
 		return "", err
 	}
 	s.programs = append(s.programs, running)
 	return running.URL, nil
-}
-
-// environment is the caller's, without what would change the servers.
-func environment() []string {
-	var kept []string
-	for _, variable := range os.Environ() {
-		if !slices.ContainsFunc([]string{"JWT_", "KEYCLOAK_", "MCP_", "JWKS_"}, func(p string) bool { return strings.HasPrefix(variable, p) }) {
-			kept = append(kept, variable)
-		}
-	}
-	return kept
 }
 
 // stop ends the servers, the last first.
