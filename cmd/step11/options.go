@@ -260,13 +260,15 @@ func (o *options) preRegistered() (*mcpauth.PreRegistered, error) {
 // maxFile is how much of a file is read, in bytes.
 const maxFile = 64 << 10
 
-func readSmall(path string) ([]byte, error) {
+// readToken reads a JWT from a file, without the line break at its end.
+func readToken(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer func() { _ = file.Close() }()
-	return io.ReadAll(io.LimitReader(file, maxFile))
+	text, err := io.ReadAll(io.LimitReader(file, maxFile))
+	return strings.TrimSpace(string(text)), err
 }
 
 func (o *options) grantOf() (mcpauth.Grant, error) {
@@ -280,18 +282,14 @@ func (o *options) grantOf() (mcpauth.Grant, error) {
 			return nil, errors.New("--grant jwt-bearer needs --assertion, the file with the workload's JWT")
 		}
 		// Read at each use: platforms replace it before it ends.
-		return mcpauth.JWTBearer{Assertion: func(context.Context, string) (string, error) {
-			text, err := readSmall(o.assertion)
-			return strings.TrimSpace(string(text)), err
-		}}, nil
+		return mcpauth.JWTBearer{Assertion: func(context.Context, string) (string, error) { return readToken(o.assertion) }}, nil
 	case "enterprise":
 		if o.idToken == "" || o.idpEndpoint == "" || o.idpClientID == "" {
 			return nil, errors.New("--grant enterprise needs --id-token, --idp-token-endpoint and --idp-client-id")
 		}
-		text, err := readSmall(o.idToken)
+		token, err := readToken(o.idToken)
 		return mcpauth.EnterpriseManaged{
-			TokenEndpoint: o.idpEndpoint, ClientID: o.idpClientID, ClientSecret: o.idpClientSecret,
-			IDToken: strings.TrimSpace(string(text)),
+			TokenEndpoint: o.idpEndpoint, ClientID: o.idpClientID, ClientSecret: o.idpClientSecret, IDToken: token,
 		}, err
 	}
 	return nil, fmt.Errorf("--grant %q: want client-credentials, jwt-bearer or enterprise", o.grant)

@@ -132,13 +132,9 @@ func (p *challengeParser) fill(c *Challenge) error {
 func (p *challengeParser) skip(characters string) { p.rest = strings.TrimLeft(p.rest, characters) }
 
 func (p *challengeParser) token() string {
-	end := 0
-	for end < len(p.rest) && isTokenChar(p.rest[end]) {
-		end++
-	}
-	token := p.rest[:end]
-	p.rest = p.rest[end:]
-	return token
+	before := p.rest
+	p.skip(tokenCharacters)
+	return strings.TrimSuffix(before, p.rest)
 }
 
 // token68 takes text that is a token68 and nothing else up to a comma or the
@@ -179,8 +175,5 @@ func (p *challengeParser) value() (string, error) {
 	return "", fmt.Errorf("a quoted string does not end")
 }
 
-// isTokenChar reports whether a character is a tchar (RFC 9110, section 5.6.2).
-func isTokenChar(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
+// tokenCharacters are those of a token (RFC 9110, section 5.6.2).
+const tokenCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"

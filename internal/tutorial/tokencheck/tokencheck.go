@@ -41,10 +41,8 @@ type Line struct {
 }
 
 // Passes reports whether no check failed.
-func (r *Report) Passes() bool { return passes(r.Checks) }
-
-func passes(checks []accesstoken.Check) bool {
-	return !slices.ContainsFunc(checks, func(c accesstoken.Check) bool { return c.Outcome == accesstoken.Failed })
+func (r *Report) Passes() bool {
+	return !slices.ContainsFunc(r.Checks, func(c accesstoken.Check) bool { return c.Outcome == accesstoken.Failed })
 }
 
 // Run checks a token by the rules of the issuer that it names, or by those of the
