@@ -224,7 +224,7 @@ func (c *clients) selfAsserted(id string, from origin, m *clientmetadata.Metadat
 func (c *clients) register(caller, id string, r registration) error {
 	return c.store.Update(func(tx store.Tx) error {
 		now, lifetime := c.now(), c.unused
-		if tx.Len(c.registered.bucket) >= c.registered.total/2 {
+		if c.registered.ledger.Len() >= c.registered.total/2 {
 			lifetime = min(lifetime, crowdedLifetime)
 		}
 		return c.registered.add(tx, caller, id, r, now.Add(lifetime))

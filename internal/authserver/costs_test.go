@@ -27,7 +27,12 @@ func manyAddresses(c *Config) {
 }
 
 func (r *rig) count(s store.Store, bucket string) (n int) {
-	_ = s.View(func(tx store.Tx) error { n = tx.Len(bucket); return nil })
+	_ = s.View(func(tx store.Tx) error {
+		for range tx.Each(bucket) {
+			n++
+		}
+		return nil
+	})
 	return n
 }
 

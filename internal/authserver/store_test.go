@@ -274,10 +274,7 @@ func TestG12_AStoreThatFailsGivesNothingOut(t *testing.T) {
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(c *Config) { c.Limits.Interactions, c.Limits.Grants = 50, 20 })
-	count := func(s store.Store, bucket string) (n int) {
-		_ = s.View(func(tx store.Tx) error { n = tx.Len(bucket); return nil })
-		return n
-	}
+	count := r.count
 	for range 200 {
 		r.browser().get(r.ask())
 	}

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -21,25 +19,19 @@ var ErrReadOnly = errors.New("store: this transaction only reads")
 
 // Bolt is a Store in one file. What an Update wrote is on the disk when it
 // returns, so that a crash, or kill -9, loses nothing of it.
-type Bolt struct {
-	db      *bolt.DB
-	writing sync.Mutex // held longer than bbolt's own lock: until counts is right again
-
-	mu     sync.RWMutex
-	counts map[string]int // of keys, by bucket: bbolt would count by reading all
-}
+type Bolt struct{ db *bolt.DB }
 
 // Open opens the file, and makes it on first use, readable by its owner alone.
 // One program at a time can have it open. It refuses a file that others can read
 // or write, a symbolic link, and a damaged file.
 func Open(path string) (*Bolt, error) {
-	s := &Bolt{counts: map[string]int{}}
+	s := &Bolt{}
 	err := undamaged(func() (err error) {
 		s.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second, OpenFile: openPrivate})
 		if err != nil {
 			return err
 		}
-		return s.db.View(s.countAll)
+		return s.db.View(readAll)
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -53,13 +45,10 @@ func Open(path string) (*Bolt, error) {
 	return s, nil
 }
 
-// countAll counts the keys of each bucket, which reads the whole file.
-func (s *Bolt) countAll(tx *bolt.Tx) error {
-	return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
-		n := 0
-		err := b.ForEach(func(_, _ []byte) error { n++; return nil })
-		s.counts[string(name)] = n
-		return err
+// readAll reads the whole file, so that damage shows at once.
+func readAll(tx *bolt.Tx) error {
+	return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
+		return b.ForEach(func(_, _ []byte) error { return nil })
 	})
 }
 
@@ -110,35 +99,18 @@ func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
 
 // Update runs f; see [Store].
 func (s *Bolt) Update(f func(Tx) error) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	counts := maps.Clone(s.counts) // only this transaction writes it now
-	if err := s.db.Update(func(tx *bolt.Tx) error { return f(boltTx{tx, counts}) }); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts = counts
-	return nil
+	return s.db.Update(func(tx *bolt.Tx) error { return f(boltTx{tx}) })
 }
 
 // View runs f; see [Store].
 func (s *Bolt) View(f func(Tx) error) error {
-	return s.db.View(func(tx *bolt.Tx) error {
-		s.mu.RLock()
-		counts := maps.Clone(s.counts)
-		s.mu.RUnlock()
-		return f(boltTx{tx, counts})
-	})
+	return s.db.View(func(tx *bolt.Tx) error { return f(boltTx{tx}) })
 }
 
 // Close waits for the transactions and closes the file.
 func (s *Bolt) Close() error { return s.db.Close() }
 
-type boltTx struct {
-	tx     *bolt.Tx
-	counts map[string]int
-}
+type boltTx struct{ tx *bolt.Tx }
 
 func (t boltTx) Get(bucket, key string) []byte {
 	b := t.tx.Bucket([]byte(bucket))
@@ -156,9 +128,6 @@ func (t boltTx) Put(bucket, key string, value []byte) error {
 	if err != nil {
 		return err
 	}
-	if b.Get([]byte(key)) == nil {
-		t.counts[bucket]++
-	}
 	return b.Put([]byte(key), value)
 }
 
@@ -167,10 +136,9 @@ func (t boltTx) Delete(bucket, key string) error {
 		return ErrReadOnly
 	}
 	b := t.tx.Bucket([]byte(bucket))
-	if b == nil || b.Get([]byte(key)) == nil {
+	if b == nil {
 		return nil
 	}
-	t.counts[bucket]--
 	return b.Delete([]byte(key))
 }
 
@@ -186,5 +154,3 @@ func (t boltTx) Each(bucket string) iter.Seq2[string, []byte] {
 		}
 	}
 }
-
-func (t boltTx) Len(bucket string) int { return t.counts[bucket] }

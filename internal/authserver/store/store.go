@@ -22,8 +22,6 @@ type Tx interface {
 	// Each are the keys and values of a bucket, in any order. The transaction
 	// must not write meanwhile.
 	Each(bucket string) iter.Seq2[string, []byte]
-	// Len is the number of keys in a bucket.
-	Len(bucket string) int
 }
 
 // Store keeps the buckets. Transactions that write run one after another.
@@ -104,8 +102,6 @@ func (t *memoryTx) Delete(bucket, key string) error {
 func (t *memoryTx) Each(bucket string) iter.Seq2[string, []byte] {
 	return maps.All(t.store.buckets[bucket])
 }
-
-func (t *memoryTx) Len(bucket string) int { return len(t.store.buckets[bucket]) }
 
 func (t *memoryTx) rollback() {
 	for _, u := range slices.Backward(t.before) {
