@@ -168,7 +168,7 @@ func TestStateOfEarlierVersions(t *testing.T) {
 	})
 	s := start(t, func(c *Config) { c.Store = kept })
 	for _, bucket := range []string{"consents", "codes", "clients", "revoked"} {
-		_ = kept.View(func(tx store.Tx) error {
+		_ = kept.View(func(tx store.Reader) error {
 			if tx.Get(bucket, "of an earlier version") != nil {
 				t.Errorf("%s keeps what it can't read", bucket)
 			}

@@ -247,7 +247,7 @@ func (c *clients) loggedIn(known *client) error {
 // has logged in for it.
 func (c *clients) proven(id string) bool {
 	found := c.inFile[id] != nil
-	_ = c.store.View(func(tx store.Tx) error {
+	_ = c.store.View(func(tx store.Reader) error {
 		kept, _ := c.registered.record(tx, id)
 		found = found || kept.Proven
 		return nil

@@ -27,7 +27,7 @@ func manyAddresses(c *Config) {
 }
 
 func (r *rig) count(s store.Store, bucket string) (n int) {
-	_ = s.View(func(tx store.Tx) error {
+	_ = s.View(func(tx store.Reader) error {
 		for range tx.Each(bucket) {
 			n++
 		}
@@ -379,7 +379,7 @@ func TestWD8_AUsersCodesAreBoundedAndHoldNoState(t *testing.T) {
 	if n := r.count(r.clients.store, "codes"); n != CodesPerUser+1 {
 		t.Errorf("%d codes are kept", n)
 	}
-	_ = r.clients.store.View(func(tx store.Tx) error {
+	_ = r.clients.store.View(func(tx store.Reader) error {
 		for _, value := range tx.Each("codes") {
 			if strings.Contains(string(value), state) {
 				t.Error("a code holds the state")

@@ -87,7 +87,7 @@ func (f *federation) remove(subject string) error {
 }
 
 // find returns a user who was let in by the present settings, or nil.
-func (f *federation) find(tx store.Tx, subject string) *account {
+func (f *federation) find(tx store.Reader, subject string) *account {
 	kept, ok := f.kept.get(tx, subject)
 	if !ok || kept.Policy != f.policy {
 		return nil

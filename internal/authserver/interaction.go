@@ -171,7 +171,7 @@ var errNoInteraction = errors.New("no such interaction in this browser")
 
 // find returns the interaction of a page that this browser was shown.
 func (i *interactions) find(r *http.Request, id string, at page) (v interaction, err error) {
-	err = i.store.View(func(tx store.Tx) error {
+	err = i.store.View(func(tx store.Reader) error {
 		v, err = i.get(tx, r, id, at)
 		return err
 	})
@@ -189,7 +189,7 @@ func (i *interactions) take(r *http.Request, id string, at page) (v interaction,
 	return v, err
 }
 
-func (i *interactions) get(tx store.Tx, r *http.Request, id string, at page) (interaction, error) {
+func (i *interactions) get(tx store.Reader, r *http.Request, id string, at page) (interaction, error) {
 	v, ok := i.of(at).get(tx, digest(id))
 	session := ""
 	if at == consentPage {

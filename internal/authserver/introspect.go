@@ -71,7 +71,7 @@ func (t *tokens) inspect(ctx context.Context, token string) (*accessClaims, erro
 func (t *tokens) hasOurs(ctx context.Context, clientID string, form url.Values) bool {
 	g := t.grants
 	found := false
-	_ = g.store.View(func(tx store.Tx) error {
+	_ = g.store.View(func(tx store.Reader) error {
 		code, ok := g.codes.get(tx, digest(form.Get("code")))
 		found = ok && code.Request.ClientID == clientID
 		for _, name := range []string{"refresh_token", "token"} {
@@ -90,7 +90,7 @@ func (t *tokens) hasOurs(ctx context.Context, clientID string, form url.Values) 
 // checkRevoked fails for the id of an access token that was revoked, by itself
 // or with its family.
 func (g *grants) checkRevoked(id string) error {
-	return g.store.View(func(tx store.Tx) error {
+	return g.store.View(func(tx store.Reader) error {
 		key, _, hasFamily := strings.Cut(id, ".")
 		_, alive := g.families.get(tx, key)
 		_, revoked := g.revoked.get(tx, id)

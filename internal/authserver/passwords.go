@@ -193,7 +193,7 @@ func (d *directory) subject(sub string) (found *account) {
 	if d.upstream == nil {
 		return d.in(nil, sub)
 	}
-	_ = d.upstream.store.View(func(tx store.Tx) error {
+	_ = d.upstream.store.View(func(tx store.Reader) error {
 		found = d.in(tx, sub)
 		return nil
 	})
@@ -201,7 +201,7 @@ func (d *directory) subject(sub string) (found *account) {
 }
 
 // in is subject within a transaction.
-func (d *directory) in(tx store.Tx, sub string) *account {
+func (d *directory) in(tx store.Reader, sub string) *account {
 	if d.upstream != nil {
 		return d.upstream.find(tx, sub)
 	}

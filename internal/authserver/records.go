@@ -56,12 +56,12 @@ func (c *counts) wereChanged() bool {
 func (t table[T]) reset() { t.ledger = quota.New(t.perCaller, t.total) }
 
 // get returns a record that has not expired.
-func (t table[T]) get(tx store.Tx, key string) (value T, ok bool) {
+func (t table[T]) get(tx store.Reader, key string) (value T, ok bool) {
 	r, ok := t.record(tx, key)
 	return r.Value, ok
 }
 
-func (t table[T]) record(tx store.Tx, key string) (r record[T], ok bool) {
+func (t table[T]) record(tx store.Reader, key string) (r record[T], ok bool) {
 	raw := tx.Get(t.bucket, key)
 	if raw == nil || json.Unmarshal(raw, &r) != nil || r.Expires <= t.now().Unix() {
 		return record[T]{}, false
@@ -71,7 +71,7 @@ func (t table[T]) record(tx store.Tx, key string) (r record[T], ok bool) {
 
 // find is get in a transaction of its own.
 func (t table[T]) find(in store.Store, key string) (value T, ok bool, err error) {
-	err = in.View(func(tx store.Tx) error {
+	err = in.View(func(tx store.Reader) error {
 		value, ok = t.get(tx, key)
 		return nil
 	})
@@ -111,7 +111,7 @@ func (t table[T]) replace(tx store.Tx, key string, value T, proven bool, expires
 }
 
 // of are the records of a caller that are not proven, by key.
-func (t table[T]) of(tx store.Tx, caller string) map[string]T {
+func (t table[T]) of(tx store.Reader, caller string) map[string]T {
 	found := map[string]T{}
 	for key := range t.ledger.Unproven(caller) {
 		if value, ok := t.get(tx, key); ok {

@@ -107,7 +107,7 @@ func TestG13_SecretsAreKeptAsHashesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = r.interactions.store.View(func(tx store.Tx) error {
+	_ = r.interactions.store.View(func(tx store.Reader) error {
 		for _, bucket := range []string{"interactions", "sessions"} {
 			for key, value := range tx.Each(bucket) {
 				kept = append(append(kept, key...), value...)

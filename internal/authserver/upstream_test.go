@@ -630,7 +630,7 @@ func TestU12_ProvidersTokensStayInside(t *testing.T) {
 	f := startFront(t, anybody, func(c *Config) { c.Store = kept })
 	f.stub.Change(func(_, claims map[string]any) { claims["jti"] = "marker-in-the-id-token" })
 	seen := []string{f.tokens(redeemForm(f.browser().through("scope=openid profile").Get("code"))).text}
-	_ = kept.View(func(tx store.Tx) error {
+	_ = kept.View(func(tx store.Reader) error {
 		for _, bucket := range []string{"codes", "grants", "consents", "upstream users"} {
 			for _, value := range tx.Each(bucket) {
 				seen = append(seen, string(value))

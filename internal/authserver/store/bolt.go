@@ -14,9 +14,6 @@ import (
 	"mcp-auth-step-by-step/internal/localfile"
 )
 
-// ErrReadOnly says that a View tried to write.
-var ErrReadOnly = errors.New("store: this transaction only reads")
-
 // Bolt is a Store in one file. What an Update wrote is on the disk when it
 // returns, so that a crash, or kill -9, loses nothing of it.
 type Bolt struct{ db *bolt.DB }
@@ -103,7 +100,7 @@ func (s *Bolt) Update(f func(Tx) error) error {
 }
 
 // View runs f; see [Store].
-func (s *Bolt) View(f func(Tx) error) error {
+func (s *Bolt) View(f func(Reader) error) error {
 	return s.db.View(func(tx *bolt.Tx) error { return f(boltTx{tx}) })
 }
 
@@ -121,9 +118,6 @@ func (t boltTx) Get(bucket, key string) []byte {
 }
 
 func (t boltTx) Put(bucket, key string, value []byte) error {
-	if !t.tx.Writable() {
-		return ErrReadOnly
-	}
 	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
 	if err != nil {
 		return err
@@ -132,9 +126,6 @@ func (t boltTx) Put(bucket, key string, value []byte) error {
 }
 
 func (t boltTx) Delete(bucket, key string) error {
-	if !t.tx.Writable() {
-		return ErrReadOnly
-	}
 	b := t.tx.Bucket([]byte(bucket))
 	if b == nil {
 		return nil

@@ -13,15 +13,21 @@ import (
 	"sync"
 )
 
-// Tx is one transaction. It must not be used after its function has returned.
-type Tx interface {
+// Reader is a transaction that only reads. It must not be used after its function
+// has returned.
+type Reader interface {
 	// Get returns the value of a key, or nil. The value must not be changed.
 	Get(bucket, key string) []byte
-	Put(bucket, key string, value []byte) error
-	Delete(bucket, key string) error
 	// Each are the keys and values of a bucket, in any order. The transaction
 	// must not write meanwhile.
 	Each(bucket string) iter.Seq2[string, []byte]
+}
+
+// Tx is a [Reader] that writes.
+type Tx interface {
+	Reader
+	Put(bucket, key string, value []byte) error
+	Delete(bucket, key string) error
 }
 
 // Store keeps the buckets. Transactions that write run one after another.
@@ -29,8 +35,8 @@ type Store interface {
 	// Update runs f and keeps what it wrote, unless f or keeping it fails:
 	// then nothing is kept and the error is returned.
 	Update(f func(Tx) error) error
-	// View runs f without letting it write.
-	View(f func(Tx) error) error
+	// View runs f, which can't write.
+	View(f func(Reader) error) error
 }
 
 // Memory is a Store that lives as long as the program. Its zero value is
@@ -56,17 +62,16 @@ func (m *Memory) Update(f func(Tx) error) error {
 }
 
 // View runs f; see [Store].
-func (m *Memory) View(f func(Tx) error) error {
+func (m *Memory) View(f func(Reader) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return f(&memoryTx{store: m, readOnly: true})
+	return f(&memoryTx{store: m})
 }
 
 // memoryTx writes at once and remembers what was there before.
 type memoryTx struct {
-	store    *Memory
-	readOnly bool
-	before   []undo
+	store  *Memory
+	before []undo
 }
 
 type undo struct {
@@ -77,9 +82,6 @@ type undo struct {
 func (t *memoryTx) Get(bucket, key string) []byte { return t.store.buckets[bucket][key] }
 
 func (t *memoryTx) Put(bucket, key string, value []byte) error {
-	if t.readOnly {
-		return ErrReadOnly
-	}
 	if t.store.buckets[bucket] == nil {
 		t.store.buckets[bucket] = map[string][]byte{}
 	}
@@ -89,9 +91,6 @@ func (t *memoryTx) Put(bucket, key string, value []byte) error {
 }
 
 func (t *memoryTx) Delete(bucket, key string) error {
-	if t.readOnly {
-		return ErrReadOnly
-	}
 	if old, ok := t.store.buckets[bucket][key]; ok {
 		t.before = append(t.before, undo{bucket, key, old})
 		delete(t.store.buckets[bucket], key)
