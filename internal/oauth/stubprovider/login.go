@@ -22,9 +22,18 @@ import (
 // It answers at the addresses that its metadata names and nowhere else, supports
 // what the metadata says and no more, and refuses the parameter resource.
 type Login struct {
-	base, issuer string
-	document     map[string]any
-	server       *http.Server
+	base     string
+	document json.RawMessage
+	metadata struct { // what document says
+		Issuer        string   `json:"issuer"`
+		Authorization string   `json:"authorization_endpoint"`
+		Token         string   `json:"token_endpoint"`
+		Keys          string   `json:"jwks_uri"`
+		Scopes        []string `json:"scopes_supported"`
+		Methods       []string `json:"token_endpoint_auth_methods_supported"`
+		NamesItself   bool     `json:"authorization_response_iss_parameter_supported"`
+	}
+	server *http.Server
 
 	guarded
 	now      func() time.Time
@@ -67,10 +76,10 @@ func StartLogin(document []byte) (*Login, error) {
 		base: fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port), now: time.Now, codes: map[string]url.Values{},
 		user: map[string]any{"sub": "1001", "preferred_username": "alice"},
 	}
-	if err := json.Unmarshal(host.ReplaceAll(document, []byte(l.base+"/$1")), &l.document); err != nil {
+	l.document = host.ReplaceAll(document, []byte(l.base+"/$1"))
+	if err := json.Unmarshal(l.document, &l.metadata); err != nil {
 		return nil, err
 	}
-	l.issuer = l.member("issuer")
 	Keys() // they take a while, during which the first request would wait
 	l.server = &http.Server{Handler: l}
 	go func() { _ = l.server.Serve(listener) }()
@@ -82,20 +91,8 @@ func (l *Login) Close() { _ = l.server.Close() }
 
 // Issuer is its name, as a client has it in its settings. Entra's metadata for
 // several tenants names a template in its place.
-func (l *Login) Issuer() string { return strings.Replace(l.issuer, "{tenantid}", "organizations", 1) }
-
-func (l *Login) member(name string) string {
-	text, _ := l.document[name].(string)
-	return text
-}
-
-func (l *Login) list(name string) []string {
-	var words []string
-	list, _ := l.document[name].([]any)
-	for _, word := range list {
-		words = append(words, fmt.Sprint(word))
-	}
-	return words
+func (l *Login) Issuer() string {
+	return strings.Replace(l.metadata.Issuer, "{tenantid}", "organizations", 1)
 }
 
 // Register makes a client known, and forgets the one before.
@@ -137,11 +134,11 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch l.base + r.URL.Path {
 	case l.Issuer() + "/.well-known/openid-configuration":
 		jsonreply.Write(w, http.StatusOK, l.document)
-	case l.member("jwks_uri"):
+	case l.metadata.Keys:
 		_, _ = w.Write([]byte(`{"keys":[` + Keys()["rs256"].JWK + `]}`))
-	case l.member("authorization_endpoint"):
+	case l.metadata.Authorization:
 		l.authorize(w, r)
-	case l.member("token_endpoint"):
+	case l.metadata.Token:
 		if l.instead != nil {
 			l.instead(w, r)
 			return
@@ -157,7 +154,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // unsupported says what the metadata doesn't promise.
 func (l *Login) unsupported(ask url.Values) string {
-	scopes := l.list("scopes_supported")
+	scopes := l.metadata.Scopes
 	switch {
 	case ask.Get("client_id") != l.client.ID || ask.Get("redirect_uri") != l.client.Redirect:
 		return "client or redirect URI unknown"
@@ -174,7 +171,7 @@ func (l *Login) unsupported(ask url.Values) string {
 		}
 	}
 	// Google's documentation has no prompt=login.
-	if strings.Contains(l.issuer, "accounts.google.com") && ask.Get("prompt") == "login" {
+	if strings.Contains(l.metadata.Issuer, "accounts.google.com") && ask.Get("prompt") == "login" {
 		return "prompt=login"
 	}
 	return ""
@@ -208,8 +205,8 @@ func (l *Login) authorize(w http.ResponseWriter, r *http.Request) {
 		l.codes[code] = ask
 		answer.Set("code", code)
 	}
-	if l.document["authorization_response_iss_parameter_supported"] == true {
-		answer.Set("iss", l.issuer)
+	if l.metadata.NamesItself {
+		answer.Set("iss", l.metadata.Issuer)
 	}
 	w.Header().Set("Location", ask.Get("redirect_uri")+"?"+answer.Encode())
 	w.WriteHeader(http.StatusFound)
@@ -221,7 +218,7 @@ func (l *Login) authenticated(r *http.Request) bool {
 	if user, password, ok := r.BasicAuth(); ok {
 		method, id, secret = "client_secret_basic", user, password
 	}
-	return slices.Contains(l.list("token_endpoint_auth_methods_supported"), method) && id == l.client.ID && secret == l.client.Secret
+	return slices.Contains(l.metadata.Methods, method) && id == l.client.ID && secret == l.client.Secret
 }
 
 // token exchanges a code, once.
@@ -252,7 +249,7 @@ func (l *Login) idToken(nonce string) string {
 	key := Keys()["rs256"]
 	header := map[string]any{"alg": "RS256", "kid": key.ID}
 	claims := map[string]any{
-		"iss": l.issuer, "aud": l.client.ID, "iat": l.now().Unix(), "exp": l.now().Add(time.Hour).Unix(), "nonce": nonce,
+		"iss": l.metadata.Issuer, "aud": l.client.ID, "iat": l.now().Unix(), "exp": l.now().Add(time.Hour).Unix(), "nonce": nonce,
 	}
 	maps.Copy(claims, l.user)
 	if l.change != nil {
