@@ -12,6 +12,7 @@ import (
 	"mcp-auth-step-by-step/internal/tutorial/issuercheck"
 	"mcp-auth-step-by-step/internal/web/baseurl"
 	"mcp-auth-step-by-step/internal/web/lesson"
+	"mcp-auth-step-by-step/internal/web/safefetch"
 )
 
 const aboutIssuer = `check issuer reads the metadata and the keys of an issuer, as the server of step 10
@@ -29,14 +30,14 @@ way of one of them; 2 if the arguments are wrong; 3 if there is no metadata.`
 const exitNotFound = 3
 
 func checkIssuer(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) (int, error) {
-	var options issuercheck.Options
+	var policy safefetch.Policy
 	flags := flag.NewFlagSet("check issuer", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print the report as JSON")
 	throughProxy := flags.Bool("through-proxy", false, "use HTTPS_PROXY; the proxy then chooses the addresses itself")
 	flags.Func("private-origin", "`origin` on a private address that metadata may name, besides the issuer's own", func(raw string) error {
 		u, err := baseurl.ParseOrigin("the origin", raw)
 		if err == nil {
-			options.PrivateOrigins = append(options.PrivateOrigins, baseurl.Origin(u))
+			policy.Private = append(policy.Private, baseurl.Origin(u))
 		}
 		return err
 	})
@@ -60,9 +61,9 @@ func checkIssuer(ctx context.Context, args []string, _ io.Reader, stdout, stderr
 		return 0, err
 	}
 	if *throughProxy {
-		options.Proxy = http.ProxyFromEnvironment
+		policy.Proxy = http.ProxyFromEnvironment
 	}
-	report := issuercheck.Run(ctx, issuer, options)
+	report := issuercheck.Run(ctx, issuer, policy)
 	if *asJSON {
 		encoder := json.NewEncoder(stdout)
 		encoder.SetIndent("", "  ")

@@ -1,7 +1,7 @@
 // Package issuercheck reads what an issuer publishes, as the server of step 10 and
 // the client of step 11 read it, and says what it means for both.
 //
-//	report := issuercheck.Run(ctx, "https://id.example/realms/mcp", issuercheck.Options{})
+//	report := issuercheck.Run(ctx, "https://id.example/realms/mcp", safefetch.Policy{})
 //	fmt.Print(report.Text())
 package issuercheck
 
@@ -41,14 +41,6 @@ const (
 	timeout  = 20 * time.Second // of one request
 	maxBytes = 256 << 10        // of one document
 )
-
-// Options say what may be fetched, beyond the issuer's own origin and public
-// addresses over https.
-type Options struct {
-	PrivateOrigins []string                              // see [safefetch.Policy]
-	Proxy          func(*http.Request) (*url.URL, error) // likewise
-	Policy         safefetch.Policy                      // for tests: certificate authorities
-}
 
 // Place is one of the addresses at which metadata may be.
 type Place struct {
@@ -109,17 +101,17 @@ type checker struct {
 }
 
 // Run asks for the metadata at all its places, and for the keys. issuer is one that
-// [ParseIssuer] accepts.
-func Run(ctx context.Context, issuer string, options Options) *Report {
+// [ParseIssuer] accepts. policy permits private origins and a proxy, beyond the issuer's
+// own origin and public addresses over https.
+func Run(ctx context.Context, issuer string, policy safefetch.Policy) *Report {
 	u, err := ParseIssuer(issuer)
 	if err != nil {
 		return &Report{Issuer: issuer, Outcome: NotFound, Identity: Verdict{Problem: err.Error()}}
 	}
-	policy := options.Policy
-	policy.Timeout, policy.MaxBytes, policy.Proxy = timeout, maxBytes, options.Proxy
+	policy.Timeout, policy.MaxBytes = timeout, maxBytes
 	// The rules of step 11: the origin that the user typed, and public ones.
 	policy.Loopback = loopback.URL(u)
-	policy.Private = append([]string{baseurl.Origin(u)}, options.PrivateOrigins...)
+	policy.Private = append([]string{baseurl.Origin(u)}, policy.Private...)
 	client := safefetch.NewClient(policy)
 	defer client.CloseIdleConnections()
 	return run(ctx, issuer, client, policy)

@@ -109,7 +109,7 @@ func TestIdentity(t *testing.T) {
 			documents := map[string]string{"/keys": keys}
 			maps.Copy(documents, c.documents)
 			base := place(t, documents)
-			report := Run(t.Context(), base+c.issuer, Options{})
+			report := Run(t.Context(), base+c.issuer, safefetch.Policy{})
 			text := report.Text()
 			if report.Outcome != c.outcome || !strings.Contains(text, strings.ReplaceAll(c.says, "BASE", base)) {
 				t.Errorf("%s, want %s and %q\n%s", report.Outcome, c.outcome, c.says, text)
@@ -149,7 +149,7 @@ func TestKeyHealth(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report := Run(t.Context(), place(t, map[string]string{inserted: good, "/keys": c.keys})+"/a", Options{})
+			report := Run(t.Context(), place(t, map[string]string{inserted: good, "/keys": c.keys})+"/a", safefetch.Policy{})
 			if report.Outcome != c.outcome || !strings.Contains(report.Text(), c.says) {
 				t.Errorf("%s, want %s and %q\n%s", report.Outcome, c.outcome, c.says, report.Text())
 			}
@@ -167,11 +167,11 @@ func TestWhereItGoes(t *testing.T) {
 	document := strings.NewReplacer("BASE/keys", inside.URL, "BASE", "https://id.example").Replace(good)
 	web := startWeb(map[string]string{"https://id.example" + inserted: document})
 	defer web.close()
-	report := Run(t.Context(), "https://id.example/a", Options{Proxy: web.chosen, Policy: safefetch.Policy{RootCAs: web.trusted()}})
+	report := Run(t.Context(), "https://id.example/a", safefetch.Policy{Proxy: web.chosen, RootCAs: web.trusted()})
 	if report.Server.OK || asked > 0 || !strings.Contains(report.Text(), "begin with https") {
 		t.Errorf("%d requests\n%s", asked, report.Text())
 	}
-	untrusted := Run(t.Context(), "https://id.example/a", Options{Proxy: web.chosen})
+	untrusted := Run(t.Context(), "https://id.example/a", safefetch.Policy{Proxy: web.chosen})
 	if untrusted.Outcome != NotFound || !strings.Contains(untrusted.Text(), "certificate") {
 		t.Errorf("%s", untrusted.Text())
 	}
@@ -192,7 +192,7 @@ func TestEmbeddedServer(t *testing.T) {
 	web.Config.Handler = server
 	web.Start()
 	defer web.Close()
-	report := Run(t.Context(), web.URL+"/realms/mcp-realm", Options{})
+	report := Run(t.Context(), web.URL+"/realms/mcp-realm", safefetch.Policy{})
 	if report.Outcome != Usable || report.Dialects[0] != "keycloak" || report.Keys.Usable != 1 || len(report.Keys.Problems) > 0 {
 		t.Errorf("%s", report.Text())
 	}

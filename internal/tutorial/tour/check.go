@@ -11,6 +11,7 @@ import (
 	"mcp-auth-step-by-step/internal/oauth/jws"
 	"mcp-auth-step-by-step/internal/tutorial/issuercheck"
 	"mcp-auth-step-by-step/internal/tutorial/tokencheck"
+	"mcp-auth-step-by-step/internal/web/safefetch"
 	"mcp-auth-step-by-step/internal/web/serve"
 )
 
@@ -81,7 +82,7 @@ func checkIssuer(ctx context.Context, issuer string) checked {
 		found.IssuerProblem = err.Error()
 		return found
 	}
-	report := issuercheck.Run(ctx, issuer, issuercheck.Options{})
+	report := issuercheck.Run(ctx, issuer, safefetch.Policy{})
 	found.Report, found.Good = report.Text(), report.Outcome == issuercheck.Usable
 	return found
 }
