@@ -96,7 +96,7 @@ type formAgent struct {
 // Open logs in and consents, and then goes to the callback as a browser would.
 func (a formAgent) Open(ctx context.Context, authorizationURL, redirectURI string) error {
 	browser := formlogin.Browser{Wrap: func(next http.RoundTripper) http.RoundTripper {
-		return mcpauth.Traced(next, mcpauth.TraceFunc(a.observe))
+		return mcpauth.Traced(next, a.observe)
 	}}
 	back, err := browser.Run(ctx, authorizationURL, redirectURI, a.user)
 	if err != nil {
@@ -127,5 +127,5 @@ func (a formAgent) observe(e mcpauth.Event) {
 		act = "reads the login page of the authorization server, and types the name " + a.user.Name + " and the password."
 	}
 	e.Stage, e.User, e.Exchange.From = mcpauth.StageAuthorize, act, "browser"
-	a.trace.Observe(e)
+	a.trace(e)
 }

@@ -120,7 +120,7 @@ func (s *stage) play(ctx context.Context, report string) error {
 func (s *stage) callAndForget(ctx context.Context) (string, error) {
 	store := &tokens{FileStore: mcpauth.FileStore{Dir: filepath.Join(s.dir, "store")}}
 	authorization, err := mcpauth.New(mcpauth.Config{
-		ResourceURL: s.server, Name: "Step 11, the demo", Agent: formAgent{demoUser, s.narrator}, Store: store, Trace: s.narrator,
+		ResourceURL: s.server, Name: "Step 11, the demo", Agent: formAgent{demoUser, s.narrator.Observe}, Store: store, Trace: s.narrator.Observe,
 	})
 	if err != nil {
 		return "", err
@@ -200,10 +200,10 @@ func (s *stage) showKeys(ctx context.Context) error {
 
 // somebody is not the client, but what they send is shown as well.
 func (s *stage) somebody(name string, stage mcpauth.Stage) *http.Client {
-	trace := mcpauth.TraceFunc(func(e mcpauth.Event) {
+	trace := func(e mcpauth.Event) {
 		e.Stage, e.Exchange.From = stage, name
 		s.narrator.Observe(e)
-	})
+	}
 	return &http.Client{Timeout: 10 * time.Second, Transport: mcpauth.Traced(http.DefaultTransport, trace)}
 }
 

@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // run runs the flow, and writes the report however it ends.
 func (o *options) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 	narrator := o.narrator(stdout, stderr)
-	config, err := o.config(narrator, stdin, stderr)
+	config, err := o.config(narrator.Observe, stdin, stderr)
 	if err != nil {
 		return err
 	}

@@ -117,13 +117,13 @@ func use(ctx context.Context, serverURL string, authorization *mcpauth.Transport
 func (h handed) config(serverURL string) (mcpauth.Config, error) {
 	config := mcpauth.Config{
 		ResourceURL: serverURL, Name: "Auth Step By Step", MetadataURL: metadataURL, OfflineAccess: true, Agent: follower{},
-		Trace: mcpauth.TraceFunc(func(e mcpauth.Event) {
+		Trace: func(e mcpauth.Event) {
 			if e.Note != "" {
 				fmt.Fprintln(os.Stderr, e.Note)
 			} else {
 				fmt.Fprintln(os.Stderr, e.Exchange.Method, e.Exchange.URL, e.Exchange.Status)
 			}
-		}),
+		},
 	}
 	if h.ClientID != "" {
 		key, err := h.key()

@@ -347,13 +347,13 @@ func TestMC14_J01_NothingShownHoldsASecret(t *testing.T) {
 	r.challenge = `DPoP algs="ES256", scope="mcp:read"`
 	var shown strings.Builder
 	c := r.client(func(config *Config) {
-		config.Trace = TraceFunc(func(e Event) {
+		config.Trace = func(e Event) {
 			text, err := json.Marshal(e)
 			if err != nil {
 				t.Error(err)
 			}
 			shown.Write(text)
-		})
+		}
 	})
 	r.mustPost(c, "tools/list")
 	r.mustPost(c, "tools/call")

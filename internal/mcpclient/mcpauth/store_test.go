@@ -134,7 +134,7 @@ func TestMC06_SecondRun(t *testing.T) {
 	var notes []string
 	c := r.client(func(c *Config) {
 		c.Store = store
-		c.Trace = TraceFunc(func(e Event) { notes = append(notes, e.Note) })
+		c.Trace = func(e Event) { notes = append(notes, e.Note) }
 	})
 	r.mustPost(c, "x")
 	if len(r.asked) != before+1 || len(notes) == 0 || !strings.Contains(notes[0], "earlier run") {

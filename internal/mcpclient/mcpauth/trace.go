@@ -60,13 +60,7 @@ type Exchange struct {
 }
 
 // A Trace is told what goes on, one event at a time.
-type Trace interface{ Observe(Event) }
-
-// TraceFunc is a function as a Trace.
-type TraceFunc func(Event)
-
-// Observe calls the function.
-func (f TraceFunc) Observe(e Event) { f(e) }
+type Trace func(Event)
 
 // observer hands events on, in order and never two at once. Its zero value and
 // nil say nothing.
@@ -90,7 +84,7 @@ func (o *observer) tell(e Event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	e.At = o.now()
-	o.trace.Observe(e)
+	o.trace(e)
 }
 
 type stageKey struct{}

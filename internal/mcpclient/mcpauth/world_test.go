@@ -412,7 +412,7 @@ func TestWB7_Proxy(t *testing.T) {
 	at, _ := url.Parse(proxy.URL)
 	said := &notes{}
 	c, err := New(Config{
-		ResourceURL: "https://mcp.example/mcp", Agent: &user{}, Trace: said, Proxy: http.ProxyURL(at),
+		ResourceURL: "https://mcp.example/mcp", Agent: &user{}, Trace: said.Observe, Proxy: http.ProxyURL(at),
 		Base: roundTrip(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 401, Header: http.Header{}, Body: http.NoBody}, nil
 		}),
@@ -465,7 +465,7 @@ func TestWB9_ARefreshNeedsNoDiscovery(t *testing.T) {
 	r := newRig(t)
 	clock := newClock()
 	said := &notes{}
-	config := func(config *Config) { config.Store, config.Now, config.Trace = store, clock.now, said }
+	config := func(config *Config) { config.Store, config.Now, config.Trace = store, clock.now, said.Observe }
 	r.mustPost(r.client(config), "x")
 	said.all = nil
 	clock.advance(2 * time.Hour)
@@ -539,7 +539,7 @@ func TestWB12_ATokenThatExpiresAtOnce(t *testing.T) {
 				r.as.token = func(response map[string]any) { delete(response, "refresh_token") }
 			}
 			said := &notes{}
-			client := r.client(func(config *Config) { config.Trace = said })
+			client := r.client(func(config *Config) { config.Trace = said.Observe })
 			for range 3 {
 				r.mustPost(client, "x")
 			}
@@ -589,7 +589,7 @@ func TestWB14_AnAnswerWithoutState(t *testing.T) {
 		}
 		_ = visit(t.Context(), authorizationURL)
 	}
-	r.mustPost(r.client(func(c *Config) { c.Agent, c.Trace = agent, said }), "x")
+	r.mustPost(r.client(func(c *Config) { c.Agent, c.Trace = agent, said.Observe }), "x")
 }
 
 // A flow that has failed ends the story: what an MCP client tries next isn't
@@ -637,7 +637,7 @@ func TestWB19_AChallengeThatCantBeRead(t *testing.T) {
 		r := newRig(t)
 		r.challenge = challenge
 		said := &notes{}
-		r.mustPost(r.client(func(c *Config) { c.Trace = said }), "x")
+		r.mustPost(r.client(func(c *Config) { c.Trace = said.Observe }), "x")
 		if !strings.Contains(said.alerted(), "challenge is ignored") {
 			t.Errorf("%s: said %q", challenge, said.alerted())
 		}
@@ -695,7 +695,7 @@ func TestWB22_PKCEByException(t *testing.T) {
 			r := newRig(t)
 			r.as.metadata = map[string]any{"code_challenge_methods_supported": c.methods}
 			said := &notes{}
-			client := r.client(func(config *Config) { config.AssumePKCE, config.Trace = c.assumed(r.as.URL), said })
+			client := r.client(func(config *Config) { config.AssumePKCE, config.Trace = c.assumed(r.as.URL), said.Observe })
 			_, err := post(t, client, r.url(), "x")
 			if (err == nil) != c.good || err != nil && !errors.Is(err, ErrPKCE) {
 				t.Errorf("got %v", err)

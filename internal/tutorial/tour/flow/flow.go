@@ -223,14 +223,14 @@ func (w *Work) Next(on bool) error {
 
 // observer is the trace of a flow's client.
 func (w *Work) observer(r *run) mcpauth.Trace {
-	return mcpauth.TraceFunc(func(e mcpauth.Event) {
+	return func(e mcpauth.Event) {
 		if held := w.keep(r, e); held != nil {
 			select {
 			case <-held:
 			case <-r.ctx.Done():
 			}
 		}
-	})
+	}
 }
 
 // keep adds an event to the diagram. The client then waits until the channel is closed.
