@@ -186,6 +186,13 @@ async function visit(browser, tour, state) {
   await line.focus();
   await line.locator(".why", { hasText: "Ask for a token before anything is read." }).waitFor({ timeout: patience });
   await shoot(page, "code-line", false);
+  // What a line is for doesn't cover the line, wherever in the window that is.
+  for (const block of ["start", "end"]) {
+    await line.evaluate((element, block) => element.scrollIntoView({ block }), block);
+    await line.hover();
+    const [at, box] = [await line.boundingBox(), await line.locator(".why").boundingBox()];
+    assert(box.y >= at.y + at.height || box.y + box.height <= at.y, "what a line is for covers the line");
+  }
 
   // Start a step, send it an attack, read the answer beside it, and stop it.
   await page.goto(`${tour.url}/step/6/run?row=flaw-wrong-audience`);
