@@ -35,7 +35,9 @@ type Writer struct {
 }
 
 // New returns a writer for the repository at root.
-func New(root string) *Writer { return &Writer{root: root, steps: newPrograms(root)} }
+func New(root string) *Writer {
+	return &Writer{root: root, steps: &programs{root: root, running: map[int]step{}}}
+}
 
 // Close stops all programs.
 func (w *Writer) Close() { w.steps.close() }

@@ -46,10 +46,6 @@ type step struct {
 	target  *matrix.Target
 }
 
-func newPrograms(root string) *programs {
-	return &programs{root: root, running: map[int]step{}}
-}
-
 func (p *programs) close() {
 	for _, running := range p.running {
 		running.program.Kill()

@@ -117,35 +117,24 @@ var issuerRows = []matrix.Row{
 	},
 }
 
-// shows is the row that shows the layer of a step best, where that isn't the step's
-// first.
+// shows is the row that shows the layer of a step best.
 var shows = map[int]string{
-	1: "origin-evil", 3: "tools-list", 4: "echo", 5: "jwks", 6: "token-good", 7: "resource-metadata",
-	8: "scope-read-for-call", 10: "provider-other-realm",
+	1: "origin-evil", 2: "initialize", 3: "tools-list", 4: "echo", 5: "jwks", 6: "token-good", 7: "resource-metadata",
+	8: "scope-read-for-call", 9: "issuer-metadata", 10: "provider-other-realm",
 }
 
 // guarded is the first step that reads a token.
 const guarded = 6
 
-// findRow is the row with an id; or, for an empty one, that which shows the layer of a
-// step, or else the step's first.
+// findRow is the row with an id, or else that which shows the layer of a step.
 func findRow(step int, id string) matrix.Row {
-	if id == "" {
-		id = shows[step]
-	}
-	var first *matrix.Row
-	for _, row := range append(issuerRows[:len(issuerRows):len(issuerRows)], matrix.Rows...) {
-		if row.ID == id && fits(row) {
-			return row
-		}
-		if own := row.Layer == step || step == issuing; own && fits(row) && first == nil {
-			first = &row
+	all := slices.Concat(issuerRows, matrix.Rows)
+	for _, id := range []string{id, shows[step]} {
+		if i := slices.IndexFunc(all, func(row matrix.Row) bool { return row.ID == id && fits(row) }); i >= 0 {
+			return all[i]
 		}
 	}
-	if first == nil {
-		first = &matrix.Rows[0]
-	}
-	return *first
+	return all[0]
 }
 
 // draftOf is a row's request for the form.

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -192,12 +193,7 @@ func attribute(node *html.Node, name string) string {
 }
 
 func has(node *html.Node, name string) bool {
-	for _, a := range node.Attr {
-		if a.Key == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(node.Attr, func(a html.Attribute) bool { return a.Key == name })
 }
 
 func text(node *html.Node) string {
