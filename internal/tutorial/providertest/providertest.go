@@ -23,13 +23,3 @@ type Difference struct {
 	// Why says where it comes from, and what follows for whoever uses it.
 	Why string
 }
-
-// Find returns the difference of an id.
-func Find(id string) (Difference, bool) {
-	for _, d := range Differences {
-		if d.ID == id {
-			return d, true
-		}
-	}
-	return Difference{}, false
-}
