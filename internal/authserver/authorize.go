@@ -289,8 +289,8 @@ func (s *Server) leaveOut(ask *authorization, user *account) error {
 // nextPage sends the browser to the page where an interaction goes on, on the
 // account of a caller.
 func (s *Server) nextPage(w http.ResponseWriter, caller string, v interaction, path string) error {
-	id, err := s.interactions.keep(caller, v)
-	if err != nil {
+	id := secret()
+	if err := s.interactions.keep(caller, id, v); err != nil {
 		return err
 	}
 	redirect(w, s.base()+path+"?request="+id)

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/clientmetadata"
@@ -92,9 +93,7 @@ func (g *grants) start(tx store.Tx, c *client, who session, scopes []string) (*i
 // long or is too old, and never before its access tokens.
 func (g *grants) familyEnd(f family, c *client) time.Time {
 	now := g.now()
-	ends := earlier(now.Add(g.lifetimes.idle), time.Unix(f.Began, 0).Add(g.lifetimes.longest))
-	if access := now.Add(g.lifetimes.accessToken(c)); ends.Before(access) {
-		ends = access
-	}
-	return ends
+	unused, tooOld := now.Add(g.lifetimes.idle), time.Unix(f.Began, 0).Add(g.lifetimes.longest)
+	ends := slices.MinFunc([]time.Time{unused, tooOld}, time.Time.Compare)
+	return slices.MaxFunc([]time.Time{ends, now.Add(g.lifetimes.accessToken(c))}, time.Time.Compare)
 }

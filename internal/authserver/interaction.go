@@ -3,6 +3,7 @@ package authserver
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"mcp-auth-step-by-step/internal/authserver/store"
@@ -109,14 +110,8 @@ func (i *interactions) touch(key string, used session) error {
 
 // sessionEnd is when a session expires that is used now.
 func (i *interactions) sessionEnd(used session) time.Time {
-	return earlier(i.now().Add(i.lifetimes.idle), time.Unix(used.since(), 0).Add(i.lifetimes.longest))
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
+	unused, tooOld := i.now().Add(i.lifetimes.idle), time.Unix(used.since(), 0).Add(i.lifetimes.longest)
+	return slices.MinFunc([]time.Time{unused, tooOld}, time.Time.Compare)
 }
 
 // end ends the session of a browser.
@@ -125,16 +120,10 @@ func (i *interactions) end(w http.ResponseWriter, r *http.Request) error {
 	return i.store.Update(func(tx store.Tx) error { return i.sessions.delete(tx, i.cookieDigest(r, sessionCookie)) })
 }
 
-// keep stores an interaction on the account of a caller, and returns the identifier
-// for its page. The caller is the address that it comes from, or once somebody has
-// logged in, the user.
-func (i *interactions) keep(caller string, v interaction) (id string, err error) {
-	id = secret()
-	return id, i.keepAs(caller, id, v)
-}
-
-// keepAs is keep with an identifier, which must be a secret.
-func (i *interactions) keepAs(caller, id string, v interaction) error {
+// keep stores an interaction on the account of a caller. The caller is the address
+// that it comes from, or once somebody has logged in, the user. id is the identifier
+// for its page, which must be a secret.
+func (i *interactions) keep(caller, id string, v interaction) error {
 	now := i.now()
 	at := loginPage
 	if v.Session != "" {

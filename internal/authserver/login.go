@@ -15,8 +15,8 @@ import (
 // there says nothing about the client here. So the browser goes there only after
 // this page (MCP, Security Best Practices, "Confused Deputy Problem").
 func (s *Server) startLogin(w http.ResponseWriter, r *http.Request, v interaction, c *client) error {
-	id, err := s.interactions.keep(s.remote(r), v)
-	if err != nil {
+	id := secret()
+	if err := s.interactions.keep(s.remote(r), id, v); err != nil {
 		return err
 	}
 	if s.upstream != nil && c != nil {

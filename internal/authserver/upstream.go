@@ -57,7 +57,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, v interaction) er
 		return s.refuseLogin(w, v, err)
 	}
 	v.Attempt, v.Proof = &attempt, digest(proof)
-	if err := s.interactions.keepAs(s.remote(r), state, v); err != nil {
+	if err := s.interactions.keep(s.remote(r), state, v); err != nil {
 		return v.refuse(err)
 	}
 	s.setCookie(w, proofCookie(state), proof, int(s.grants.lifetimes.login.Seconds()))
