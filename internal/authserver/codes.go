@@ -70,7 +70,6 @@ func (g *grants) exchangeCode(c *client, form url.Values) (*issue, error) {
 			}
 			given.nonce, grant.Family = grant.Request.Nonce, given.family
 		}
-		grant.Request.Nonce, grant.Request.Scopes = "", nil // of no use any more
 		return given, g.codes.replace(tx, digest(code), grant, false, now.Add(g.lifetimes.idle))
 	})
 	if err != nil {

@@ -67,6 +67,20 @@ func TestWC17_ExplainOffline(t *testing.T) {
 	if failed := outcomes(report, Failed); strings.Join(failed, " ") != "audience" {
 		t.Errorf("failed: %q", failed)
 	}
+	// What depends on something that is missing isn't checked either.
+	for name, c := range map[string]struct {
+		spoil       change
+		not, failed string
+	}{
+		"no kid":      {noHeader("kid"), "signature", "key"},
+		"no exp":      {noClaim("exp"), "key signature lifetime", "expiry"},
+		"an iat of a": {claim("iat", "a"), "key signature lifetime", "issue"},
+	} {
+		report := v.Explain(t.Context(), token(with(draft(), c.spoil)))
+		if not, failed := strings.Join(outcomes(report, NotChecked), " "), strings.Join(outcomes(report, Failed), " "); not != c.not || failed != c.failed {
+			t.Errorf("%s: not checked: %q, failed: %q", name, not, failed)
+		}
+	}
 	report = (&Verifier{}).Explain(t.Context(), token(draft()))
 	if not := outcomes(report, NotChecked); strings.Join(not, " ") != "algorithm key signature issuer audience" {
 		t.Errorf("with nothing configured, not checked: %q", not)
