@@ -596,11 +596,28 @@ func TestUpstreamAccount(t *testing.T) {
 	if page := b.get(f.Server.base() + pathApplications); !strings.Contains(page.text, "alice") {
 		t.Errorf("the page is %s", page.text)
 	}
-	f.stub.Refuse("access_denied")
-	c := f.browser()
-	left = c.post(f.Server.base()+pathLogin, url.Values{"request": {f.requestIn(c.get(f.Server.base() + pathApplications))}})
-	if got := c.get(c.get(left.Header.Get("Location")).Header.Get("Location")); got.StatusCode != http.StatusForbidden {
-		t.Errorf("cancelled: %d", got.StatusCode)
+}
+
+// What goes wrong at such a login is told on a page: there is no client to go back to.
+func TestUpstreamAccountFails(t *testing.T) {
+	t.Parallel()
+	disk := &faulty{Store: &store.Memory{}, writes: -1}
+	f := startFront(t, anybody, func(c *Config) { c.Store = disk })
+	logIn := func() answer {
+		c := f.browser()
+		left := c.post(f.Server.base()+pathLogin, url.Values{"request": {f.requestIn(c.get(f.Server.base() + pathApplications))}})
+		return c.get(c.get(left.Header.Get("Location")).Header.Get("Location"))
+	}
+	for code, want := range map[string]int{"access_denied": http.StatusForbidden, "server_error": http.StatusServiceUnavailable} {
+		f.stub.Refuse(code)
+		if got := logIn(); got.StatusCode != want || got.Header.Get("Location") != "" {
+			t.Errorf("%s: %d, Location %q", code, got.StatusCode, got.Header.Get("Location"))
+		}
+	}
+	f.stub.Refuse("")
+	disk.writes = 0
+	if got := logIn(); got.StatusCode != http.StatusInternalServerError || got.Header.Get("Location") != "" {
+		t.Errorf("without a place for the user: %d, Location %q", got.StatusCode, got.Header.Get("Location"))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mcp-auth-step-by-step/internal/web/loopback"
@@ -45,7 +46,7 @@ func ParseRedirect(uri string) (Redirect, error) {
 		return Redirect{}, &Error{InvalidRedirectURI, "The redirect URI " + quoted(uri) + " " + why + "."}
 	}
 	if uri == "" || len(uri) > maxRedirectURI {
-		return refuse("must have 1 to 1024 characters")
+		return refuse("must have 1 to " + strconv.Itoa(maxRedirectURI) + " bytes")
 	}
 	for _, c := range []byte(uri) {
 		if strings.IndexByte(uriCharacters, c) < 0 {
