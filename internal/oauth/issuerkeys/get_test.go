@@ -67,6 +67,13 @@ func TestD03_WhyKeysAreMissing(t *testing.T) {
 			t.Errorf("issuer %s: %v, want %s", stated, err, want)
 		}
 	}
+	_, metadataErr := s.Reader.Metadata(t.Context(), server.URL+"/certs")
+	_, _, keysErr := s.Keys(t.Context(), &Metadata{Keys: server.URL + "/certs"})
+	for step, err := range map[string]error{"metadata": metadataErr, "keys": keysErr} {
+		if err == nil || !strings.Contains(err.Error(), "/certs: status 500") {
+			t.Errorf("%s: %v, want the status", step, err)
+		}
+	}
 }
 
 // The port from which an attempt was made differs each time, and is left out.
@@ -88,7 +95,7 @@ func TestKeysAreLoggedWhenTheyCome(t *testing.T) {
 		err  error
 		want int
 	}{{nil, 1}, {nil, 1}, {errors.New("down"), 1}, {nil, 2}} {
-		s.keep(&found{keys: keys, lifetime: usual}, time.Now(), step.err)
+		s.keep(&found{keys: keys, lifetime: usual, metadata: &Metadata{}}, time.Now(), step.err)
 		if count() != step.want {
 			t.Errorf("after step %d it is said %d times, want %d", i, count(), step.want)
 		}

@@ -32,7 +32,8 @@ const (
 	usual    = 5 * time.Minute
 	longest  = 15 * time.Minute
 
-	// firstPause is the time between the first two fetches.
+	// firstPause is half the time between the first two fetches; each one that
+	// fails doubles it.
 	firstPause = 125 * time.Millisecond
 
 	// patience is how long [Start] waits for an issuer that is there.
@@ -54,7 +55,7 @@ type Source struct {
 	mu      sync.Mutex
 	keys    jwks.Set      // the last good ones; nil until there were some
 	asOf    time.Time     // when the fetch that brought them began
-	where   *Metadata     // nil until it was found
+	where   *Metadata     // nil until it was found, with keys unless NoKeys
 	failed  int           // fetches in a row
 	running chan struct{} // closed when the fetch that was asked for ends; nil: there is none
 	ended   time.Time     // of the last fetch
@@ -105,7 +106,7 @@ func (s *Source) Ready() bool {
 	return s.ready()
 }
 
-func (s *Source) ready() bool { return s.keys != nil || s.config.NoKeys && s.where != nil }
+func (s *Source) ready() bool { return s.where != nil }
 
 // MetadataURL is where the issuer's metadata was found, or else where it is looked
 // for first (RFC 8414, section 3.1; OpenID Connect Discovery 1.0, section 4).
