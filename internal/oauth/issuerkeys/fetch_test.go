@@ -53,6 +53,7 @@ func TestMC03_Discovery(t *testing.T) {
 		"no jwks_uri":         {map[string]string{inserted: `{"issuer":"` + issuer + `"}`}, false, 1},
 		"jwks_uri over http":  {map[string]string{inserted: strings.Replace(good, "http://localhost:8080/keys", "http://keys.example/", 1)}, false, 1},
 		"jwks_uri is a file":  {map[string]string{inserted: strings.Replace(good, "http://localhost:8080/keys", "file:///etc/passwd", 1)}, false, 1},
+		"jwks_uri #fragment":  {map[string]string{inserted: strings.Replace(good, "8080/keys", "8080/realms/test/keys#x", 1)}, false, 1},
 		"jwks_uri with login": {map[string]string{inserted: strings.Replace(good, "http://localhost", "http://a:b@localhost", 1)}, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +105,29 @@ func TestWC10_WA15_Address(t *testing.T) {
 	}
 	if got := (&Source{Reader: Reader{config: Config{Issuer: issuer}}}).MetadataURL(); got != "http://localhost:8080/.well-known/oauth-authorization-server/realms/test" {
 		t.Errorf("before it is found: %s", got)
+	}
+}
+
+// An introspection endpoint that is not safe matters only to whoever asks there (RFC
+// 7662, section 4).
+func TestD02_IntrospectionEndpointIsSafe(t *testing.T) {
+	const issuer = "http://localhost:8080"
+	for _, c := range []struct {
+		endpoint string
+		noKeys   bool
+		want     string // in the error; empty: there is none
+	}{
+		{"http://localhost:8080/introspect", true, ""},
+		{"http://as.example/introspect", true, "introspection_endpoint"},
+		{"http://as.example/introspect", false, ""},
+	} {
+		reader := NewReader(Config{Issuer: issuer, NoKeys: c.noKeys}, newClient(roundTrip(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"issuer":"` + issuer + `","jwks_uri":"` + issuer + `/keys","introspection_endpoint":"` + c.endpoint + `"}`))
+		})))
+		metadata, err := reader.Metadata(t.Context(), reader.Locations()[0])
+		if c.want == "" && (err != nil || metadata.Introspection != c.endpoint) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %+v, %v", c, metadata, err)
+		}
 	}
 }
 

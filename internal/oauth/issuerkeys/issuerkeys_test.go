@@ -129,6 +129,11 @@ func TestD02_IntrospectionWaitsForTheMetadata(t *testing.T) {
 		if !s.Ready() {
 			t.Error("the metadata is there, and the source isn't ready")
 		}
+		for range 2 { // what is asked for once can be asked for again
+			if s.Metadata() == nil || s.MetadataURL() != s.Metadata().Address {
+				t.Errorf("the metadata is %+v, at %s", s.Metadata(), s.MetadataURL())
+			}
+		}
 	})
 }
 
@@ -144,6 +149,23 @@ func TestWC16_FirstTriesComeQuickly(t *testing.T) {
 		synctest.Wait()
 		if !s.Ready() {
 			t.Error("not found within a second")
+		}
+	})
+}
+
+// WC16: while the issuer is away, each attempt waits twice as long as the one before,
+// up to the interval.
+func TestWC16_PausesGrow(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *stubprovider.Provider, w *wire, begin func(context.Context) *Source) {
+		w.set(nil, 0)
+		s := begin(t.Context())
+		for _, want := range []time.Duration{2 * firstPause, 4 * firstPause, 8 * firstPause, 16 * firstPause, 32 * firstPause, 64 * firstPause, interval, interval} {
+			_, err := s.Key(t.Context(), "rs256", "RS256")
+			if stale := (staleError{}); !errors.As(err, &stale) || stale.NextFetch() != want {
+				t.Errorf("%v: the next fetch is in %s, want %s", err, stale.NextFetch(), want)
+			}
+			time.Sleep(want)
+			synctest.Wait()
 		}
 	})
 }
@@ -324,6 +346,37 @@ func TestD04_D05_OddKeysBesideAGoodOne(t *testing.T) {
 			})
 		})
 	}
+}
+
+// WC2, D04: which key is left out, and which algorithm is taken for a key that states
+// none, is said once, and again when it changes.
+func TestWC2_D04_OddKeysAreSaidOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, p *stubprovider.Provider, _ *wire, begin func(context.Context) *Source) {
+		var log bytes.Buffer
+		keySet := func(odd, silent string) {
+			p.PublishText(`{"keys":[{"kty":"oct","kid":"` + odd + `","k":"c2VjcmV0"},` + key("es256").JWK + `,` +
+				strings.NewReplacer(`"alg":"RS256",`, "", `"kid":"next"`, `"kid":"`+silent+`"`).Replace(key("next").JWK) + `]}`)
+		}
+		keySet("odd", "silent")
+		begin(logging.NewContext(t.Context(), slog.New(slog.NewTextHandler(&log, nil))))
+		said := func(when string, want int) {
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			for _, text := range []string{"a key of the issuer is left out", "a key states no algorithm"} {
+				if n := strings.Count(log.String(), text); n != want {
+					t.Errorf("%s, %q is said %d times, want %d:\n%s", when, text, n, want, &log)
+				}
+			}
+		}
+		said("at first", 1)
+		keySet("other", "quiet")
+		said("after a change", 2)
+		for _, want := range []string{`id \"odd\"`, `id \"other\"`, "key=silent algorithm=RS256", "key=quiet algorithm=RS256"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("%q isn't said:\n%s", want, &log)
+			}
+		}
+	})
 }
 
 // D01: ids that are made up lead to one fetch an interval, however many ask.
