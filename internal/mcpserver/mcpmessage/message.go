@@ -161,9 +161,37 @@ func validID(raw json.RawMessage) bool {
 // forms are what names and URIs look like: those of tools (MCP 2025-11-25, tools,
 // "Tool Names"; SEP-986 has the slash), here of prompts too. Others are refused
 // before a log has them (WD13).
-var forms = map[string]*regexp.Regexp{
-	"name": regexp.MustCompile(`^[A-Za-z0-9_./-]{1,128}$`),
-	"uri":  regexp.MustCompile(`^[!-~]{1,1000}$`),
+var forms = map[string]*form{
+	"name": newForm("A-Za-z0-9_./-", 128),
+	"uri":  newForm("!-~", 1000),
+}
+
+// form is one to most characters of a class. As a regular expression, it would be what
+// reading a name costs most.
+type form struct {
+	class string // as a regular expression has it in brackets
+	most  int
+	has   [256]bool
+}
+
+func newForm(class string, most int) *form {
+	f := &form{class: class, most: most}
+	one := regexp.MustCompile("^[" + class + "]$")
+	for c := range 128 {
+		f.has[c] = one.MatchString(string(rune(c)))
+	}
+	return f
+}
+
+func (f *form) String() string { return fmt.Sprintf("^[%s]{1,%d}$", f.class, f.most) }
+
+func (f *form) fits(text string) bool {
+	for i := range len(text) {
+		if !f.has[text[i]] {
+			return false
+		}
+	}
+	return 0 < len(text) && len(text) <= f.most
 }
 
 // ReadName reads what a message is about, for methods that say so in params.
@@ -173,7 +201,7 @@ func (m *Message) ReadName() error {
 		return nil
 	}
 	name, ok := strictjson.String(m.Params[member])
-	if !ok || !forms[member].MatchString(name) {
+	if !ok || !forms[member].fits(name) {
 		return &Error{Code: CodeInvalidParams, Message: fmt.Sprintf("Invalid params: %s must match %s", member, forms[member])}
 	}
 	m.Name = name

@@ -125,6 +125,22 @@ func (l *Ledger) Prove(key string) {
 	}
 }
 
+// Renew makes an entry unproven and its caller's youngest, as if it were new.
+func (l *Ledger) Renew(key string) {
+	e := l.entries[key]
+	if e == nil {
+		return
+	}
+	unproven := &e.owner.unproven
+	if e.place == nil {
+		e.place = unproven.PushBack(e)
+	}
+	unproven.MoveToBack(e.place)
+	l.added++
+	e.number = l.added
+	heap.Fix(&l.unproven, e.owner.index)
+}
+
 // Extend changes when an entry expires. Neither date is [Never].
 func (l *Ledger) Extend(key string, expires time.Time) {
 	if e := l.entries[key]; e != nil {

@@ -108,6 +108,29 @@ func TestExpiryAndRenewal(t *testing.T) {
 	}
 }
 
+func TestRenew(t *testing.T) {
+	l := New(3, 100)
+	add := func(key string) []string {
+		gone, err := l.Add("a", key, Never, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return gone
+	}
+	for _, key := range []string{"1", "2", "3"} {
+		add(key)
+	}
+	l.Prove("1")
+	l.Renew("1")
+	l.Renew("2")
+	l.Renew("absent")
+	for key, want := range []string{"3", "1", "2"} {
+		if gone := add(fmt.Sprint("new ", key)); !slices.Equal(gone, []string{want}) {
+			t.Errorf("%q went, want %s", gone, want)
+		}
+	}
+}
+
 // The ledger agrees with a slow one that looks at everything.
 func TestAgainstAModel(t *testing.T) {
 	type item struct {
@@ -137,7 +160,13 @@ func TestAgainstAModel(t *testing.T) {
 	drop := func(key string) { model = slices.DeleteFunc(model, func(i item) bool { return i.key == key }) }
 	for n := range 20_000 {
 		caller, key := fmt.Sprint("c", random.IntN(5)), fmt.Sprint("k", n)
-		switch random.IntN(4) {
+		switch random.IntN(5) {
+		case 2:
+			if len(model) > 0 {
+				i := random.IntN(len(model))
+				model[i].proven = false
+				l.Renew(model[i].key)
+			}
 		case 0:
 			if len(model) > 0 {
 				i := random.IntN(len(model))

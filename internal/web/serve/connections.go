@@ -258,7 +258,7 @@ func (c *connection) answered() {
 			c.whole = false
 			c.of.remember(c.caller, time.Now())
 		}
-		_, _ = c.of.ledger.Add(c.caller, c.key, quota.Never, time.Time{}) // in its own place
+		c.of.ledger.Renew(c.key)
 	}
 }
 
