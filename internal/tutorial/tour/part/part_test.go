@@ -1,15 +1,10 @@
 package part
 
 import (
-	"errors"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"mcp-auth-step-by-step/internal/tutorial/tour"
 )
 
 // Sections that a sentence names lead to them.
@@ -27,18 +22,6 @@ func TestStandards(t *testing.T) {
 			t.Errorf("%s:\n%s", sentence, got)
 		}
 	}
-}
-
-// site is a site whose pages are their content alone.
-func site(root string) Site {
-	return Site{Root: root, Render: func(w http.ResponseWriter, _ *http.Request, content tour.Content, err error) {
-		problem := (*tour.Problem)(nil)
-		if errors.As(err, &problem) {
-			http.Error(w, problem.Text, problem.Status)
-			return
-		}
-		_, _ = io.WriteString(w, string(content.Body))
-	}}
 }
 
 func TestExcerpt(t *testing.T) {
