@@ -522,13 +522,14 @@ func FuzzParseDocument(f *testing.F) {
 	const id = "https://app.example.com/client.json"
 	f.Add(string(must(json.Marshal(document(id)))), "application/json")
 	f.Add(`{"client_id":"`+id+`","client_name":"x","redirect_uris":["https://app.example.com/cb"],`+jwksOf(key("a", ""))+`}`, "application/x+json; a=b")
+	f.Add(string(must(json.Marshal(document(id)))), "application/x+Json") // in any case (RFC 9110, section 8.3.1)
 	f.Fuzz(func(t *testing.T, body, contentType string) {
 		m, err := parseDocument(id, contentType, []byte(body))
 		if err != nil {
 			code(err)
 			return
 		}
-		if m.ClientID != id || m.ClientName == "" || len(m.RedirectURIs) == 0 || m.AllowsGrant(GrantClientCredentials) || m.TokenEndpointAuthMethod == clientauth.Basic || !strings.Contains(contentType, "json") {
+		if m.ClientID != id || m.ClientName == "" || len(m.RedirectURIs) == 0 || m.AllowsGrant(GrantClientCredentials) || m.TokenEndpointAuthMethod == clientauth.Basic || !strings.Contains(strings.ToLower(contentType), "json") {
 			t.Fatalf("%s: %+v", body, m)
 		}
 		for _, uri := range m.RedirectURIs {

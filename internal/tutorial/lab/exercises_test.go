@@ -102,7 +102,7 @@ var solutions = map[string][]edit{
 	},
 	"8.3": {{"cmd/step8/main.go", `"prompts/get *":                   {AnyOf: "mcp:read mcp:prompts"},`, `"prompts/get *": {AllOf: "mcp:prompts"},`}},
 	"9.3": {
-		{"internal/authserver/token.go", "clientmetadata.GrantRefresh, clientmetadata.GrantClientCredentials, grantPassword}", "clientmetadata.GrantRefresh, grantPassword}"},
+		{"internal/authserver/token.go", "\t\tclientmetadata.GrantClientCredentials: s.clientCredentials,\n", ""},
 		{"internal/authserver/metadata.go", "clientmetadata.GrantRefresh, clientmetadata.GrantClientCredentials}", "clientmetadata.GrantRefresh}"},
 	},
 	"10.3": {{"cmd/step10/main.go", `policy.DefaultRole = "user"`, `policy.DefaultRole = "guest"`}},
