@@ -19,7 +19,7 @@ import (
 
 // connections bounds how many connections are open at a time, and what is in memory
 // of the bodies of their requests, by the rule of package quota. One is proven from
-// when a whole request has come until it is answered. So those go first that send
+// when a whole request has come until its answer is sent. So those go first that send
 // nothing, or slowly.
 type connections struct {
 	*net.TCPListener
@@ -55,7 +55,7 @@ type connection struct {
 	*net.TCPConn // net/http also uses CloseWrite
 	of           *connections
 	key, caller  string
-	whole        bool // a whole request has come, which is not answered yet
+	whole        bool // a whole request has come, whose answer is not sent yet
 	blocks       int  // of its body that are counted
 	header       lines
 	ctx          context.Context // ends with the connection
@@ -247,19 +247,29 @@ func (c *connection) release() {
 	c.blocks = 0
 }
 
-// answered says that the request is answered, and the connection as good as new.
+// answered says that a handler has answered. The answer is not sent yet.
 func (c *connection) answered() {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	c.release()
 	c.header.again.Store(true)
-	if c.of.open[c.key] != nil {
-		if c.whole {
-			c.whole = false
-			c.of.remember(c.caller, time.Now())
-		}
-		c.of.ledger.Renew(c.key)
+	if c.whole && c.of.open[c.key] != nil {
+		c.of.remember(c.caller, time.Now())
 	}
+}
+
+// noteIdle is for [http.Server.ConnState]: once the answer is sent, the connection is
+// as good as new. Before that it must not go: the request has been run, and a refresh
+// token that it used up would be lost with the answer.
+func noteIdle(conn net.Conn, state http.ConnState) {
+	c, ok := conn.(*connection)
+	if !ok || state != http.StateIdle {
+		return
+	}
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	c.whole = false
+	c.of.ledger.Renew(c.key)
 }
 
 type connectionKey struct{}

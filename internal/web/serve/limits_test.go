@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -510,5 +511,49 @@ func TestWD14_RequestsWithTwoEnds(t *testing.T) {
 		if served.Load() != c.runs {
 			t.Errorf("%s: %d requests were run, want %d", name, served.Load(), c.runs)
 		}
+	}
+}
+
+// WD7: a connection isn't given up for others between the end of its handler and the
+// sending of the answer: what the request used up, such as a refresh token, would be
+// lost with it.
+func TestWD7_AnAnswerIsSentBeforeItsConnectionGoes(t *testing.T) {
+	plain, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := limitConnections(plain, Limits{Connections: 1, ConnectionsPerAddress: 2, Bodies: BodyBlock, BodiesPerAddress: BodyBlock})
+	defer func() { _ = listener.Close() }()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", plain.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	dial()
+	first := within(t, "the first connection", accepted).(*connection)
+	first.prove()
+	first.answered()
+	second := dial()
+	_ = second.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := second.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the second connection took the place of the first: %v", err)
+	}
+	noteIdle(first, http.StateIdle)
+	dial()
+	if within(t, "the third connection", accepted) == nil {
+		t.Error("nothing goes for the third connection")
 	}
 }

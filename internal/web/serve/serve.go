@@ -191,6 +191,7 @@ func Start(opts Options, build Builder) (*Running, error) {
 			// large, and closes the connection.
 			Handler:           http.MaxBytesHandler(endConnections(answerProbes(site, logged)), opts.Limits.Body),
 			ConnContext:       rememberConnection,
+			ConnState:         noteIdle,
 			ReadHeaderTimeout: opts.Limits.ReadHeader,
 			ReadTimeout:       opts.Limits.Read,
 			WriteTimeout:      opts.Limits.Write,
