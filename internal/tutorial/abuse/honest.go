@@ -3,6 +3,7 @@ package abuse
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"mcp-auth-step-by-step/internal/oauth/pkce"
@@ -148,8 +150,36 @@ func (u *users) user(ctx context.Context, n int) *user {
 		users: u, ctx: ctx, from: from, name: []string{"mcp-user", "mcp-admin"}[n%2],
 		// A server that is full may close a connection that is idle, just when it is used
 		// again; a POST isn't sent again then (RFC 9112, sections 9.3.1 and 9.5).
-		http: &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}, Timeout: time.Minute},
+		http: &http.Client{
+			Transport: &reload{RoundTripper: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}, Timeout: time.Minute,
+		},
 	}
+}
+
+// reload sends a request again, once in a visit, if its connection was closed before an
+// answer came. A flood of many addresses opens hundreds of connections in a tenth of a
+// second. If a busy machine takes that long to read a request, its connection is the
+// oldest one, and goes. The server has run nothing then; if it has, the second request
+// fails, since codes and refresh tokens can be used once.
+type reload struct {
+	http.RoundTripper
+	used bool
+}
+
+// RoundTrip sends a request.
+func (l *reload) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := l.RoundTripper.RoundTrip(r)
+	if l.used || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		return response, err
+	}
+	l.used = true
+	again := r.Clone(r.Context())
+	if r.GetBody != nil {
+		if again.Body, err = r.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return l.RoundTripper.RoundTrip(again)
 }
 
 func (u *users) note(operation string, took time.Duration, err error) {
