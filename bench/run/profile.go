@@ -1,14 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"path"
 	"strings"
 	"time"
 
+	"mcp-auth-step-by-step/internal/tutorial/mutation"
 	"mcp-auth-step-by-step/internal/tutorial/performance"
 )
 
@@ -66,15 +66,9 @@ func profiles(s *stage, r *performance.Record) error {
 // buildProfiled builds a program with the profiler, under another name.
 func (s *stage) buildProfiled(p *spec) error {
 	folder, pkg := s.source(p.program)
-	source, overlay := s.path("profiler.go"), s.path(p.program+"-overlay.json")
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(folder, pkg, "profiler.go"): source}})
+	overlay, err := mutation.Overlay(folder, s.scratch, map[string]string{path.Join(pkg, "profiler.go"): profiler})
 	if err != nil {
 		return err
-	}
-	for name, content := range map[string][]byte{source: []byte(profiler), overlay: text} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			return err
-		}
 	}
 	p.command = []string{s.path(p.program + "-profiled")}
 	return s.in(folder, "go", "build", "-overlay", overlay, "-o", p.command[0], pkg)

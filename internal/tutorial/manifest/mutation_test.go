@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"mcp-auth-step-by-step/internal/tutorial/mutation"
 )
 
 // Taking a layer's line out of a main.go turns tests red, and their names say
@@ -50,8 +51,7 @@ func TestEveryLineOfALayerIsMissed(t *testing.T) {
 // returns how many there were.
 func takeOut(t *testing.T, dir string, step Step, layer map[string]int, of func(layer int) bool) (taken int) {
 	t.Helper()
-	path := filepath.Join(dir, step.Folder(), "main.go")
-	source, err := os.ReadFile(path)
+	source, err := os.ReadFile(filepath.Join(dir, step.Folder(), "main.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func takeOut(t *testing.T, dir string, step Step, layer map[string]int, of func(
 		}
 		t.Run(fmt.Sprintf("%s_line%d_of_layer%d", filepath.Base(step.Folder()), i+1, number), func(t *testing.T) {
 			changed := append(append(append([]string{}, lines[:i]...), *mutant), lines[i+1:]...)
-			output := testWith(t, dir, step, path, strings.Join(changed, "\n"))
+			output := testWith(t, dir, step, strings.Join(changed, "\n"))
 			if strings.Contains(output, "\npanic: ") {
 				return // The server doesn't start without the line.
 			}
@@ -111,25 +111,17 @@ var unused = regexp.MustCompile(`main\.go:\d+:\d+: ("[^"]+") imported and not us
 
 // testWith runs the tests of a step with another main.go, without the imports
 // that nothing needs any more, and returns what they print.
-func testWith(t *testing.T, dir string, step Step, path, source string) string {
+func testWith(t *testing.T, dir string, step Step, source string) string {
 	t.Helper()
-	scratch := t.TempDir()
-	changed := filepath.Join(scratch, "main.go")
-	overlay := filepath.Join(scratch, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
+	overlay, err := mutation.Overlay(dir, t.TempDir(), map[string]string{step.Folder() + "/main.go": source})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for file, content := range map[string][]byte{changed: []byte(source), overlay: replace} {
-		if err := os.WriteFile(file, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	command := exec.Command("go", "test", "-vet=off", "-run", "^TestStep$", "-overlay", overlay, "./"+step.Folder())
 	command.Dir = dir
 	output, err := command.CombinedOutput()
 	if found := unused.FindSubmatch(output); found != nil {
-		return testWith(t, dir, step, path, strings.Replace(source, "\t"+string(found[1])+"\n", "", 1))
+		return testWith(t, dir, step, strings.Replace(source, "\t"+string(found[1])+"\n", "", 1))
 	}
 	if err == nil || strings.Contains(string(output), "[build failed]") {
 		t.Fatalf("want failing tests, got %v:\n%.2000s", err, output)

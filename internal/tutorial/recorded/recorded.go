@@ -19,8 +19,8 @@ import (
 	"mcp-auth-step-by-step/internal/localfile"
 )
 
-// Read reads a record. A member that T doesn't have is an error, and so is no file
-// ([fs.ErrNotExist]).
+// Read reads a record. A member that T doesn't have is an error, and so is a
+// missing file ([fs.ErrNotExist]).
 func Read[T any](name string) (record T, err error) {
 	text, err := os.ReadFile(name)
 	if err != nil {

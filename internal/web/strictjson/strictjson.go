@@ -176,7 +176,8 @@ func object(data []byte, size int) (map[string]json.RawMessage, error) {
 }
 
 // memberSize is about how many bytes of a token's claims are one member. A map that
-// is as large as it becomes needn't grow.
+// is as large as it becomes needn't grow. [Members] makes room for a few members at
+// most, since whoever sends a long document decides about its length.
 const memberSize = 24
 
 func syntaxError(err error) error {
