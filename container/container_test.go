@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -27,6 +26,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"mcp-auth-step-by-step/internal/tutorial/program"
 )
 
 const (
@@ -172,7 +173,9 @@ func newPlace(t *testing.T, project *types.Project) *place {
 	must(t, os.Chmod(folder, 0o755))
 	p := &place{T: t, project: project, folder: folder, ports: map[string]string{}, mounts: map[string]map[string]string{}}
 	// Both services are in one network, where each has a port.
-	p.ports["step9"], p.ports["step10"] = freePort(t), freePort(t)
+	ports, err := program.FreePorts(2)
+	must(t, err)
+	p.ports["step9"], p.ports["step10"] = ports[0], ports[1]
 	p.rename = strings.NewReplacer(":8080", ":"+p.ports["step9"], ":9000", ":"+p.ports["step10"])
 	for name, service := range project.Services {
 		p.mounts[name] = map[string]string{}
@@ -341,15 +344,6 @@ func (p *place) call(token string) int {
 func (p *place) keyOf(token string) string {
 	head, _, _ := strings.Cut(token, ".")
 	return head
-}
-
-func freePort(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { _ = listener.Close() }()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	must(t, err)
-	return port
 }
 
 func must(t *testing.T, err error) {

@@ -202,11 +202,15 @@ func TestBehindItsProxy(t *testing.T) {
 // TestKilledAndStartedAgain is kill -9 between two halves of a flow.
 func TestKilledAndStartedAgain(t *testing.T) {
 	dir := t.TempDir()
-	args := []string{"-keys", filepath.Join(dir, "keys"), "-state", filepath.Join(dir, "state.db")}
-	first := start(t, append(args, "-addr", "localhost:0")...)
+	port, err := programs.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-addr", "localhost:" + port, "-keys", filepath.Join(dir, "keys"), "-state", filepath.Join(dir, "state.db")}
+	first := start(t, args...)
 	got := logIn(t, first.issuer)
 	first.kill()
-	second := start(t, append(args, "-addr", strings.TrimPrefix(first.listening, "http://"))...)
+	second := start(t, args...)
 	if second.issuer != first.issuer {
 		t.Fatalf("issuer %s, then %s", first.issuer, second.issuer)
 	}

@@ -63,11 +63,9 @@ func (p Programs) Start(folder string, o Options) (w *World, err error) {
 	if err := os.WriteFile(trust, pem.EncodeToMemory(block), 0o600); err != nil {
 		return w, err
 	}
-	ports := make([]string, 3)
-	for i := range ports {
-		if ports[i], err = program.FreePort(); err != nil {
-			return w, err
-		}
+	ports, err := program.FreePorts(3)
+	if err != nil {
+		return w, err
 	}
 	w.MCP = "http://localhost:" + ports[1]
 	base := "http://localhost:" + ports[0]

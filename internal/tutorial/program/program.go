@@ -12,8 +12,10 @@ package program
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -42,15 +44,33 @@ func Build(ctx context.Context, root, folder, name string, flags ...string) (str
 }
 
 // FreePort is a port of loopback on which nothing listens just now. It is for
-// programs whose address others must know before they start; the rest take
-// port 0.
+// programs whose address others must know before they start, and for those that
+// start again at the same address; the rest take port 0.
 func FreePort() (string, error) {
-	listener, err := net.Listen("tcp", "localhost:0")
+	ports, err := FreePorts(1)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = listener.Close() }()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
+	return ports[0], nil
+}
+
+// FreePorts are as many different ones. They are from 20000 to 31999, below those that
+// a system gives to connections and for port 0 (Linux from 32768, others from 49152,
+// RFC 6335, section 6): one of these can be taken before the program has started.
+func FreePorts(n int) ([]string, error) {
+	var ports []string
+	for range 100 * n {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		listener, err := net.Listen("tcp", net.JoinHostPort("localhost", port))
+		if err != nil {
+			continue
+		}
+		defer func() { _ = listener.Close() }() // not earlier, so that none comes twice
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
+	}
+	return nil, errors.New("no free port of loopback from 20000 to 31999")
 }
 
 // readyPatience is how long [AwaitReady] waits.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,11 +82,26 @@ func TestStartTellsWhyAProgramEnded(t *testing.T) {
 	}
 }
 
-func TestBuildAndFreePort(t *testing.T) {
+func TestBuildNamesTheProgram(t *testing.T) {
 	if _, err := Build(t.Context(), "../../..", t.TempDir(), "no-such-step"); err == nil || !strings.Contains(err.Error(), "no-such-step") {
 		t.Errorf("got %v", err)
 	}
-	if port, err := FreePort(); err != nil || port == "0" {
+}
+
+// A port that the system gives to connections can be taken before the program listens.
+func TestNoConnectionTakesAFreePort(t *testing.T) {
+	ports, err := FreePorts(200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, port := range ports {
+		if number, err := strconv.Atoi(port); err != nil || number < 1024 || number >= 32768 || seen[port] {
+			t.Errorf("port %q, twice: %t", port, seen[port])
+		}
+		seen[port] = true
+	}
+	if port, err := FreePort(); err != nil || port == "" {
 		t.Errorf("port %q, %v", port, err)
 	}
 }

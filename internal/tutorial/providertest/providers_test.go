@@ -282,14 +282,11 @@ func runScript(ctx context.Context, authority string) (base string, stop func(),
 	if err != nil {
 		return "", nil, err
 	}
-	port, err := program.FreePort()
+	ports, err := program.FreePorts(2)
 	if err != nil {
 		return "", nil, err
 	}
-	managementPort, err := program.FreePort()
-	if err != nil {
-		return "", nil, err
-	}
+	port, managementPort := ports[0], ports[1]
 	trusted := filepath.Join(folder, "authority.pem")
 	if err := os.WriteFile(trusted, []byte(authority), 0o600); err != nil {
 		return "", nil, err

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"mcp-auth-step-by-step/internal/tutorial/program"
 	"mcp-auth-step-by-step/internal/web/logbuffer"
 )
 
@@ -189,20 +190,17 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestStartLetsGoOfThePort(t *testing.T) {
-	var port int
-	broken := errors.New("broken")
-	_, err := Start(Options{Addr: "localhost:0"}, func(_ context.Context, site Site) (http.Handler, error) {
-		port = site.Port
-		return nil, broken
-	})
-	if !errors.Is(err, broken) {
-		t.Fatalf("Start = %v", err)
-	}
-	again, err := net.Listen("tcp", "localhost:"+strconv.Itoa(port))
+	port, err := program.FreePort()
 	if err != nil {
-		t.Fatalf("the port is still bound: %v", err)
+		t.Fatal(err)
 	}
-	_ = again.Close()
+	broken := errors.New("broken")
+	for range 2 {
+		_, err := Start(Options{Addr: "localhost:" + port}, func(context.Context, Site) (http.Handler, error) { return nil, broken })
+		if !errors.Is(err, broken) {
+			t.Fatalf("Start = %v", err)
+		}
+	}
 }
 
 func TestA08LoopbackOnly(t *testing.T) {
