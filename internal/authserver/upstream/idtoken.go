@@ -140,7 +140,7 @@ func (c claims) text(name string) string {
 // that has too many values for a token names another place instead (OpenID Connect
 // Core 1.0, section 5.6.2). Nobody asks there, so there are none.
 func (c claims) values(path []string) []string {
-	if elsewhere, err := strictjson.Inner(c["_claim_names"]); c["_claim_names"] != nil && (err != nil || elsewhere[path[0]] != nil) {
+	if elsewhere, err := strictjson.Object(c["_claim_names"]); c["_claim_names"] != nil && (err != nil || elsewhere[path[0]] != nil) {
 		return nil
 	}
 	raw := c[path[0]]

@@ -97,7 +97,7 @@ func isObjectIfNeeded(m *mcpmessage.Message, name string, raw json.RawMessage) b
 	case "arguments": // their names are a tool's own, and exact (WC5)
 		return raw[0] == '{'
 	case "capabilities", "clientInfo":
-		_, err := strictjson.Inner(raw)
+		_, err := strictjson.Object(raw)
 		return err == nil
 	}
 	return true

@@ -80,6 +80,7 @@ func TestInspectRefuses(t *testing.T) {
 		"Name":                   {"POST", call(`"Name":"audit"`), nil, 400, -32602},
 		"a long name":            {"POST", call(`"name":"` + strings.Repeat("a", 129) + `"`), nil, 400, -32602},
 		"a number for a name":    {"POST", call(`"name":1`), nil, 400, -32602},
+		"_meta in two readings":  {"POST", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","a":1,"A":2}}}`, nil, 400, -32600},
 		"params in a list":       {"POST", `{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}`, nil, 400, -32600},
 		"a response to nothing":  {"POST", `{"jsonrpc":"2.0","result":{}}`, nil, 400, -32600},
 		"request and response":   {"POST", `{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}`, nil, 400, -32600},

@@ -79,7 +79,7 @@ func FromContext(ctx context.Context) *Message { return ctx.Value(messageKey{}).
 // as it was understood, for the id of the answer. Errors are of type [*Error].
 func Parse(body []byte) (*Message, error) {
 	m := &Message{}
-	members, err := strictjson.Object(body)
+	levels, err := strictjson.Nested(body, "params", "_meta")
 	switch {
 	case errors.Is(err, strictjson.ErrSyntax):
 		return m, &Error{Code: CodeParse, Message: "Parse error: the body must be one JSON object in UTF-8"}
@@ -88,6 +88,7 @@ func Parse(body []byte) (*Message, error) {
 	case err != nil:
 		return m, errAmbiguous
 	}
+	members := levels[0]
 	if err := OnlyExactNames(members, "jsonrpc", "id", "method", "params", "result", "error"); err != nil {
 		return m, err
 	}
@@ -110,22 +111,11 @@ func Parse(body []byte) (*Message, error) {
 	case hasID && m.ID == nil:
 		return m, InvalidRequest(`"id" must be a string or an integer`)
 	}
-	m.Method = method
-	return m.readParams(members)
-}
-
-func (m *Message) readParams(members map[string]json.RawMessage) (_ *Message, err error) {
-	raw, ok := members["params"]
-	if !ok {
-		return m, nil
-	}
-	if m.Params, err = strictjson.Inner(raw); errors.Is(err, strictjson.ErrAmbiguous) {
-		return &Message{}, errAmbiguous
-	} else if err != nil {
+	// A _meta of another shape says nothing.
+	m.Method, m.Params, m.Meta = method, levels[1], levels[2]
+	if members["params"] != nil && m.Params == nil {
 		return m, InvalidRequest(`"params" must be an object`)
 	}
-	// A _meta of another shape says nothing.
-	m.Meta, _ = strictjson.Inner(m.Params["_meta"])
 	return m, nil
 }
 

@@ -95,16 +95,21 @@ func walk(data []byte) error {
 	return nil
 }
 
-// What object accepts, and how it understands it, is what encoding/json says of it.
+// What objects accepts, and how it understands it, is what encoding/json says of it.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1,"A":2}`, ` { "a" : "\ud83d" , "b" : [ 1e999 ] } `, `[`, `{"a":1}{`, `"\ud83d\ude00"`, `{"a\u0000":1}`, `{"a\\u0000":1}`,
-		`{"a":{"b":[1,-0,2.5E+3,true,null,"x"]},"":{}}`, `{"a":1,"\u0061":2}`, `{"a" 1}`, `{"a":1,}`, `1e400`, "{\"\xff\":1}",
+		`{"a":{"b":[1,-0,2.5E+3,true,null,"x"]},"":{}}`, `{"a":1,"\u0061":2}`, `{"a" 1}`, `{"a":1,}`, `1e400`, `{"a":{"b":{"a":{"b":{}}},"c":[{"b":1}]},"b":{"a":2}}`, `{"a":[{"b":1}]}`, `[{"a":{}}]`, "{\"\xff\":1}",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := object(data, 0)
+		levels := make([]map[string]json.RawMessage, 3)
+		err := objects(levels, data, 0, "a", "b")
+		var got map[string]json.RawMessage
+		if err == nil {
+			got = levels[0]
+		}
 		want, wantErr := reference(data)
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%q: %v, and by encoding/json %v", data, err, wantErr)
@@ -117,8 +122,15 @@ func FuzzObject(f *testing.F) {
 			t.Fatalf("accepted a name in two cases: %q", data)
 		}
 		same := func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }
-		if parts, err := split(bytes.TrimLeft(data, " \t\r\n")); wantErr == nil && (err != nil || !maps.EqualFunc(parts, want, same)) {
-			t.Fatalf("%q is split into %q (%v)", data, parts, err)
+		// What stands in it is what it is by itself.
+		for i, name := range []string{"a", "b"} {
+			if err != nil {
+				break
+			}
+			inner, innerErr := reference(levels[i][name])
+			if (innerErr == nil) != (levels[i+1] != nil) || !maps.EqualFunc(levels[i+1], inner, same) {
+				t.Fatalf("%q: of %s %q, and by encoding/json %q (%v)", data, name, levels[i+1], inner, innerErr)
+			}
 		}
 		for _, raw := range got {
 			sameStrings(t, raw)

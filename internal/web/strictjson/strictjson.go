@@ -33,25 +33,37 @@ var (
 
 // Object is [Members] for a document of which all names are read: no two names of
 // the object itself may differ only in case.
-func Object(data []byte) (map[string]json.RawMessage, error) {
-	members, err := object(data, 0)
+func Object(data []byte) (map[string]json.RawMessage, error) { return object(data, 0, all) }
+
+// object reads a document with about so many members as size says, of which some are
+// read.
+func object(data []byte, size int, read func(name string) bool) (map[string]json.RawMessage, error) {
+	var levels [1]map[string]json.RawMessage
+	err := objects(levels[:], data, size)
+	if err == nil {
+		err = Unambiguous(levels[0], read)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return unambiguous(members, all)
+	return levels[0], nil
 }
 
-// Inner is [Object] for a value inside a document that was read here: what was
-// checked with the document isn't checked again.
-func Inner(raw json.RawMessage) (map[string]json.RawMessage, error) {
-	if len(raw) == 0 || raw[0] != '{' {
-		return nil, ErrNotObject
+// Nested is [Object] for a document and for the objects in it that stand under names,
+// each inside the one before: Nested(data, "params", "_meta") has the members of the
+// document, of its params, and of the _meta in them. What is missing, or no object, is
+// nil. There can be three names.
+func Nested(data []byte, names ...string) ([]map[string]json.RawMessage, error) {
+	levels := make([]map[string]json.RawMessage, 1+len(names))
+	if err := objects(levels, data, 0, names...); err != nil {
+		return nil, err
 	}
-	members, err := split(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
+	for _, members := range levels {
+		if err := Unambiguous(members, all); err != nil {
+			return nil, err
+		}
 	}
-	return unambiguous(members, all)
+	return levels, nil
 }
 
 // decoders are used again: most of what a new one allocates are its tables of names.
@@ -64,30 +76,6 @@ func decode(data []byte, options ...jsontext.Options) *jsontext.Decoder {
 	return decoder
 }
 
-// split reads the members of an object, without a look into them.
-func split(raw json.RawMessage) (map[string]json.RawMessage, error) {
-	decoder := decode(raw, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-	defer decoders.Put(decoder)
-	if _, err := decoder.ReadToken(); err != nil {
-		return nil, err
-	}
-	members := map[string]json.RawMessage{}
-	for decoder.PeekKind() != '}' {
-		token, err := decoder.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		name := token.String()
-		value, err := decoder.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		end := decoder.InputOffset()
-		members[name] = raw[end-int64(len(value)) : end : end]
-	}
-	return members, nil
-}
-
 func all(string) bool { return true }
 
 // Members reads data as exactly one JSON object and returns its members as they
@@ -98,79 +86,74 @@ func all(string) bool { return true }
 // name differs from it only in case. All other names are somebody's data, and
 // exact: two clients may be called Portal and portal.
 func Members(data []byte, read ...string) (map[string]json.RawMessage, error) {
-	members, err := object(data, min(len(data)/memberSize, 16))
-	if err != nil {
-		return nil, err
-	}
-	return unambiguous(members, func(name string) bool { return slices.Contains(read, name) })
+	return object(data, min(len(data)/memberSize, 16), func(name string) bool { return slices.Contains(read, name) })
 }
 
 // Unambiguous is what [Members] says of names in other cases, for members that were
-// read before it was known which of them count.
+// read before it was known which of them count: it refuses them where one is read, and
+// another differs from it only in case.
 func Unambiguous(members map[string]json.RawMessage, read func(name string) bool) error {
-	_, err := unambiguous(members, read)
-	return err
-}
-
-// unambiguous refuses members of which one is read, and another differs from it
-// only in case.
-func unambiguous(members map[string]json.RawMessage, read func(name string) bool) (map[string]json.RawMessage, error) {
-	folded := true
+	capitals := false
 	for name := range members {
-		folded = folded && isFolded(name)
+		capitals = capitals || !isFolded(name)
 	}
-	if folded { // as nearly always, and then no two names are alike
-		return members, nil
+	if !capitals { // as nearly always, and then no two names are alike
+		return nil
 	}
 	first := make(map[string]string, len(members))
 	for name := range members {
-		other, twice := first[Fold(name)]
+		folded := Fold(name)
+		other, twice := first[folded]
 		if twice && (read(name) || read(other)) {
-			return nil, fmt.Errorf("%w: a member name of which another differs only in case", ErrAmbiguous)
+			return fmt.Errorf("%w: a member name of which another differs only in case", ErrAmbiguous)
 		}
-		first[Fold(name)] = name
+		first[folded] = name
 	}
-	return members, nil
+	return nil
 }
 
-// object reads all tokens once, and stops at the depth limit before it has read
-// further. The members are parts of data, about so many as size says.
-func object(data []byte, size int) (map[string]json.RawMessage, error) {
+// objects reads all tokens once, and stops at the depth limit before it has read
+// further. Into levels go the members of the document, and of the objects under names:
+// parts of data, about so many as size says.
+func objects(levels []map[string]json.RawMessage, data []byte, size int, names ...string) error {
 	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("%w: broken UTF-8", ErrSyntax)
+		return fmt.Errorf("%w: broken UTF-8", ErrSyntax)
 	}
 	// The unpaired surrogates that this leaves are found below.
 	decoder := decode(data, jsontext.AllowInvalidUTF8(true))
 	defer decoders.Put(decoder)
-	var members map[string]json.RawMessage
-	var name string
-	var start int64 // of the member that is being read: behind its name
-	for first := true; ; first = false {
+	open := 0 // so many of them are being read
+	// The member of each that is being read: its name, and where that ends.
+	var name [4]string
+	var start [4]int64
+	for {
 		before := decoder.InputOffset()
 		token, err := decoder.ReadToken()
 		if err != nil {
-			return nil, syntaxError(err)
-		}
-		if first && token.Kind() == '{' {
-			members = make(map[string]json.RawMessage, size)
+			return syntaxError(err)
 		}
 		end, depth := decoder.InputOffset(), decoder.StackDepth()
 		container, length := decoder.StackIndex(depth)
 		isName := container == '{' && length%2 == 1
 		if err := check(token, data[before:end], depth, isName); err != nil {
-			return nil, err
+			return err
+		}
+		switch kind := token.Kind(); {
+		case kind == '{' && depth == open+1 && (open == 0 || open < len(levels) && name[open-1] == names[open-1]):
+			levels[open] = make(map[string]json.RawMessage, size)
+			open++
+			continue
+		case kind == '}' && depth == open-1:
+			open--
 		}
 		switch {
 		case depth == 0:
-			if err := atEnd(decoder, members); err != nil {
-				return nil, err
-			}
-			return members, nil
-		case depth > 1 || members == nil || length == 0:
+			return atEnd(decoder, levels[0])
+		case depth != open: // inside a member
 		case isName:
-			name, start = token.String(), end
+			name[open-1], start[open-1] = token.String(), end
 		default:
-			members[name] = bytes.TrimLeft(data[start:end], ": \t\r\n")
+			levels[open-1][name[open-1]] = bytes.TrimLeft(data[start[open-1]:end], ": \t\r\n")
 		}
 	}
 }
