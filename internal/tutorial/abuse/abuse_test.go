@@ -109,7 +109,7 @@ func TestSoak(t *testing.T) {
 	for _, wrong := range soak.Wrong() {
 		t.Error(wrong)
 	}
-	t.Logf("%d honest requests, %d bad ones, idle before %v, after %v", soak.Good, soak.Bad, soak.Idle["before"], soak.Idle["after"])
+	t.Logf("%d honest requests, %d sent again, %d bad ones, idle before %v, after %v", soak.Good, soak.Again, soak.Bad, soak.Idle["before"], soak.Idle["after"])
 	if asked > 0 {
 		if err := recorded.Write(file(root, soakFile), soak); err != nil {
 			t.Fatal(err)

@@ -50,6 +50,7 @@ type users struct {
 	mu     sync.Mutex
 	took   map[string][]time.Duration // by operation
 	failed []string
+	again  int // requests that were sent again
 }
 
 func newUsers(w *World) *users { return &users{World: w, took: map[string][]time.Duration{}} }
@@ -148,31 +149,37 @@ func (u *users) user(ctx context.Context, n int) *user {
 	dialer := &net.Dialer{LocalAddr: from}
 	return &user{
 		users: u, ctx: ctx, from: from, name: []string{"mcp-user", "mcp-admin"}[n%2],
-		// A server that is full may close a connection that is idle, just when it is used
-		// again; a POST isn't sent again then (RFC 9112, sections 9.3.1 and 9.5).
-		http: &http.Client{
-			Transport: &reload{RoundTripper: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}, Timeout: time.Minute,
-		},
+		http: &http.Client{Transport: u.reloading(&http.Transport{DialContext: dialer.DialContext}), Timeout: time.Minute},
 	}
 }
 
-// reload sends a request again, once in a visit, if its connection was closed before an
-// answer came. A flood of many addresses opens hundreds of connections in a tenth of a
-// second. If a busy machine takes that long to read a request, its connection is the
-// oldest one, and goes. The server has run nothing then; if it has, the second request
-// fails, since codes and refresh tokens can be used once.
+// reload sends a request again, once, if its connection was closed before an answer
+// came. A flood of many addresses opens hundreds of connections in a tenth of a second.
+// If a busy machine takes that long to read a request, its connection is the oldest one,
+// and goes. The server has run nothing then; if it has, the second request fails, since
+// forms, codes and refresh tokens can be used once.
 type reload struct {
 	http.RoundTripper
-	used bool
+	users *users
+}
+
+// reloading lets a user send a request again. Each has a connection of its own: a server
+// that is full may close one that is idle, just when it is used again, and a POST isn't
+// sent again then (RFC 9112, sections 9.3.1 and 9.5).
+func (u *users) reloading(next http.RoundTripper) http.RoundTripper {
+	next.(*http.Transport).DisableKeepAlives = true
+	return reload{next, u}
 }
 
 // RoundTrip sends a request.
-func (l *reload) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l reload) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := l.RoundTripper.RoundTrip(r)
-	if l.used || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		return response, err
 	}
-	l.used = true
+	l.users.mu.Lock()
+	l.users.again++
+	l.users.mu.Unlock()
 	again := r.Clone(r.Context())
 	if r.GetBody != nil {
 		if again.Body, err = r.GetBody(); err != nil {
@@ -180,6 +187,15 @@ func (l *reload) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return l.RoundTripper.RoundTrip(again)
+}
+
+// tooManyAgain says that a server is not there for honest users, who must send more than
+// one request in a hundred again.
+func tooManyAgain(again, of int) []string {
+	if again <= max(3, of/100) {
+		return nil
+	}
+	return []string{fmt.Sprintf("of %d honest requests, %d had to be sent again", of, again)}
 }
 
 func (u *users) note(operation string, took time.Duration, err error) {
@@ -223,6 +239,7 @@ type tokens struct {
 func (u *user) logInFor(scope string, browser formlogin.Browser) error {
 	verifier := pkce.NewVerifier()
 	where := authorization(u.Issuer, u.id, scope, pkce.Challenge(verifier))
+	browser.Wrap = u.reloading
 	back, err := browser.Run(u.ctx, where, redirectURI, formlogin.User{Name: u.name, Password: passwords[u.name]})
 	if err != nil {
 		return err

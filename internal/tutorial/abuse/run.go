@@ -23,6 +23,7 @@ type Run struct {
 	Sent   Sent             `json:"sent"`
 	Honest map[string]Times `json:"honest"` // by operation
 	Failed int              `json:"failed"` // honest requests
+	Again  int              `json:"again"`  // honest requests that were sent again
 	Why    []string         `json:"why,omitempty"`
 	Step9  int              `json:"step9"` // peak memory, in bytes
 	Step10 int              `json:"step10"`
@@ -64,7 +65,7 @@ func (p Programs) try(folder string, f *Flood, long time.Duration) (r Run, err e
 			return r, err
 		}
 	}
-	r.Honest, r.Failed, r.Why = all.times(), len(all.failed), distinct(all.failed)
+	r.Honest, r.Failed, r.Again, r.Why = all.times(), len(all.failed), all.again, distinct(all.failed)
 	return r, r.measure(w)
 }
 
@@ -93,10 +94,15 @@ func (r *Run) Wrong() (wrong []string) {
 	if r.Failed > 0 && !f.SameAddress {
 		wrong = append(wrong, fmt.Sprintf("%d honest requests failed, such as: %s", r.Failed, r.Why))
 	}
+	all := 0
 	for _, operation := range Operations {
+		all += r.Honest[operation].Count
 		if r.Honest[operation].Count == 0 && !f.SameAddress {
 			wrong = append(wrong, "no honest user could "+operation)
 		}
+	}
+	if !f.SameAddress {
+		wrong = append(wrong, tooManyAgain(r.Again, all)...)
 	}
 	if r.Step9+r.Step10 > MaxMemory {
 		wrong = append(wrong, fmt.Sprintf("the servers used %d MB", (r.Step9+r.Step10)>>20))

@@ -20,6 +20,7 @@ type Soak struct {
 	Seconds int            `json:"seconds"`
 	Good    int            `json:"good"` // honest requests
 	Failed  int            `json:"failed"`
+	Again   int            `json:"again"`  // honest requests that were sent again
 	Bad     int            `json:"bad"`    // requests of floods
 	Passed  int            `json:"passed"` // of them, answered as if they were good
 	Samples []Sample       `json:"samples"`
@@ -122,7 +123,7 @@ func (p Programs) soak(folder string, long, each time.Duration) (Soak, error) {
 	for _, times := range all.times() {
 		s.Good += times.Count
 	}
-	s.Failed, s.why = len(all.failed), append(s.why, distinct(all.failed)...)
+	s.Failed, s.Again, s.why = len(all.failed), all.again, append(s.why, distinct(all.failed)...)
 	return s.Soak, err
 }
 
@@ -214,6 +215,7 @@ func (s *Soak) Wrong() (wrong []string) {
 	if s.Failed > 0 || s.Good == 0 {
 		wrong = append(wrong, fmt.Sprintf("%d of %d honest requests failed: %s", s.Failed, s.Good, s.why))
 	}
+	wrong = append(wrong, tooManyAgain(s.Again, s.Good)...)
 	if s.Passed > 0 || s.Bad == 0 {
 		wrong = append(wrong, fmt.Sprintf("%d of %d bad requests passed: %s", s.Passed, s.Bad, s.why))
 	}
