@@ -4,16 +4,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path"
 	"strings"
 	"time"
 
-	"mcp-auth-step-by-step/internal/tutorial/mutation"
 	"mcp-auth-step-by-step/internal/tutorial/performance"
 )
 
-// profiler is a file that is added to a program when it is built for this: it
-// writes a CPU profile of some seconds. The programs themselves have none.
+// profiler is a file that writes a CPU profile of some seconds. The programs
+// themselves have none.
 const profiler = `package main
 
 import (
@@ -49,7 +47,7 @@ func profiles(s *stage, r *performance.Record) error {
 	r.Profiles = nil
 	for _, name := range []string{performance.Step(4), performance.Step(8), performance.Step(10), performance.MCPGo, performance.GoSDKJWT} {
 		p := specOf(name)
-		if err := s.buildProfiled(&p); err != nil {
+		if err := s.buildWith(&p, "profiler", profiler); err != nil {
 			return err
 		}
 		for _, w := range wires {
@@ -61,17 +59,6 @@ func profiles(s *stage, r *performance.Record) error {
 		}
 	}
 	return nil
-}
-
-// buildProfiled builds a program with the profiler, under another name.
-func (s *stage) buildProfiled(p *spec) error {
-	folder, pkg := s.source(p.program)
-	overlay, err := mutation.Overlay(folder, s.scratch, map[string]string{path.Join(pkg, "profiler.go"): profiler})
-	if err != nil {
-		return err
-	}
-	p.command = []string{s.path(p.program + "-profiled")}
-	return s.in(folder, "go", "build", "-overlay", overlay, "-o", p.command[0], pkg)
 }
 
 func (s *stage) profile(p spec, w wire) (found performance.Profile, err error) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"mcp-auth-step-by-step/internal/localfile"
 	"mcp-auth-step-by-step/internal/oauth/keys"
 	"mcp-auth-step-by-step/internal/oauth/mint"
+	"mcp-auth-step-by-step/internal/tutorial/mutation"
 	"mcp-auth-step-by-step/internal/tutorial/performance"
 	"mcp-auth-step-by-step/internal/tutorial/program"
 )
@@ -102,6 +104,17 @@ func (s *stage) build(program string) error {
 	err := s.in(folder, "go", "build", "-o", s.path(program), pkg)
 	s.built[program] = err == nil
 	return err
+}
+
+// buildWith builds a program with one more file in its package, under another name.
+func (s *stage) buildWith(p *spec, name, text string) error {
+	folder, pkg := s.source(p.program)
+	overlay, err := mutation.Overlay(folder, s.scratch, map[string]string{path.Join(pkg, name+".go"): text})
+	if err != nil {
+		return err
+	}
+	p.command = []string{s.path(p.program + "-" + name)}
+	return s.in(folder, "go", "build", "-overlay", overlay, "-o", p.command[0], pkg)
 }
 
 // start starts a server on one core and waits until it listens. env is added to its

@@ -10,7 +10,7 @@ import (
 
 var byConnections = description{
 	name: "by-connections", title: "Calls, latency and memory by connections",
-	says: "Three graphs over the number of connections, from one to hundreds, of step 10 and of go-sdk with a token cache: " +
+	says: "Three graphs over the number of connections, from one to a thousand, of step 10 and of go-sdk with a token cache: " +
 		"calls per second, the milliseconds that 99 of 100 calls don't exceed, and resident memory.",
 	draw: curves("connections", func(r *performance.Record) []performance.Point { return r.ByConnections }),
 }
