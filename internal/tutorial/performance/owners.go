@@ -92,7 +92,7 @@ func (r *Record) sharesOf(server string) string {
 		}
 		var words []string
 		for _, name := range []string{"net/http and Go", "RSA", "mcp-go", "ours"} {
-			if sums[name] > 0 {
+			if sums[name] >= 0.5 {
 				words = append(words, fmt.Sprintf("%s %.0f %%", name, sums[name]))
 			}
 		}
