@@ -69,7 +69,6 @@ func (r *rig) newUser() *user {
 	r.Helper()
 	r.next++
 	u := r.users.user(r.Context(), r.next)
-	r.Cleanup(u.http.CloseIdleConnections)
 	r.must(u.register())
 	r.must(u.logIn())
 	return u
@@ -203,7 +202,6 @@ func fullDisk(t *testing.T, p Programs) {
 		if full = newcomer.register(); full != nil {
 			break
 		}
-		newcomer.http.CloseIdleConnections()
 		newcomers = append(newcomers, newcomer)
 	}
 	if full == nil || !strings.Contains(full.Error(), "status 500") {
@@ -299,7 +297,6 @@ func (p *provided) user(key string) *user {
 		p.Fatal(err)
 	}
 	u := newUsers(&World{MCP: p.mcp}).user(p.Context(), 0)
-	p.Cleanup(u.http.CloseIdleConnections)
 	u.access = token
 	return u
 }

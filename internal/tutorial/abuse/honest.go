@@ -72,7 +72,6 @@ func (u *users) arrive() error {
 }
 
 func (u *user) arrive() error {
-	defer u.http.CloseIdleConnections()
 	u.id = testClient
 	return u.logIn()
 }
@@ -111,7 +110,6 @@ func (u *users) visit(n int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	v := u.user(ctx, n)
-	defer v.http.CloseIdleConnections()
 	steps := []struct {
 		name string
 		do   func() error
